@@ -1,0 +1,235 @@
+"""The Codat endpoints that this project uses, one method each.
+
+https://docs.codat.io/platform-api
+"""
+
+import base64
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from http import HTTPMethod, HTTPStatus
+from types import TracebackType
+from typing import Any, Final, Protocol, Self, TypeVar
+from urllib.parse import quote
+from uuid import UUID
+
+import requests
+from pydantic import BaseModel, JsonValue, ValidationError
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from urllib3 import BaseHTTPResponse, Retry
+from urllib3.connectionpool import ConnectionPool
+from urllib3.exceptions import ReadTimeoutError
+
+from codat_sync.codat.errors import BadRequest, Conflict, UnexpectedAnswer, Unreachable, error_for
+from codat_sync.codat.models import Company, Connection, Dialect, Page, SyncSettings
+from codat_sync.codat.rate_limits import RateLimit
+
+CONNECT_SECONDS: Final = 2
+READ_SECONDS: Final = 6
+QUICK_RETRIES: Final = 2
+BACKOFF_SECONDS: Final = 0.2
+# One request at its slowest: three tries that each take all they may, and the pauses between them (none, then 0.4 s).
+# A 401 doubles it, once in the life of a key.
+REQUEST_SECONDS: Final = (1 + QUICK_RETRIES) * (CONNECT_SECONDS + READ_SECONDS) + 2 * BACKOFF_SECONDS
+
+
+_Model = TypeVar("_Model", bound=BaseModel)
+_Item = TypeVar("_Item", bound=BaseModel)
+
+
+class ApiKey(Protocol):
+    """Where the API key comes from."""
+
+    def __call__(self, *, rejected: str | None = None) -> str:
+        """The key; where ``rejected`` is the one just refused, a fresh look at its source, within reason."""
+
+
+class CodatClient:
+    """Codat, for one account. Safe to share between threads.
+
+    Every method raises a ``CodatError`` where Codat does not do what was asked. Connections that fail or are cut, and
+    502, 503 and 504, are tried twice more at once. That is safe for the writes too: the same settings set twice leave
+    the same state, and a refresh that is under way is not queued again. A read that timed out is not tried again.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: ApiKey,
+        *,
+        dialect: Dialect | None = None,
+        max_connections: int = 10,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """``dialect`` None means: answer in the one in which Codat speaks."""
+        self._base_url = base_url.rstrip("/")
+        self._api_key = api_key
+        self._dialect = dialect
+        self._heard_dialect: Dialect | None = None
+        self._now = now
+        self._session = requests.Session()
+        self._session.headers.update({"Accept": "application/json", "User-Agent": _user_agent()})
+        adapter = HTTPAdapter(pool_maxsize=max_connections, max_retries=_quick_retry())
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+        self.rate_limit = RateLimit()
+        """What the newest answer said of the quota."""
+
+    def get_sync_settings(self, company_id: UUID) -> SyncSettings:
+        """The company's settings: GET /companies/{companyId}/syncSettings."""
+        return self._heard(self._get(f"/companies/{company_id}/syncSettings", SyncSettings))
+
+    def get_account_sync_settings(self) -> SyncSettings:
+        """The account's own defaults: GET /profile/syncSettings."""
+        return self._heard(self._get("/profile/syncSettings", SyncSettings))
+
+    def update_sync_settings(self, company_id: UUID, settings: SyncSettings) -> None:
+        """Set all of a company's settings: POST /companies/{companyId}/syncSettings.
+
+        With ``overrides_defaults`` false the company goes back to the account's defaults. Where no answer of Codat's
+        has told its dialect, the object form is sent and, on a 400, the hours form once.
+        """
+        known = self._dialect or settings.dialect or self._heard_dialect
+        try:
+            self._set_sync_settings(company_id, settings, known or Dialect.OBJECT)
+        except BadRequest:
+            if known:
+                raise
+            self._set_sync_settings(company_id, settings, Dialect.HOURS)
+
+    def get_company(self, company_id: UUID) -> Company:
+        """GET /companies/{companyId}."""
+        return self._get(f"/companies/{company_id}", Company)
+
+    def list_companies(self, *, page_size: int = 100) -> Iterator[Company]:
+        """All companies of the account, a page (1 to 5,000) at a time: GET /companies.
+
+        Codat does not promise a stable order while companies come and go: one may be seen twice.
+        """
+        return self._pages("/companies", Company, page_size)
+
+    def list_connections(self, company_id: UUID, *, page_size: int = 100) -> Iterator[Connection]:
+        """A company's connections, a page at a time: GET /companies/{companyId}/connections."""
+        return self._pages(f"/companies/{company_id}/connections", Connection, page_size)
+
+    def queue_refresh(self, company_id: UUID, data_type: str | None = None) -> bool:
+        """Pull one data type now, or all that are fetched on first link; False where that is under way already.
+
+        POST /companies/{companyId}/data/queue/{dataType}, POST /companies/{companyId}/data/all. Codat does not
+        document the status of its DatasetAlreadyInProgressException, so both likely ones are taken for it.
+        """
+        path = f"data/queue/{quote(data_type, safe='')}" if data_type else "data/all"
+        try:
+            self._request(HTTPMethod.POST, f"/companies/{company_id}/{path}")
+        except (BadRequest, Conflict) as refusal:
+            if "alreadyinprogress" in str(refusal).casefold().replace(" ", ""):
+                return False
+            raise
+        return True
+
+    def _set_sync_settings(self, company_id: UUID, settings: SyncSettings, dialect: Dialect) -> None:
+        body: dict[str, JsonValue] = {
+            "companyId": str(company_id),
+            "overridesDefaults": settings.overrides_defaults,
+            "settings": [setting.on_the_wire(dialect) for setting in settings.settings],
+        }
+        self._request(HTTPMethod.POST, f"/companies/{company_id}/syncSettings", json=body)
+        self._heard_dialect = dialect
+
+    def _heard(self, answer: SyncSettings) -> SyncSettings:
+        self._heard_dialect = answer.dialect or self._heard_dialect
+        return answer
+
+    def _get(self, path: str, model: type[_Model], **params: int) -> _Model:
+        response = self._request(HTTPMethod.GET, path, params=params)
+        try:
+            return model.model_validate_json(response.content)
+        except ValidationError as error:
+            wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in error.errors()[:3])
+            raise UnexpectedAnswer(f"GET {path}: {wrong}", status=response.status_code) from error
+
+    def _pages(self, path: str, item: type[_Item], page_size: int) -> Iterator[_Item]:
+        number, more = 1, True
+        while more:
+            page = self._get(path, Page[item], page=number, pageSize=page_size)  # type: ignore[valid-type]
+            yield from page.results
+            number, more = number + 1, page.has_next
+
+    def _request(self, method: HTTPMethod, path: str, **content: Any) -> requests.Response:  # noqa: ANN401
+        """One answer in 2xx. On a 401 the key is looked up afresh, and the request made once more."""
+        key = self._api_key()
+        response = self._send(method, path, key, **content)
+        if response.status_code == HTTPStatus.UNAUTHORIZED and (fresh := self._api_key(rejected=key)) != key:
+            key = fresh
+            response = self._send(method, path, key, **content)
+        if HTTPStatus.OK <= response.status_code < HTTPStatus.MULTIPLE_CHOICES:
+            return response
+        body = response.content
+        for secret in (key, _encoded(key)):  # An error page may show the request that it answers.
+            body = body.replace(secret.encode(), b"(the API key)")
+        raise error_for(response.status_code, body, response.headers, self._now())
+
+    def _send(self, method: HTTPMethod, path: str, key: str, **content: Any) -> requests.Response:  # noqa: ANN401
+        try:
+            response = self._session.request(
+                method,
+                self._base_url + path,
+                auth=_ApiKeyAuth(key),
+                timeout=(CONNECT_SECONDS, READ_SECONDS),
+                allow_redirects=False,  # A redirected POST would become a GET.
+                **content,
+            )
+        except requests.RequestException as error:
+            raise Unreachable(f"{method} {path}: {type(error).__name__}") from error
+        self.rate_limit = RateLimit.read(response.headers, self._now())
+        return response
+
+
+class _ApiKeyAuth(AuthBase):
+    """Codat's form of Basic: the key alone, encoded. https://docs.codat.io/using-the-api/authentication
+
+    An auth object, not a header, since requests lets a .netrc file overrule a plain header.
+    """
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Basic {_encoded(self._key)}"
+        return request
+
+
+def _encoded(key: str) -> str:
+    return base64.b64encode(key.encode()).decode("ascii")
+
+
+class _QuickRetry(Retry):
+    """Gives up at once on a read that timed out: another try would wait as long again."""
+
+    def increment(
+        self,
+        method: str | None = None,
+        url: str | None = None,
+        response: BaseHTTPResponse | None = None,
+        error: Exception | None = None,
+        _pool: ConnectionPool | None = None,
+        _stacktrace: TracebackType | None = None,
+    ) -> Self:
+        if isinstance(error, ReadTimeoutError):
+            raise error
+        return super().increment(method, url, response, error, _pool, _stacktrace)
+
+
+def _quick_retry() -> Retry:
+    return _QuickRetry(
+        total=QUICK_RETRIES,
+        allowed_methods={HTTPMethod.GET, HTTPMethod.POST},
+        status_forcelist={HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT},
+        backoff_factor=BACKOFF_SECONDS,
+        respect_retry_after_header=False,  # A longer wait is the queue's business.
+        raise_on_status=False,
+    )
+
+
+def _user_agent() -> str:
+    return f"codat-sync-presets ({requests.utils.default_user_agent()})"

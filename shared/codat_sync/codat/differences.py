@@ -1,0 +1,78 @@
+"""What changes between two states of a company's sync settings, in words and as data."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from codat_sync.codat.models import SyncSchedule, SyncSetting, SyncSettings
+
+_HISTORY = ("months_to_sync", "sync_from_window", "sync_from_utc")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One change. ``data_type`` is None where it concerns the settings as a whole.
+
+    As text it reads "invoices: daily → hourly" or "invoices fetch_on_first_link: yes → no".
+    """
+
+    data_type: str | None
+    field: str
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        subject = " ".join(filter(None, (self.data_type, self.field if self.field != "sync_schedule" else None)))
+        return f"{subject}: {self.before} → {self.after}"
+
+
+def differences(before: SyncSettings, after: SyncSettings) -> tuple[Difference, ...]:
+    """Every change, in the order of ``after``; empty where writing ``after`` would change nothing.
+
+    An hour of day counts only where both sides show one and the interval gives it a meaning. Data types are matched by
+    name; where one is listed twice, in order.
+    """
+    return tuple(_differences(before, after))
+
+
+def _differences(before: SyncSettings, after: SyncSettings) -> Iterator[Difference]:
+    if before.overrides_defaults != after.overrides_defaults:
+        yield Difference(
+            None, "overrides_defaults", _words(before.overrides_defaults), _words(after.overrides_defaults)
+        )
+    known: dict[str, list[SyncSetting]] = {}
+    for setting in before.settings:
+        known.setdefault(setting.data_type, []).append(setting)
+    for setting in after.settings:
+        same_type = known.get(setting.data_type)
+        yield from _setting_differences(same_type.pop(0) if same_type else None, setting)
+
+
+def _setting_differences(before: SyncSetting | None, after: SyncSetting) -> Iterator[Difference]:
+    old_schedule = before.sync_schedule if before else None
+    if not _same_schedule(old_schedule, after.sync_schedule):
+        yield Difference(after.data_type, "sync_schedule", _words(old_schedule), _words(after.sync_schedule))
+    for field in ("fetch_on_first_link", *_HISTORY):
+        old, new = getattr(before, field, None), getattr(after, field)
+        if old != new:
+            yield Difference(after.data_type, field, _words(old), _words(new))
+
+
+def _same_schedule(before: SyncSchedule | JsonValue, after: SyncSchedule | JsonValue) -> bool:
+    if not isinstance(before, SyncSchedule) or not isinstance(after, SyncSchedule):
+        return before == after
+    if before.interval_hours != after.interval_hours:
+        return False
+    hours = {before.hour_of_day, after.hour_of_day}
+    return None in hours or len(hours) == 1 or not after.has_hour
+
+
+def _words(value: SyncSchedule | JsonValue) -> str:
+    if value is None:
+        return "unset"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"every {value} hours"
+    return str(value)

@@ -1,0 +1,209 @@
+"""Sync settings, companies and connections as Codat shows them.
+
+What Codat sends and this project does not know survives a round trip: data types and fields are added without notice
+(https://docs.codat.io/using-the-api/change-policy).
+"""
+
+from collections.abc import Mapping
+from enum import IntEnum, StrEnum
+from typing import Annotated, Any, Generic, TypeVar
+from uuid import UUID
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StrictInt,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+
+DATA_TYPES = frozenset(
+    """
+    accountTransactions balanceSheet bankAccounts bankTransactions billCreditNotes billPayments bills
+    cashFlowStatement chartOfAccounts company creditNotes customers directCosts directIncomes invoices itemReceipts
+    items journalEntries journals paymentMethods payments profitAndLoss purchaseOrders salesOrders suppliers taxRates
+    trackingCategories transfers
+    banking-accountBalances banking-accounts banking-transactionCategories banking-transactions
+    commerce-companyInfo commerce-customers commerce-disputes commerce-locations commerce-orders
+    commerce-paymentMethods commerce-payments commerce-productCategories commerce-products commerce-taxComponents
+    commerce-transactions
+    """.split()
+)
+"""The data types of Codat's OpenAPI 3.0.0. Codat may add more at any time."""
+
+REPORT_DATA_TYPES = frozenset({"balanceSheet", "profitAndLoss", "cashFlowStatement"})
+"""Those whose history is set by ``monthsToSync``; all others by ``syncFromWindow`` or ``syncFromUtc``.
+https://docs.codat.io/knowledge-base/advanced-sync-settings"""
+
+
+class Frequency(IntEnum):
+    """How often Codat pulls a data type: the hours between two pulls, 0 for never."""
+
+    OFF = 0
+    HOURLY = 1
+    DAILY = 24
+    WEEKLY = 168
+    MONTHLY = 720
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+class Dialect(StrEnum):
+    """The two published forms of ``syncSchedule``: ``{"intervalHours": 24, "hourOfDay": 2}``, or ``24``."""
+
+    OBJECT = "object"
+    HOURS = "hours"
+
+
+class _CodatModel(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, extra="allow"
+    )
+
+
+class SyncSchedule(_CodatModel):
+    """An interval that Codat offers and, where the dialect has a place for it, the hour of day (UTC, 0 to 23)."""
+
+    interval_hours: Frequency
+    hour_of_day: Annotated[StrictInt, Field(ge=0, le=23)] | None = None
+
+    @field_validator("interval_hours", mode="before")
+    @classmethod
+    def _no_number_in_disguise(cls, value: object) -> object:
+        """True is 1 and "24" is 24 to a lenient parser; neither is an interval that Codat would send."""
+        if type(value) is not int and not isinstance(value, Frequency):
+            raise ValueError("an interval is a whole number of hours")
+        return value
+
+    @property
+    def has_hour(self) -> bool:
+        """Whether an hour of day means anything at this interval."""
+        return self.interval_hours >= Frequency.DAILY
+
+    def on_the_wire(self, dialect: Dialect) -> dict[str, JsonValue] | int:
+        """As Codat takes it. In the ``hours`` dialect the hour of day has no place."""
+        if dialect is Dialect.HOURS:
+            return int(self.interval_hours)
+        return {
+            "intervalHours": int(self.interval_hours),
+            "hourOfDay": self.hour_of_day or 0,
+            **(self.model_extra or {}),
+        }
+
+    def __str__(self) -> str:
+        if self.has_hour and self.hour_of_day is not None:
+            return f"{self.interval_hours} at {self.hour_of_day:02}:00"
+        return str(self.interval_hours)
+
+
+class SyncSetting(_CodatModel):
+    """How often, and how far back, Codat pulls one data type.
+
+    ``sync_schedule`` is the JSON as it came where it is no schedule that Codat documents; it is sent back untouched.
+    """
+
+    data_type: str
+    fetch_on_first_link: bool | None = None
+    sync_schedule: Annotated[SyncSchedule | JsonValue, Field(union_mode="left_to_right")] = None
+    sync_from_utc: str | None = None
+    sync_from_window: int | None = None
+    months_to_sync: int | None = None
+    is_locked: bool | None = None
+
+    @field_validator("sync_schedule", mode="before")
+    @classmethod
+    def _from_hours(cls, value: object) -> object:
+        if type(value) is int and value in set(Frequency):
+            return SyncSchedule(interval_hours=Frequency(value))
+        return value
+
+    def on_the_wire(self, dialect: Dialect) -> dict[str, JsonValue]:
+        """As Codat takes it: with all that Codat sent, known here or not."""
+        fields = self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        if isinstance(self.sync_schedule, SyncSchedule):
+            fields["syncSchedule"] = self.sync_schedule.on_the_wire(dialect)
+        if dialect is Dialect.HOURS:
+            fields.setdefault("syncOrder", 0)
+        return fields
+
+
+class SyncSettings(_CodatModel):
+    """The settings of a company, or of the account. Codat promises none of the fields in an answer.
+
+    ``dialect`` is the one in which Codat's answer spoke, None where it showed no schedule.
+    """
+
+    settings: tuple[SyncSetting, ...] = ()
+    overrides_defaults: bool = False
+    dialect: Annotated[Dialect | None, Field(exclude=True)] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _hear_dialect(cls, answer: Any) -> Any:  # noqa: ANN401  # Whatever the JSON of an answer held.
+        return {"dialect": _dialect_of(answer), **answer} if isinstance(answer, Mapping) else answer
+
+    @field_validator("settings", "overrides_defaults", mode="before")
+    @classmethod
+    def _null_is_absent(cls, value: object, info: ValidationInfo) -> object:
+        return cls.model_fields[str(info.field_name)].default if value is None else value
+
+
+def _dialect_of(answer: Mapping[str, Any]) -> Dialect | None:
+    for setting in answer.get("settings") or ():
+        schedule = setting.get("syncSchedule") if isinstance(setting, Mapping) else None
+        if isinstance(schedule, Mapping):
+            return Dialect.OBJECT
+        if type(schedule) is int:
+            return Dialect.HOURS
+    return None
+
+
+class Connection(_CodatModel):
+    """A source that a company has linked, or has yet to link."""
+
+    id: UUID
+    status: str
+    platform_name: str | None = None
+    integration_key: str | None = None
+    source_type: str | None = None
+    last_sync: str | None = None
+
+
+class Company(_CodatModel):
+    """A company at Codat. ``tags`` may carry its plan."""
+
+    id: UUID
+    name: str = ""
+    tags: dict[str, str] = Field(default_factory=dict)
+    products: tuple[str, ...] = ()
+    created: str | None = None
+    last_sync: str | None = None
+
+    @field_validator("tags", "products", mode="before")
+    @classmethod
+    def _null_is_empty(cls, value: object) -> object:
+        return () if value is None else value
+
+
+_Item = TypeVar("_Item", bound=BaseModel)
+
+
+class _Links(BaseModel):
+    next: JsonValue = None
+
+
+class Page(BaseModel, Generic[_Item]):
+    """One page of a list. https://docs.codat.io/using-the-api/paging"""
+
+    results: tuple[_Item, ...] = ()
+    links: Annotated[_Links, Field(alias="_links")] = _Links()
+
+    @property
+    def has_next(self) -> bool:
+        """Whether Codat links to another page. An empty page ends a list whatever it links to."""
+        return bool(self.results) and self.links.next is not None

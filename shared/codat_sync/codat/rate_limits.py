@@ -1,0 +1,89 @@
+"""How much of Codat's quota is left, and how long to wait once it is used up.
+
+Codat documents the headers but not the format of their dates, so every form that is in use is read.
+https://docs.codat.io/using-the-api/rate-limits
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Self
+
+# A number above this is no count of seconds but a point in time: 2001 as Unix seconds, 1973 as milliseconds.
+_FIRST_EPOCH_SECOND = 1_000_000_000
+_FIRST_EPOCH_MILLISECOND = 100_000_000_000
+_LAST_EPOCH_MILLISECOND = 100_000_000_000_000
+
+
+@dataclass(frozen=True)
+class RateLimit:
+    """What the headers of one answer said; None where they said nothing that can be read."""
+
+    limit: int | None = None
+    remaining: int | None = None
+    resets_at: datetime | None = None
+    retry_at: datetime | None = None
+
+    @classmethod
+    def read(cls, headers: Mapping[str, str], now: datetime) -> Self:
+        """Never fails: a header that cannot be read counts as absent. ``headers`` looks names up without case."""
+        return cls(
+            limit=_whole_number(headers.get("X-Rate-Limit-Limit")),
+            remaining=_whole_number(headers.get("X-Rate-Limit-Remaining")),
+            resets_at=_moment(headers.get("X-Rate-Limit-Reset"), now),
+            retry_at=_moment(headers.get("Retry-After"), now),
+        )
+
+    def wait(self, now: datetime) -> timedelta | None:
+        """How long a refused caller should wait, None where only its own back-off can tell.
+
+        ``Retry-After`` wins. Without it an exhausted quota lasts until its reset, which is at 00:00 UTC where the
+        header does not say. Quota that is left means that too many calls were under way at once.
+        """
+        if self.retry_at is not None:
+            return max(self.retry_at - now, timedelta(0))
+        if self.remaining:
+            return None
+        if self.resets_at is not None:
+            return max(self.resets_at - now, timedelta(0))
+        if self.remaining == 0:
+            return _next_midnight(now) - now
+        return None
+
+
+def _next_midnight(now: datetime) -> datetime:
+    return (now.astimezone(UTC) + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _whole_number(value: str | None) -> int | None:
+    text = (value or "").strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(_LAST_EPOCH_MILLISECOND)) else None
+
+
+def _moment(value: str | None, now: datetime) -> datetime | None:
+    """Seconds from now, Unix seconds or milliseconds, an HTTP date, or ISO 8601."""
+    text = (value or "").strip()
+    if not text:
+        return None
+    try:
+        return _numeric_moment(float(text), now)
+    except ValueError:
+        pass  # Not a number: a date.
+    for parse in (datetime.fromisoformat, parsedate_to_datetime):
+        try:
+            moment = parse(text)
+        except ValueError:
+            continue
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return None
+
+
+def _numeric_moment(number: float, now: datetime) -> datetime | None:
+    if not 0 <= number < _LAST_EPOCH_MILLISECOND:
+        return None
+    if number >= _FIRST_EPOCH_MILLISECOND:
+        return datetime.fromtimestamp(number / 1000, UTC)
+    if number >= _FIRST_EPOCH_SECOND:
+        return datetime.fromtimestamp(number, UTC)
+    return now + timedelta(seconds=number)
