@@ -1,0 +1,44 @@
+"""What a function is told by its environment."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from codat_sync.codat.models import Dialect
+
+_Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+class InvalidConfig(RuntimeError):
+    """The environment lacks something, or holds what cannot be used. The text names every variable at once."""
+
+
+class Config(BaseModel):
+    """The environment variables that template.yaml sets, under their own names in lower case."""
+
+    model_config = ConfigDict(frozen=True, alias_generator=str.upper)
+
+    codat_base_url: Annotated[str, StringConstraints(pattern=r"^https?://[^/?#]+/?$")]
+    codat_api_key_secret_name: _Text
+    codat_sync_schedule_format: Literal["auto", "object", "hours"] = "auto"
+    company_plan_tag: _Text = "plan"
+    company_plans_table_name: _Text
+    failed_events_queue_url: _Text
+    max_concurrent_companies: Annotated[int, Field(ge=1, le=10)] = 4
+    payment_required_queue_url: _Text
+    source_queue_url: _Text
+
+    @property
+    def dialect(self) -> Dialect | None:
+        """The form of ``syncSchedule``; None means that Codat's own answers tell."""
+        return None if self.codat_sync_schedule_format == "auto" else Dialect(self.codat_sync_schedule_format)
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str]) -> Self:
+        """Raises ``InvalidConfig``. Values are not repeated in the error: some may be secret."""
+        try:
+            return cls.model_validate(dict(environment))
+        except ValidationError as error:
+            problems = (f"{problem['loc'][0]} ({problem['msg']})" for problem in error.errors(include_input=False))
+            raise InvalidConfig(f"environment variables: {', '.join(problems)}") from error

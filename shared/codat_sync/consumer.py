@@ -1,0 +1,254 @@
+"""A batch of SQS messages: each event gets its outcome, and stays on its queue until that outcome is safe."""
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any, Final, Protocol
+from uuid import UUID
+
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.data_classes import SQSEvent
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.exceptions import BotoCoreError, ClientError
+
+from codat_sync.codat.client import REQUEST_SECONDS
+from codat_sync.company_plans import CompanyPlan, DesiredPlan
+from codat_sync.convergence import Converged, Convergence
+from codat_sync.dead_letters import DeadLetters, ParkedEvent
+from codat_sync.deferral import SourceQueue, deferral_seconds
+from codat_sync.events import CompanyEvent
+from codat_sync.observability import count_outcomes, logger
+from codat_sync.triage import PARKED, Failure, Outcome, OutOfTime, triage
+
+RESERVE_SECONDS: Final = 8
+"""What is kept for DynamoDB, for parking and deferring, and for answering."""
+START_SECONDS: Final = REQUEST_SECONDS + RESERVE_SECONDS
+"""The time that must be left for another request to Codat at its slowest. The functions' timeout is well above it."""
+
+
+class ReadEvent(Protocol):
+    """From the body of a message to an event."""
+
+    def __call__(self, body: str, *, now: datetime) -> CompanyEvent:
+        """Raises ``MalformedEvent``."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One message, the event in it, and what the event asks for."""
+
+    record: SQSRecord
+    event: CompanyEvent
+    desired: DesiredPlan
+
+    @property
+    def is_repeated(self) -> bool:
+        """Whether an earlier attempt may have done part of the work, or have been cut off after it reached Codat.
+
+        Such a delivery trusts no record: it looks at Codat. It is what heals a crash between Codat and the record.
+        """
+        return _receive_count(self.record) > 1 or "parkedAt" in (self.record.get("messageAttributes") or {})
+
+    def is_current(self, company: CompanyPlan) -> bool:
+        """Whether nothing newer has come in. A connection is never old news: the company is to be looked at."""
+        return self.event.connected or self.desired.order == company.desired.order
+
+    def needs_convergence(self, company: CompanyPlan, *, in_force: bool) -> bool:
+        """Whether Codat must be looked at, for all that we believe to be in force there."""
+        if self.is_repeated:
+            return True
+        if self.event.connected:
+            already_seen_to = company.applied is not None and company.applied.event_id == self.event.event_id
+            return not (in_force and already_seen_to)
+        return self.is_current(company) and not in_force
+
+
+@dataclass(frozen=True)
+class Settled:
+    """One message and its outcome."""
+
+    record: SQSRecord
+    outcome: Outcome
+    plan: str | None = None
+    retry_after: timedelta | None = None
+
+
+class Consumer:
+    """One function's way through a batch."""
+
+    def __init__(
+        self,
+        read: ReadEvent,
+        convergence: Convergence,
+        dead_letters: DeadLetters,
+        queue: SourceQueue,
+        *,
+        max_concurrent_companies: int,
+        now: Callable[[], datetime],
+        random: Random,
+    ) -> None:
+        self._read = read
+        self._convergence = convergence
+        self._dead_letters = dead_letters
+        self._queue = queue
+        self._max_concurrent_companies = max_concurrent_companies
+        self._now = now
+        self._random = random
+
+    def consume(self, event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+        """Settle every message, those of different companies side by side; the ones to be seen again are returned.
+
+        Ends before the function's deadline: what there is no time for is deferred. The answer is what
+        ReportBatchItemFailures takes: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
+        """
+        received_with = context.get_remaining_time_in_millis()
+
+        def may_call() -> None:
+            if context.get_remaining_time_in_millis() < START_SECONDS * 1000:
+                raise OutOfTime("the function's time does not allow another request to Codat")
+
+        settled: list[Settled] = []
+        by_company: dict[UUID, list[Delivery]] = {}
+        for record in SQSEvent(event).records:
+            read: CompanyEvent | None = None
+            try:
+                read = self._read(record.body, now=self._now())
+                delivery = Delivery(record, read, self._convergence.desired_by(read))
+            except Exception as error:  # noqa: BLE001  # Triage names an outcome for whatever it is; nothing is lost.
+                settled.append(self._settle_failure(record, error, read))
+            else:
+                by_company.setdefault(read.company_id, []).append(delivery)
+
+        with ThreadPoolExecutor(self._max_concurrent_companies) as companies:
+            groups = companies.map(lambda deliveries: self._settle_company(deliveries, may_call), by_company.values())
+            settled += [each for group in groups for each in group]
+
+        deferred = [each for each in settled if each.outcome is Outcome.DEFERRED]
+        self._defer(deferred, since_receipt=(received_with - context.get_remaining_time_in_millis()) / 1000)
+        count_outcomes((each.outcome, each.plan) for each in settled)
+        return {"batchItemFailures": [{"itemIdentifier": each.record.message_id} for each in deferred]}
+
+    def _settle_company(self, deliveries: Sequence[Delivery], may_call: Callable[[], None]) -> list[Settled]:
+        """Record all events of one company, converge once, and give each event its own outcome."""
+        try:
+            may_call()
+            # The last answer is the newest record: it holds what all the events before it have left there.
+            company = [self._convergence.record(each.event.company_id, each.desired) for each in deliveries][-1]
+            in_force = self._convergence.in_force(company)
+        except Exception as error:  # noqa: BLE001  # As above.
+            return [self._settle_failure(each.record, error, each.event, each.desired) for each in deliveries]
+
+        waiting = [each for each in deliveries if each.needs_convergence(company, in_force=in_force)]
+        converged, failed = Converged(company), None
+        if waiting:
+            try:
+                converged = self._convergence.converge(company, waiting[-1].event.event_id, may_call)
+            except Exception as error:  # noqa: BLE001  # As above.
+                failed = error
+        # One event of a company carries what was done; for the others of the batch there was nothing left to do.
+        carrier = next((each for each in deliveries if each.is_current(converged.company)), None)
+        return [
+            self._settle_failure(each.record, failed, each.event, each.desired)
+            if failed and each in waiting
+            else self._settle_success(each, converged, carries=each is carrier)
+            for each in deliveries
+        ]
+
+    def _settle_success(self, delivery: Delivery, converged: Converged, *, carries: bool) -> Settled:
+        failure: Failure | None = None
+        outcome = Outcome.UNCHANGED
+        if not delivery.is_current(converged.company):
+            outcome = Outcome.STALE
+        elif carries and converged.degraded_by is not None:
+            outcome = Outcome.DEGRADED
+            failure = replace(triage(converged.degraded_by), outcome=outcome)
+        elif carries and converged.differences:
+            outcome = Outcome.APPLIED
+        return self._settle(
+            delivery.record,
+            outcome,
+            delivery.event,
+            delivery.desired,
+            failure,
+            differences=[str(difference) for difference in converged.differences] if carries else [],
+            refused_narrowing=converged.refused_narrowing if carries else (),
+        )
+
+    def _settle_failure(
+        self, record: SQSRecord, error: Exception, event: CompanyEvent | None = None, desired: DesiredPlan | None = None
+    ) -> Settled:
+        failure = triage(error)
+        if failure.unexpected:
+            logger().error("unexpected_error", exc_info=error)
+        return self._settle(record, failure.outcome, event, desired, failure)
+
+    def _settle(
+        self,
+        record: SQSRecord,
+        outcome: Outcome,
+        event: CompanyEvent | None,
+        desired: DesiredPlan | None,
+        failure: Failure | None,
+        **more: object,
+    ) -> Settled:
+        """The one place where an outcome is made safe, and the one where it is logged."""
+        named = desired or event
+        plan = named.plan if named else None
+        if outcome in PARKED and failure is not None:
+            try:
+                self._dead_letters.park(_parked_event(record, event, plan), outcome, failure)
+            except (BotoCoreError, ClientError) as error:
+                logger().error("park_failed", exc_info=error)
+                outcome = Outcome.DEFERRED
+        said: dict[str, object] = {
+            "outcome": outcome.value,
+            "correlation_id": event.event_id if event else None,
+            "company_id": str(event.company_id) if event else None,
+            "plan": plan,
+            "receive_count": _receive_count(record),
+            **(_explanation(failure) if failure else {}),
+            **more,
+        }
+        logger().info("event_settled", extra={name: value for name, value in said.items() if value})
+        # Only plans that the presets know: what a producer makes up must not become a metric's dimension.
+        return Settled(record, outcome, desired.plan if desired else None, failure.retry_after if failure else None)
+
+    def _defer(self, deferred: Iterable[Settled], *, since_receipt: float) -> None:
+        """Say when each is to be seen again. Without that the queue's own visibility timeout holds: never a loss."""
+        waits = {
+            each.record.receipt_handle: deferral_seconds(
+                _receive_count(each.record), each.retry_after, since_receipt, self._random
+            )
+            for each in deferred
+        }
+        try:
+            self._queue.defer(waits)
+        except (BotoCoreError, ClientError) as error:
+            logger().error("deferral_failed", exc_info=error)
+
+
+def _receive_count(record: SQSRecord) -> int:
+    return int(record.attributes.approximate_receive_count or 1)
+
+
+def _parked_event(record: SQSRecord, event: CompanyEvent | None, plan: str | None) -> ParkedEvent:
+    return ParkedEvent(
+        body=record.body,
+        source_queue=record.event_source_arn,
+        event_id=event.event_id if event else None,
+        company_id=str(event.company_id) if event else None,
+        plan=plan,
+    )
+
+
+def _explanation(failure: Failure) -> dict[str, object]:
+    return {
+        "reason": failure.reason,
+        "words": failure.words,
+        "status": failure.status,
+        "codat_correlation_id": failure.correlation_id,
+        "retry_after_seconds": failure.retry_after.total_seconds() if failure.retry_after else None,
+    }

@@ -1,0 +1,143 @@
+"""Record, converge, confirm: how a company gets the settings that its newest plan stands for.
+
+Events come at least once and in any order, so none is ever applied. It only updates what is desired, and ``converge``
+brings Codat there. The loser of a race re-applies the winner's plan, and a crash anywhere is healed by redelivery.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Protocol
+from uuid import UUID
+
+from codat_sync.codat.differences import Difference, differences
+from codat_sync.codat.errors import PaymentRequired, PaymentRequiredKind
+from codat_sync.codat.models import SyncSettings
+from codat_sync.company_plans import AppliedPreset, CompanyPlan, DesiredPlan
+from codat_sync.events import CompanyEvent
+from codat_sync.presets import CompanyPreset, Presets
+
+MAX_ROUNDS: Final = 5
+"""How often a newer plan may come in between before the event is deferred."""
+
+
+class PlanKeepsChanging(Exception):
+    """Newer plans came in as fast as this one was applied. Trying again later is safe: nothing was confirmed."""
+
+    reason = "plan_keeps_changing"
+
+
+class Codat(Protocol):
+    """The part of Codat's API that convergence takes."""
+
+    def get_sync_settings(self, company_id: UUID) -> SyncSettings:
+        """A company's settings."""
+
+    def get_account_sync_settings(self) -> SyncSettings:
+        """The account's defaults."""
+
+    def update_sync_settings(self, company_id: UUID, settings: SyncSettings) -> None:
+        """Set all of a company's settings."""
+
+
+class PlanRecords(Protocol):
+    """Where desired and applied are kept."""
+
+    def record(self, company_id: UUID, desired: DesiredPlan, *, at: datetime) -> CompanyPlan:
+        """Store what is desired if it is newer; the record as it is afterwards."""
+
+    def confirm(self, company_id: UUID, desired: DesiredPlan, applied: AppliedPreset, *, at: datetime) -> CompanyPlan:
+        """Note what is applied if ``desired`` still is; the record as it is afterwards."""
+
+
+@dataclass(frozen=True)
+class Converged:
+    """Codat is at the company's preset. ``degraded_by`` is the 402 that keeps hourly away, if one does."""
+
+    company: CompanyPlan
+    differences: tuple[Difference, ...] = ()
+    degraded_by: PaymentRequired | None = None
+    refused_narrowing: tuple[str, ...] = ()
+
+
+class Convergence:
+    """The use cases on one company. Holds no state between calls."""
+
+    def __init__(self, codat: Codat, plans: PlanRecords, presets: Presets, now: Callable[[], datetime]) -> None:
+        self._codat = codat
+        self._plans = plans
+        self._presets = presets
+        self._now = now
+
+    def desired_by(self, event: CompanyEvent) -> DesiredPlan:
+        """What the event asks for. Raises ``UnknownPlan``, so that no plan without a preset is ever recorded."""
+        if event.plan is None and not event.cancelled:
+            return DesiredPlan.assumed(self._presets.default_plan, event.event_id)
+        plan = self._presets.on_cancelled if event.cancelled else str(event.plan)
+        self._presets.for_company(plan, event.company_id)
+        return DesiredPlan.named(plan, event.authority, event.occurred_at, event.event_id)
+
+    def record(self, company_id: UUID, desired: DesiredPlan) -> CompanyPlan:
+        """Store what is desired, if it is newer than what is stored; the record as it is afterwards."""
+        return self._plans.record(company_id, desired, at=self._now())
+
+    def in_force(self, company: CompanyPlan) -> bool:
+        """Whether we believe that Codat is at the company's preset. Costs no call."""
+        preset = self._presets.for_company(company.desired.plan, company.company_id)
+        return company.applied is not None and company.applied.fingerprint == preset.fingerprint
+
+    def converge(self, company: CompanyPlan, event_id: str, may_call: Callable[[], None]) -> Converged:
+        """Bring Codat to the company's desired preset, and confirm it while that is still what is desired.
+
+        ``may_call`` is asked before each call to Codat, and raises where there is no time left for one. Raises
+        ``CodatError``, ``UnknownPlan`` where a deploy removed the plan, and ``PlanKeepsChanging``. All of them leave
+        the record such that the same event, seen again, completes the work.
+        """
+        for _ in range(MAX_ROUNDS):
+            preset = self._presets.for_company(company.desired.plan, company.company_id)
+            current = self._current(company.company_id, may_call)
+            in_force, changed, refusal = self._apply(company.company_id, preset, current, may_call)
+            applied = AppliedPreset(
+                plan=preset.plan,
+                fingerprint=in_force.fingerprint,
+                event_id=event_id,
+                degraded_to=None if refusal is None else str(preset.fallback),
+            )
+            confirmed = self._plans.confirm(company.company_id, company.desired, applied, at=self._now())
+            if confirmed.desired == company.desired:
+                return Converged(confirmed, changed, refusal, preset.refused_narrowing(current))
+            company = confirmed
+        raise PlanKeepsChanging(f"{MAX_ROUNDS} newer plans came in one after the other")
+
+    def _current(self, company_id: UUID, may_call: Callable[[], None]) -> SyncSettings:
+        """What applies to the company now. Codat may show a company without settings of its own as an empty list."""
+        may_call()
+        current = self._codat.get_sync_settings(company_id)
+        if current.settings:
+            return current
+        may_call()
+        defaults = self._codat.get_account_sync_settings()
+        return defaults.model_copy(update={"overrides_defaults": current.overrides_defaults})
+
+    def _apply(
+        self, company_id: UUID, preset: CompanyPreset, current: SyncSettings, may_call: Callable[[], None]
+    ) -> tuple[CompanyPreset, tuple[Difference, ...], PaymentRequired | None]:
+        """Put the preset in force, or what is left of it where the Codat account has no hourly schedule."""
+        try:
+            return preset, self._write(company_id, preset, current, may_call), None
+        except PaymentRequired as refusal:
+            degraded = preset.degraded()
+            if refusal.kind is not PaymentRequiredKind.HOURLY_NOT_ALLOWED or degraded is None:
+                raise
+            return degraded, self._write(company_id, degraded, current, may_call), refusal
+
+    def _write(
+        self, company_id: UUID, preset: CompanyPreset, current: SyncSettings, may_call: Callable[[], None]
+    ) -> tuple[Difference, ...]:
+        """Write only where something differs; the differences."""
+        target = preset.over(current)
+        changed = differences(current, target)
+        if changed:
+            may_call()
+            self._codat.update_sync_settings(company_id, target)
+        return changed

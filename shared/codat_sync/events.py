@@ -1,0 +1,232 @@
+"""The events that this project takes, from billing, onboarding and Codat, in EventBridge's envelope.
+
+docs/events.md tells producers what to send; ``events/`` has a sample of each.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import IntEnum
+from typing import Annotated, Any, Final, TypeVar
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic.alias_generators import to_camel
+
+PLAN_CHANGED: Final = ("Company Upgraded Plan", "Company Downgraded Plan", "Company Changed Plan")
+PLAN_CANCELLED: Final = "Company Cancelled Plan"
+NEW_CONNECTION: Final = "New Connection"
+CODAT_CONNECTED: Final = ("company.created", "connection.connected", "connection.reconnected")
+
+CLOCK_SKEW: Final = timedelta(minutes=15)
+"""How far ahead of our clock an event may have occurred. One from further in the future would make all later events
+look old, so it is refused."""
+
+
+class MalformedEvent(ValueError):
+    """The message is no event that this function takes. The text says what is wrong, in words."""
+
+    reason = "malformed_event"
+
+
+class Authority(IntEnum):
+    """How much a word about a company's plan counts. The lesser never overrules the greater."""
+
+    ASSUMED = 0
+    """Nobody named a plan."""
+    TAGGED = 1
+    """A tag of the company at Codat, which may be as old as the company."""
+    STATED = 2
+    """Billing or onboarding said so."""
+
+
+@dataclass(frozen=True)
+class CompanyEvent:
+    """Something happened to a company that bears on its sync settings.
+
+    ``plan`` is None where the event names none: the company keeps the one it has, or gets the default plan; or, where
+    ``cancelled``, the plan for cancelled ones. ``connected``: Codat's settings are to be checked whatever we believe.
+    """
+
+    event_id: str
+    company_id: UUID
+    occurred_at: datetime
+    authority: Authority
+    plan: str | None = None
+    cancelled: bool = False
+    connected: bool = False
+
+
+def _text(value: object) -> object:
+    """A number is no date here: nobody can tell seconds from milliseconds by looking at it."""
+    if not isinstance(value, str):
+        raise ValueError("a date and time is ISO 8601 text, such as 2026-01-31T12:00:00Z")  # noqa: TRY004  # For pydantic.
+    return value
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """No offset means UTC, as with Codat's own dates."""
+    try:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except OverflowError as error:
+        raise ValueError("a date and time at the edge of the calendar") from error
+
+
+_Moment = Annotated[datetime, BeforeValidator(_text), AfterValidator(_in_utc)]
+_Id = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+_PlanName = Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=64)]
+
+
+_PROBLEMS: Final = 3
+_WORDS: Final = 500  # An error names what is wrong; it does not repeat a megabyte of it.
+
+
+class _Model(BaseModel):
+    """Unknown extra fields pass."""
+
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel)
+
+
+class Envelope(_Model):
+    """EventBridge's envelope, as far as it is read; the rest may be absent, as in one that a producer sends to SQS."""
+
+    id: _Id
+    detail_type: Annotated[str, Field(alias="detail-type")]
+    time: _Moment
+    detail: dict[str, Any]
+
+
+class PlanChanged(_Model):
+    """The detail of a plan event from billing."""
+
+    company_id: UUID
+    plan: _PlanName
+    previous_plan: str | None = None
+    occurred_at: _Moment | None = None
+
+
+class PlanCancelled(_Model):
+    """The detail of a cancellation. A ``plan`` in it is the one that was cancelled."""
+
+    company_id: UUID
+    plan: str | None = None
+    occurred_at: _Moment | None = None
+
+
+class NewConnection(_Model):
+    """The detail of onboarding's event."""
+
+    company_id: UUID
+    connection_id: UUID
+    plan: _PlanName | None = None
+    occurred_at: _Moment | None = None
+
+
+class _CodatCompany(_Model):
+    id: UUID
+    tags: dict[str, Any] | None = None
+
+
+class _CodatPayload(_Model):
+    """Codat's payload is the company itself, or refers to it, and the sources disagree on which event does what."""
+
+    reference_company: _CodatCompany | None = None
+    id: UUID | None = None
+    tags: dict[str, Any] | None = None
+
+
+class CodatConnected(_Model):
+    """The detail of one of Codat's own events: the body of its webhook, whole.
+
+    https://docs.codat.io/using-the-api/webhooks/event-types
+    """
+
+    generated_date: _Moment | None = None
+    payload: _CodatPayload
+
+
+def read_plan_event(body: str, *, now: datetime) -> CompanyEvent:
+    """A plan event from billing. Raises ``MalformedEvent``."""
+    envelope = _envelope(body, (*PLAN_CHANGED, PLAN_CANCELLED))
+    if envelope.detail_type == PLAN_CANCELLED:
+        cancelled = _detail(PlanCancelled, envelope)
+        return _event(envelope, now, cancelled.company_id, cancelled.occurred_at, cancelled=True)
+    changed = _detail(PlanChanged, envelope)
+    return _event(envelope, now, changed.company_id, changed.occurred_at, plan=changed.plan)
+
+
+def read_connection_event(body: str, *, now: datetime, plan_tag: str) -> CompanyEvent:
+    """Onboarding's or Codat's word that a company is there or connected. Raises ``MalformedEvent``.
+
+    ``plan_tag`` is the name of the company tag that may carry the plan.
+    """
+    envelope = _envelope(body, (NEW_CONNECTION, *CODAT_CONNECTED))
+    if envelope.detail_type == NEW_CONNECTION:
+        onboarded = _detail(NewConnection, envelope)
+        return _event(envelope, now, onboarded.company_id, onboarded.occurred_at, plan=onboarded.plan, connected=True)
+    codat = _detail(CodatConnected, envelope)
+    company = codat.payload.reference_company or codat.payload
+    if company.id is None:
+        raise MalformedEvent("detail.payload: neither referenceCompany.id nor id is there")
+    tag = str((company.tags or {}).get(plan_tag) or "").strip()
+    return _event(
+        envelope,
+        now,
+        company.id,
+        codat.generated_date,
+        plan=tag or None,
+        authority=Authority.TAGGED,
+        connected=True,
+    )
+
+
+_Detail = TypeVar("_Detail", bound=_Model)
+
+
+def _event(
+    envelope: Envelope,
+    now: datetime,
+    company_id: UUID,
+    occurred_at: datetime | None,
+    *,
+    plan: str | None = None,
+    authority: Authority = Authority.STATED,
+    cancelled: bool = False,
+    connected: bool = False,
+) -> CompanyEvent:
+    """Where the detail does not say when it occurred, the envelope's time counts."""
+    occurred_at = occurred_at or envelope.time
+    if occurred_at > now + CLOCK_SKEW:
+        raise MalformedEvent(f"occurredAt: {occurred_at.isoformat()} is in the future")
+    return CompanyEvent(
+        event_id=envelope.id,
+        company_id=company_id,
+        occurred_at=occurred_at,
+        authority=authority if plan or cancelled else Authority.ASSUMED,
+        plan=plan,
+        cancelled=cancelled,
+        connected=connected,
+    )
+
+
+def _envelope(body: str, taken: Collection[str]) -> Envelope:
+    try:
+        envelope = Envelope.model_validate_json(body)
+    except ValidationError as error:
+        raise MalformedEvent(_in_words(error)) from error
+    if envelope.detail_type not in taken:
+        raise MalformedEvent(f"detail-type: {envelope.detail_type[:64]!r} is none of {', '.join(taken)}")
+    return envelope
+
+
+def _detail(model: type[_Detail], envelope: Envelope) -> _Detail:
+    try:
+        return model.model_validate(envelope.detail)
+    except ValidationError as error:
+        raise MalformedEvent(_in_words(error, "detail")) from error
+
+
+def _in_words(error: ValidationError, *path: str) -> str:
+    problems = error.errors(include_url=False, include_input=False)
+    words = [f"{'.'.join([*path, *map(str, p['loc'])]) or 'body'}: {p['msg']}" for p in problems[:_PROBLEMS]]
+    return "; ".join(words)[:_WORDS]
