@@ -1,0 +1,22 @@
+"""A company's plan changed: record it, and bring Codat's sync settings to the preset that the plan stands for."""
+
+import os
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from codat_sync.config import Config
+from codat_sync.consumer import Consumer
+from codat_sync.events import read_plan_event
+from codat_sync.wiring import wire_consumer
+
+
+@cache
+def consumer() -> Consumer:
+    return wire_consumer(Config.from_env(os.environ), read_plan_event)
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    return consumer().consume(event, context)

@@ -1,0 +1,23 @@
+"""A company connected: bring Codat's sync settings to the preset of the plan that it has, or of the default plan."""
+
+import os
+from functools import cache, partial
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from codat_sync.config import Config
+from codat_sync.consumer import Consumer
+from codat_sync.events import read_connection_event
+from codat_sync.wiring import wire_consumer
+
+
+@cache
+def consumer() -> Consumer:
+    config = Config.from_env(os.environ)
+    return wire_consumer(config, partial(read_connection_event, plan_tag=config.company_plan_tag))
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    return consumer().consume(event, context)
