@@ -2,9 +2,8 @@
 
 import os
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from codat_sync.config import Config
@@ -12,11 +11,14 @@ from codat_sync.consumer import Consumer
 from codat_sync.events import read_plan_event
 from codat_sync.wiring import wire_consumer
 
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+
 
 @cache
 def consumer() -> Consumer:
     return wire_consumer(Config.from_env(os.environ), read_plan_event)
 
 
-def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+def handler(event: dict[str, Any], context: LambdaContext) -> "PartialItemFailureResponse":
     return consumer().consume(event, context)

@@ -2,15 +2,17 @@
 
 import os
 from functools import cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from codat_sync.config import Config
 from codat_sync.consumer import Consumer
 from codat_sync.events import read_connection_event
 from codat_sync.wiring import wire_consumer
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 
 
 @cache
@@ -19,5 +21,5 @@ def consumer() -> Consumer:
     return wire_consumer(config, partial(read_connection_event, plan_tag=config.company_plan_tag))
 
 
-def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+def handler(event: dict[str, Any], context: LambdaContext) -> "PartialItemFailureResponse":
     return consumer().consume(event, context)

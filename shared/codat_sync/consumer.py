@@ -1,27 +1,28 @@
 """A batch of SQS messages: each event gets its outcome, and stays on its queue until that outcome is safe."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from uuid import UUID
 
-from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes import SQSEvent
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import BotoCoreError, ClientError
 
 from codat_sync.codat.client import REQUEST_SECONDS
 from codat_sync.company_plans import CompanyPlan, DesiredPlan
 from codat_sync.convergence import Converged, Convergence
-from codat_sync.dead_letters import DeadLetters, ParkedEvent
-from codat_sync.deferral import SourceQueue, deferral_seconds
+from codat_sync.dead_letters import ParkedEvent
+from codat_sync.deferral import deferral_seconds
 from codat_sync.events import CompanyEvent
 from codat_sync.observability import count_outcomes, logger
 from codat_sync.triage import PARKED, Failure, Outcome, OutOfTime, triage
+
+if TYPE_CHECKING:  # At run time its package would load every parser of Powertools.
+    from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 
 RESERVE_SECONDS: Final = 8
 """What is kept for DynamoDB, for parking and deferring, and for answering."""
@@ -34,6 +35,27 @@ class ReadEvent(Protocol):
 
     def __call__(self, body: str, *, now: datetime) -> CompanyEvent:
         """Raises ``MalformedEvent``."""
+
+
+class Invocation(Protocol):
+    """The part of Lambda's context that a consumer needs."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Until the function is cut off."""
+
+
+class Parking(Protocol):
+    """The DLQs, as far as a consumer needs them."""
+
+    def park(self, event: ParkedEvent, outcome: Outcome, failure: Failure) -> None:
+        """The event is safe in its DLQ once this returns."""
+
+
+class Deferring(Protocol):
+    """The source queue, as far as a consumer needs it."""
+
+    def defer(self, seconds_by_receipt_handle: Mapping[str, int]) -> None:
+        """Hide each message for its own time."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +105,8 @@ class Consumer:
         self,
         read: ReadEvent,
         convergence: Convergence,
-        dead_letters: DeadLetters,
-        queue: SourceQueue,
+        dead_letters: Parking,
+        queue: Deferring,
         *,
         max_concurrent_companies: int,
         now: Callable[[], datetime],
@@ -98,7 +120,7 @@ class Consumer:
         self._now = now
         self._random = random
 
-    def consume(self, event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    def consume(self, event: dict[str, Any], context: Invocation) -> "PartialItemFailureResponse":
         """Settle every message, those of different companies side by side; the ones to be seen again are returned.
 
         Ends before the function's deadline: what there is no time for is deferred. The answer is what

@@ -84,7 +84,7 @@ _WORDS: Final = 500  # An error names what is wrong; it does not repeat a megaby
 class _Model(BaseModel):
     """Unknown extra fields pass."""
 
-    model_config = ConfigDict(frozen=True, alias_generator=to_camel)
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, use_attribute_docstrings=True)
 
 
 class Envelope(_Model):
@@ -100,26 +100,39 @@ class PlanChanged(_Model):
     """The detail of a plan event from billing."""
 
     company_id: UUID
+    """Codat's id of the company."""
     plan: _PlanName
+    """The plan that the company is on now."""
     previous_plan: str | None = None
+    """The plan that it was on. Not read; for people."""
     occurred_at: _Moment | None = None
+    """When the plan changed, in ISO 8601; no offset means UTC. Without it the envelope's time counts."""
 
 
 class PlanCancelled(_Model):
-    """The detail of a cancellation. A ``plan`` in it is the one that was cancelled."""
+    """The detail of a cancellation."""
 
     company_id: UUID
+    """Codat's id of the company."""
     plan: str | None = None
+    """The plan that was cancelled. Not read; for people."""
+    previous_plan: str | None = None
+    """The same, by another name."""
     occurred_at: _Moment | None = None
+    """When the plan was cancelled, in ISO 8601; no offset means UTC. Without it the envelope's time counts."""
 
 
 class NewConnection(_Model):
     """The detail of onboarding's event."""
 
     company_id: UUID
+    """Codat's id of the company."""
     connection_id: UUID
+    """Codat's id of the connection."""
     plan: _PlanName | None = None
+    """The plan that the company is on. Without it the company keeps the one we know, or gets the default plan."""
     occurred_at: _Moment | None = None
+    """When it connected, in ISO 8601; no offset means UTC. Without it the envelope's time counts."""
 
 
 class _CodatCompany(_Model):

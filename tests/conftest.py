@@ -1,0 +1,25 @@
+"""What every test gets: no environment of the machine's, and no AWS account to reach by accident."""
+
+import os
+from collections.abc import Iterator
+from unittest import mock
+
+import pytest
+
+KEPT = {"HOME", "PATH", "TMPDIR", "PYTHONPATH", "LANG", "LC_ALL"}
+
+
+@pytest.fixture(autouse=True)
+def environment() -> Iterator[None]:
+    """An environment with nothing in it but what a process needs, and credentials that open nothing."""
+    kept = {name: value for name, value in os.environ.items() if name in KEPT or name.startswith("COV")}
+    with mock.patch.dict(os.environ, kept, clear=True):
+        os.environ.update(
+            AWS_ACCESS_KEY_ID="testing",
+            AWS_SECRET_ACCESS_KEY="testing",  # noqa: S106  # Opens nothing.
+            AWS_DEFAULT_REGION="eu-west-2",
+            AWS_EC2_METADATA_DISABLED="true",
+            POWERTOOLS_SERVICE_NAME="tests",
+            POWERTOOLS_METRICS_NAMESPACE="CodatSync",
+        )
+        yield
