@@ -9,7 +9,7 @@ from uuid import UUID
 from codat_sync.codat.errors import PaymentRequired, PaymentRequiredKind
 from codat_sync.codat.models import Frequency, SyncSchedule, SyncSetting, SyncSettings
 from codat_sync.company_plans import AppliedPreset, CompanyPlan, DesiredPlan
-from codat_sync.dead_letters import ParkedEvent
+from codat_sync.dead_letters import ReceivedEvent
 from codat_sync.triage import Failure, Outcome
 
 NOW = datetime(2026, 2, 1, 12, 0, tzinfo=UTC)
@@ -112,10 +112,10 @@ class FakePlans:
 class FakeDeadLetters:
     """DLQs that one can look into."""
 
-    parked: list[tuple[ParkedEvent, Outcome, Failure]] = field(default_factory=list)
+    parked: list[tuple[ReceivedEvent, Outcome, Failure]] = field(default_factory=list)
     failure: Exception | None = None
 
-    def park(self, event: ParkedEvent, outcome: Outcome, failure: Failure) -> None:
+    def park(self, event: ReceivedEvent, outcome: Outcome, failure: Failure) -> None:
         if self.failure is not None:
             raise self.failure
         self.parked.append((event, outcome, failure))

@@ -15,9 +15,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from codat_sync.codat.client import REQUEST_SECONDS
 from codat_sync.company_plans import CompanyPlan, DesiredPlan
 from codat_sync.convergence import Converged, Convergence
-from codat_sync.dead_letters import ParkedEvent
+from codat_sync.dead_letters import ReceivedEvent
 from codat_sync.deferral import deferral_seconds
-from codat_sync.events import CompanyEvent
+from codat_sync.events import CompanyEvent, MalformedEvent
 from codat_sync.observability import count_outcomes, logger
 from codat_sync.triage import PARKED, Failure, Outcome, OutOfTime, triage
 
@@ -47,7 +47,7 @@ class Invocation(Protocol):
 class Parking(Protocol):
     """The DLQs, as far as a consumer needs them."""
 
-    def park(self, event: ParkedEvent, outcome: Outcome, failure: Failure) -> None:
+    def park(self, event: ReceivedEvent, outcome: Outcome, failure: Failure) -> None:
         """The event is safe in its DLQ once this returns."""
 
 
@@ -65,6 +65,17 @@ class Delivery:
     record: SQSRecord
     event: CompanyEvent
     desired: DesiredPlan
+
+    @property
+    def received(self) -> ReceivedEvent:
+        """What replay and triage need to know of it."""
+        return ReceivedEvent(
+            body=self.record.body,
+            source_queue=self.record.event_source_arn,
+            event_id=self.event.event_id,
+            company_id=str(self.event.company_id),
+            plan=self.desired.plan,
+        )
 
     @property
     def is_repeated(self) -> bool:
@@ -132,26 +143,35 @@ class Consumer:
             if context.get_remaining_time_in_millis() < START_SECONDS * 1000:
                 raise OutOfTime("the function's time does not allow another request to Codat")
 
-        settled: list[Settled] = []
+        unread: list[Settled] = []
         by_company: dict[UUID, list[Delivery]] = {}
         for record in SQSEvent(event).records:
-            read: CompanyEvent | None = None
-            try:
-                read = self._read(record.body, now=self._now())
-                delivery = Delivery(record, read, self._convergence.desired_by(read))
-            except Exception as error:  # noqa: BLE001  # Triage names an outcome for whatever it is; nothing is lost.
-                settled.append(self._settle_failure(record, error, read))
+            delivery = self._read_record(record)
+            if isinstance(delivery, Settled):
+                unread.append(delivery)
             else:
-                by_company.setdefault(read.company_id, []).append(delivery)
+                by_company.setdefault(delivery.event.company_id, []).append(delivery)
 
         with ThreadPoolExecutor(self._max_concurrent_companies) as companies:
             groups = companies.map(lambda deliveries: self._settle_company(deliveries, may_call), by_company.values())
-            settled += [each for group in groups for each in group]
+            settled = [each for group in groups for each in group]
 
-        deferred = [each for each in settled if each.outcome is Outcome.DEFERRED]
+        deferred = [each for each in unread + settled if each.outcome is Outcome.DEFERRED]
         self._defer(deferred, since_receipt=(received_with - context.get_remaining_time_in_millis()) / 1000)
-        count_outcomes((each.outcome, each.plan) for each in settled)
+        # A plan that was not understood is whatever the producer wrote: it must not become a metric's dimension.
+        count_outcomes([(each.outcome, None) for each in unread] + [(each.outcome, each.plan) for each in settled])
         return {"batchItemFailures": [{"itemIdentifier": each.record.message_id} for each in deferred]}
+
+    def _read_record(self, record: SQSRecord) -> Delivery | Settled:
+        received = ReceivedEvent(record.body, record.event_source_arn)
+        try:
+            event = self._read(record.body, now=self._now())
+            received = replace(received, event_id=event.event_id, company_id=str(event.company_id), plan=event.plan)
+            return Delivery(record, event, self._convergence.desired_by(event))
+        except Exception as error:  # noqa: BLE001  # Triage names an outcome for whatever it is; nothing is lost.
+            if isinstance(error, MalformedEvent):
+                received = replace(received, event_id=error.event_id)
+            return self._settle_failure(record, received, error)
 
     def _settle_company(self, deliveries: Sequence[Delivery], may_call: Callable[[], None]) -> list[Settled]:
         """Record all events of one company, converge once, and give each event its own outcome."""
@@ -161,7 +181,7 @@ class Consumer:
             company = [self._convergence.record(each.event.company_id, each.desired) for each in deliveries][-1]
             in_force = self._convergence.in_force(company)
         except Exception as error:  # noqa: BLE001  # As above.
-            return [self._settle_failure(each.record, error, each.event, each.desired) for each in deliveries]
+            return [self._settle_failure(each.record, each.received, error) for each in deliveries]
 
         waiting = [each for each in deliveries if each.needs_convergence(company, in_force=in_force)]
         converged, failed = Converged(company), None
@@ -173,7 +193,7 @@ class Consumer:
         # One event of a company carries what was done; for the others of the batch there was nothing left to do.
         carrier = next((each for each in deliveries if each.is_current(converged.company)), None)
         return [
-            self._settle_failure(each.record, failed, each.event, each.desired)
+            self._settle_failure(each.record, each.received, failed)
             if failed and each in waiting
             else self._settle_success(each, converged, carries=each is carrier)
             for each in deliveries
@@ -191,52 +211,40 @@ class Consumer:
             outcome = Outcome.APPLIED
         return self._settle(
             delivery.record,
+            delivery.received,
             outcome,
-            delivery.event,
-            delivery.desired,
             failure,
             differences=[str(difference) for difference in converged.differences] if carries else [],
             refused_narrowing=converged.refused_narrowing if carries else (),
         )
 
-    def _settle_failure(
-        self, record: SQSRecord, error: Exception, event: CompanyEvent | None = None, desired: DesiredPlan | None = None
-    ) -> Settled:
+    def _settle_failure(self, record: SQSRecord, received: ReceivedEvent, error: Exception) -> Settled:
         failure = triage(error)
         if failure.unexpected:
             logger().error("unexpected_error", exc_info=error)
-        return self._settle(record, failure.outcome, event, desired, failure)
+        return self._settle(record, received, failure.outcome, failure)
 
     def _settle(
-        self,
-        record: SQSRecord,
-        outcome: Outcome,
-        event: CompanyEvent | None,
-        desired: DesiredPlan | None,
-        failure: Failure | None,
-        **more: object,
+        self, record: SQSRecord, received: ReceivedEvent, outcome: Outcome, failure: Failure | None, **more: object
     ) -> Settled:
         """The one place where an outcome is made safe, and the one where it is logged."""
-        named = desired or event
-        plan = named.plan if named else None
         if outcome in PARKED and failure is not None:
             try:
-                self._dead_letters.park(_parked_event(record, event, plan), outcome, failure)
+                self._dead_letters.park(received, outcome, failure)
             except (BotoCoreError, ClientError) as error:
                 logger().error("park_failed", exc_info=error)
                 outcome = Outcome.DEFERRED
         said: dict[str, object] = {
             "outcome": outcome.value,
-            "correlation_id": event.event_id if event else None,
-            "company_id": str(event.company_id) if event else None,
-            "plan": plan,
+            "correlation_id": received.event_id,
+            "company_id": received.company_id,
+            "plan": received.plan,
             "receive_count": _receive_count(record),
             **(_explanation(failure) if failure else {}),
             **more,
         }
         logger().info("event_settled", extra={name: value for name, value in said.items() if value})
-        # Only plans that the presets know: what a producer makes up must not become a metric's dimension.
-        return Settled(record, outcome, desired.plan if desired else None, failure.retry_after if failure else None)
+        return Settled(record, outcome, received.plan, failure.retry_after if failure else None)
 
     def _defer(self, deferred: Iterable[Settled], *, since_receipt: float) -> None:
         """Say when each is to be seen again. Without that the queue's own visibility timeout holds: never a loss."""
@@ -254,16 +262,6 @@ class Consumer:
 
 def _receive_count(record: SQSRecord) -> int:
     return int(record.attributes.approximate_receive_count or 1)
-
-
-def _parked_event(record: SQSRecord, event: CompanyEvent | None, plan: str | None) -> ParkedEvent:
-    return ParkedEvent(
-        body=record.body,
-        source_queue=record.event_source_arn,
-        event_id=event.event_id if event else None,
-        company_id=str(event.company_id) if event else None,
-        plan=plan,
-    )
 
 
 def _explanation(failure: Failure) -> dict[str, object]:

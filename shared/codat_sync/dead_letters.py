@@ -19,8 +19,8 @@ _NOT_FOR_SQS: Final = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U
 
 
 @dataclass(frozen=True)
-class ParkedEvent:
-    """What replay and triage need to know of an event, beside its body."""
+class ReceivedEvent:
+    """A message's body, and what replay and triage need to know beside it. None: the message did not say."""
 
     body: str
     source_queue: str
@@ -38,7 +38,7 @@ class DeadLetters:
         self._queue_urls = queue_urls
         self._now = now
 
-    def park(self, event: ParkedEvent, outcome: Outcome, failure: Failure) -> None:
+    def park(self, event: ReceivedEvent, outcome: Outcome, failure: Failure) -> None:
         """Send the original body, byte for byte, with the reason beside it.
 
         It is safe in the DLQ once this returns. An error of SQS's is the caller's: the event must stay on its queue.

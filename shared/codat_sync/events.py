@@ -24,9 +24,16 @@ look old, so it is refused."""
 
 
 class MalformedEvent(ValueError):
-    """The message is no event that this function takes. The text says what is wrong, in words."""
+    """The message is no event that this function takes. The text says what is wrong, in words.
+
+    ``event_id`` is there where at least the envelope could be read.
+    """
 
     reason = "malformed_event"
+
+    def __init__(self, message: str, event_id: str | None = None) -> None:
+        super().__init__(message)
+        self.event_id = event_id
 
 
 class Authority(IntEnum):
@@ -180,7 +187,7 @@ def read_connection_event(body: str, *, now: datetime, plan_tag: str) -> Company
     codat = _detail(CodatConnected, envelope)
     company = codat.payload.reference_company or codat.payload
     if company.id is None:
-        raise MalformedEvent("detail.payload: neither referenceCompany.id nor id is there")
+        raise MalformedEvent("detail.payload: neither referenceCompany.id nor id is there", envelope.id)
     tag = str((company.tags or {}).get(plan_tag) or "").strip()
     return _event(
         envelope,
@@ -210,7 +217,7 @@ def _event(
     """Where the detail does not say when it occurred, the envelope's time counts."""
     occurred_at = occurred_at or envelope.time
     if occurred_at > now + CLOCK_SKEW:
-        raise MalformedEvent(f"occurredAt: {occurred_at.isoformat()} is in the future")
+        raise MalformedEvent(f"occurredAt: {occurred_at.isoformat()} is in the future", envelope.id)
     return CompanyEvent(
         event_id=envelope.id,
         company_id=company_id,
@@ -228,7 +235,7 @@ def _envelope(body: str, taken: Collection[str]) -> Envelope:
     except ValidationError as error:
         raise MalformedEvent(_in_words(error)) from error
     if envelope.detail_type not in taken:
-        raise MalformedEvent(f"detail-type: {envelope.detail_type[:64]!r} is none of {', '.join(taken)}")
+        raise MalformedEvent(f"detail-type: {envelope.detail_type[:64]!r} is none of {', '.join(taken)}", envelope.id)
     return envelope
 
 
@@ -236,7 +243,7 @@ def _detail(model: type[_Detail], envelope: Envelope) -> _Detail:
     try:
         return model.model_validate(envelope.detail)
     except ValidationError as error:
-        raise MalformedEvent(_in_words(error, "detail")) from error
+        raise MalformedEvent(_in_words(error, "detail"), envelope.id) from error
 
 
 def _in_words(error: ValidationError, *path: str) -> str:
