@@ -1,0 +1,251 @@
+"""A function, whole, with AWS in memory and Codat's answers as they come over HTTP: every status has its outcome."""
+
+import importlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import requests
+import responses
+from moto import mock_aws
+
+from tests.fakes import FakeContext
+
+ROOT = Path(__file__).parents[2]
+URL = "https://api.codat.io"
+COMPANY = "8a210b68-6988-4001-a1eb-0242ac120001"
+SETTINGS = f"{URL}/companies/{COMPANY}/syncSettings"
+SHOWN = {
+    "companyId": COMPANY,
+    "overridesDefaults": True,
+    "settings": [{"dataType": "invoices", "fetchOnFirstLink": True, "syncSchedule": 24, "syncOrder": 0}],
+}
+HOURLY = {
+    "error": "SyncSettingsValidationException: Sync schedule not allowed",
+    "correlationId": "c0ffee",
+    "validation": {"errors": [{"message": "Sync schedule is not allowed for this client."}]},
+}
+
+
+@dataclass
+class Deployed:
+    """The stack's parts in memory, and the function in front of them."""
+
+    source: str
+    payment_required: str
+    failed_events: str
+
+    def deliver(self, body: str) -> list[dict[str, str]]:
+        """What Lambda does with one message: receive, invoke, delete what has not failed; what failed is returned."""
+        sqs = boto3.client("sqs")
+        sqs.send_message(QueueUrl=self.source, MessageBody=body)
+        (message,) = sqs.receive_message(
+            QueueUrl=self.source, MessageSystemAttributeNames=["All"], MessageAttributeNames=["All"]
+        )["Messages"]
+        record = {
+            "messageId": message["MessageId"],
+            "receiptHandle": message["ReceiptHandle"],
+            "body": message["Body"],
+            "attributes": message["Attributes"],
+            "messageAttributes": {},
+            "eventSource": "aws:sqs",
+            "eventSourceARN": "arn:aws:sqs:eu-west-2:123456789012:source",
+            "awsRegion": "eu-west-2",
+        }
+        app = importlib.import_module("functions.company_plan_changed.app")
+        app.consumer.cache_clear()
+        answer = app.handler({"Records": [record]}, FakeContext())
+        failures: list[dict[str, str]] = answer["batchItemFailures"]
+        if not failures:
+            sqs.delete_message(QueueUrl=self.source, ReceiptHandle=message["ReceiptHandle"])
+        return failures
+
+    def parked(self, url: str) -> list[Any]:
+        """The messages of a queue."""
+        answer = boto3.client("sqs").receive_message(
+            QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], WaitTimeSeconds=0
+        )
+        return answer.get("Messages", [])
+
+
+@pytest.fixture
+def deployed() -> Iterator[Deployed]:
+    with mock_aws():
+        sqs = boto3.client("sqs")
+        urls = [
+            sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("source", "payment-required", "failed-events")
+        ]
+        boto3.client("secretsmanager").create_secret(Name="codat-sync/api-key", SecretString="key")
+        boto3.client("dynamodb").create_table(
+            TableName="company-plans",
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=[{"AttributeName": "companyId", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "companyId", "AttributeType": "S"}],
+        )
+        os.environ.update(
+            CODAT_API_KEY_SECRET_NAME="codat-sync/api-key",  # noqa: S106  # A name.
+            CODAT_BASE_URL=URL,
+            COMPANY_PLANS_TABLE_NAME="company-plans",
+            SOURCE_QUEUE_URL=urls[0],
+            PAYMENT_REQUIRED_QUEUE_URL=urls[1],
+            FAILED_EVENTS_QUEUE_URL=urls[2],
+        )
+        yield Deployed(*urls)
+
+
+@pytest.fixture
+def codat() -> Iterator[responses.RequestsMock]:
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as mocked:
+        mocked.add_passthru("https://secretsmanager")
+        yield mocked
+
+
+def event(plan: str = "growth") -> str:
+    """The body of a message."""
+    sample = json.loads((ROOT / "events/company_upgraded_plan.json").read_text("utf-8"))
+    return json.dumps(sample | {"detail": sample["detail"] | {"plan": plan}})
+
+
+PAYMENT_REQUIRED, FAILED, DEFERRED = "payment_required", "failed_events", "deferred"
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome", "reason"),
+    [
+        ({"status": 400, "json": {"error": "Error processing request - not valid."}}, FAILED, "bad_request"),
+        ({"status": 401, "json": {"error": "Unauthorized"}}, DEFERRED, None),
+        ({"status": 402, "json": HOURLY}, PAYMENT_REQUIRED, "hourly_not_allowed"),
+        (
+            {"status": 402, "json": {"error": "CompanyValidationException: Company limit exceeded"}},
+            PAYMENT_REQUIRED,
+            "company_limit",
+        ),
+        (
+            {
+                "status": 402,
+                "json": {"error": "Payment Required", "validation": {"errors": [{"message": "Account expired."}]}},
+            },
+            PAYMENT_REQUIRED,
+            "account_expired",
+        ),
+        ({"status": 402, "json": {"error": "Something new"}}, PAYMENT_REQUIRED, "payment_required"),
+        ({"status": 402, "body": "<html>Pay</html>"}, PAYMENT_REQUIRED, "payment_required"),
+        ({"status": 402, "body": ""}, PAYMENT_REQUIRED, "payment_required"),
+        ({"status": 403, "json": {"error": "Forbidden"}}, FAILED, "forbidden"),
+        ({"status": 404, "json": {"error": f"No company was found with ID {COMPANY}"}}, DEFERRED, None),
+        ({"status": 409, "json": {"error": "Conflict"}}, DEFERRED, None),
+        ({"status": 422, "json": {"error": "Unprocessable"}}, FAILED, "refused"),
+        ({"status": 429, "json": {}, "headers": {"Retry-After": "120"}}, DEFERRED, None),
+        ({"status": 500, "json": {"error": "Server error"}}, DEFERRED, None),
+        ({"status": 502, "body": "<html>Bad gateway</html>"}, DEFERRED, None),
+        ({"status": 503, "body": ""}, DEFERRED, None),
+        ({"status": 302, "headers": {"Location": "https://elsewhere.example"}}, DEFERRED, None),
+        ({"body": requests.ConnectionError("cut")}, DEFERRED, None),
+        ({"body": requests.ReadTimeout("late")}, DEFERRED, None),
+    ],
+)
+@pytest.mark.parametrize("call", ["GET", "POST"])
+def test_every_answer_of_codats_has_its_outcome(
+    deployed: Deployed,
+    codat: responses.RequestsMock,
+    call: str,
+    answer: dict[str, Any],
+    outcome: str,
+    reason: str | None,
+) -> None:
+    if call == "POST":
+        codat.get(SETTINGS, json=SHOWN)
+    codat.add(call, SETTINGS, **answer)
+    failures = deployed.deliver(event("starter"))
+    parked = {
+        PAYMENT_REQUIRED: deployed.parked(deployed.payment_required),
+        FAILED: deployed.parked(deployed.failed_events),
+    }
+    if outcome == DEFERRED:
+        assert len(failures) == 1
+        assert parked == {PAYMENT_REQUIRED: [], FAILED: []}
+        assert deployed.parked(deployed.source) == [], "it is hidden for a while"
+    else:
+        assert failures == []
+        (message,) = parked.pop(outcome)
+        assert message["Body"] == event("starter")
+        assert message["MessageAttributes"]["reason"]["StringValue"] == reason
+        assert message["MessageAttributes"]["status"]["StringValue"] == str(answer["status"])
+        assert list(parked.values()) == [[]]
+
+
+@pytest.mark.parametrize("status", [200, 204])
+def test_a_write_that_codat_took_is_applied(deployed: Deployed, codat: responses.RequestsMock, status: int) -> None:
+    codat.get(SETTINGS, json=SHOWN)
+    write = codat.post(SETTINGS, status=status)
+    assert deployed.deliver(event("starter")) == []
+    assert write.call_count == 1
+    item = boto3.client("dynamodb").get_item(TableName="company-plans", Key={"companyId": {"S": COMPANY}})["Item"]
+    assert item["desiredPlan"] == item["appliedPlan"] == {"S": "starter"}
+
+
+@pytest.mark.parametrize("body", ["", "<html>Maintenance</html>", '{"settings": [{"syncSchedule": 24}]}', "[]"])
+def test_settings_that_cannot_be_read_are_deferred(
+    deployed: Deployed, codat: responses.RequestsMock, body: str
+) -> None:
+    codat.get(SETTINGS, body=body)
+    assert len(deployed.deliver(event())) == 1
+
+
+def test_hourly_on_a_free_account_is_degraded_and_its_event_parked(
+    deployed: Deployed, codat: responses.RequestsMock
+) -> None:
+    codat.get(SETTINGS, json=SHOWN)
+    refused = codat.post(SETTINGS, status=402, json=HOURLY)
+    taken = codat.post(SETTINGS, status=204)
+    assert deployed.deliver(event("scale")) == []
+    (message,) = deployed.parked(deployed.payment_required)
+    said = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
+    assert (said["reason"], said["correlationId"]) == ("hourly_not_allowed", "c0ffee")
+    assert said.keys() >= {"status", "companyId", "plan", "eventId", "sourceQueue", "parkedAt"}
+    hours = {
+        each["dataType"]: each["syncSchedule"]
+        for call in (refused.calls[0], taken.calls[0])
+        for each in json.loads(call.request.body or "{}")["settings"]
+    }
+    assert hours["invoices"] == 24
+
+
+def test_a_rotated_key_heals_without_a_deploy(deployed: Deployed, codat: responses.RequestsMock) -> None:
+    def answer(request: requests.PreparedRequest) -> tuple[int, dict[str, str], str]:
+        boto3.client("secretsmanager").put_secret_value(SecretId="codat-sync/api-key", SecretString="new")
+        is_new = request.headers["Authorization"] == "Basic bmV3"
+        return (200, {}, json.dumps(SHOWN)) if is_new else (401, {}, "{}")
+
+    codat.add_callback("GET", SETTINGS, callback=answer)
+    codat.post(SETTINGS, status=204)
+    assert deployed.deliver(event("starter")) == []
+
+
+def test_a_429_is_waited_for_as_long_as_codat_asks(deployed: Deployed, codat: responses.RequestsMock) -> None:
+    until = datetime.now(UTC) + timedelta(hours=5)
+    codat.get(SETTINGS, status=429, headers={"Retry-After": until.strftime("%a, %d %b %Y %H:%M:%S GMT")})
+    assert len(deployed.deliver(event())) == 1
+
+
+def test_one_session_serves_all_calls(
+    deployed: Deployed, codat: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[requests.Session] = []
+    real = requests.Session
+
+    def session() -> requests.Session:
+        made.append(real())
+        return made[-1]
+
+    monkeypatch.setattr(requests, "Session", session)
+    codat.get(SETTINGS, json=SHOWN)
+    codat.post(SETTINGS, status=204)
+    deployed.deliver(event("starter"))
+    assert len(made) == 1
