@@ -82,6 +82,7 @@ class FakePlans:
 
     items: dict[UUID, CompanyPlan] = field(default_factory=dict)
     failures: list[Exception | None] = field(default_factory=list)
+    noted: dict[UUID, tuple[str, str]] = field(default_factory=dict)
     writes: int = 0
 
     def record(self, company_id: UUID, desired: DesiredPlan, *, at: datetime) -> CompanyPlan:
@@ -100,6 +101,11 @@ class FakePlans:
         if self.items[company_id].desired.order == desired.order:
             self.items[company_id] = replace(self.items[company_id], applied=applied)
         return self.items[company_id]
+
+    def note_failure(self, company_id: UUID, event_id: str, failure: str, *, at: datetime) -> None:
+        assert at.tzinfo
+        if company_id in self.items:
+            self.noted[company_id] = (event_id, failure)
 
     def _answer(self) -> None:
         self.writes += 1

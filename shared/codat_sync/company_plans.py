@@ -66,12 +66,13 @@ class CompanyPlans:
 
     def record(self, company_id: UUID, desired: DesiredPlan, *, at: datetime) -> CompanyPlan:
         """Store the desired plan if it is newer than what is stored; the record as it is afterwards."""
-        return self._update(
+        item = self._update(
             company_id,
             "SET desiredPlan = :plan, desiredOrder = :order, desiredBy = :event, desiredAt = :at",
             "attribute_not_exists(companyId) OR desiredOrder < :order",
             {":plan": desired.plan, ":order": desired.order, ":event": desired.event_id, ":at": at.isoformat()},
         )
+        return _company_plan(item)
 
     def confirm(self, company_id: UUID, desired: DesiredPlan, applied: AppliedPreset, *, at: datetime) -> CompanyPlan:
         """Note the applied preset if ``desired`` is still what is desired; the record as it is afterwards."""
@@ -88,9 +89,19 @@ class CompanyPlans:
         else:
             update += ", degradedTo = :degraded"
             values[":degraded"] = applied.degraded_to
-        return self._update(company_id, update, "desiredOrder = :order", values)
+        return _company_plan(self._update(company_id, update, "desiredOrder = :order", values))
 
-    def _update(self, company_id: UUID, update: str, condition: str, values: dict[str, str]) -> CompanyPlan:
+    def note_failure(self, company_id: UUID, event_id: str, failure: str, *, at: datetime) -> None:
+        """Keep the newest failure with the company, for whoever asks. A company without a record gets none."""
+        self._update(
+            company_id,
+            "SET lastFailure = :failure, lastFailureBy = :event, lastFailureAt = :at",
+            "attribute_exists(companyId)",
+            {":failure": failure, ":event": event_id, ":at": at.isoformat()},
+        )
+
+    def _update(self, company_id: UUID, update: str, condition: str, values: dict[str, str]) -> dict[str, str]:
+        """The item as it is afterwards, whether the condition held or not; empty where there is none."""
         try:
             answer: Any = self._dynamodb.update_item(
                 TableName=self._table_name,
@@ -103,8 +114,8 @@ class CompanyPlans:
             )
             item = answer["Attributes"]
         except self._dynamodb.exceptions.ConditionalCheckFailedException as refusal:
-            item = refusal.response["Item"]  # type: ignore[typeddict-item]  # ALL_OLD puts it there.
-        return _company_plan({name: value["S"] for name, value in item.items()})
+            item = refusal.response.get("Item", {})  # ALL_OLD puts it there.
+        return {name: value["S"] for name, value in item.items()}
 
 
 def _company_plan(item: dict[str, str]) -> CompanyPlan:

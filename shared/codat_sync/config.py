@@ -26,6 +26,7 @@ class Config(BaseModel):
     company_plans_table_name: _Text
     failed_events_queue_url: _Text
     max_concurrent_companies: Annotated[int, Field(ge=1, le=10)] = 4
+    max_receive_count: Annotated[int, Field(ge=1, le=1000)] = 10
     payment_required_queue_url: _Text
     source_queue_url: _Text
 

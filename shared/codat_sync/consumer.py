@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from random import Random
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from uuid import UUID
@@ -106,7 +106,7 @@ class Settled:
     record: SQSRecord
     outcome: Outcome
     plan: str | None = None
-    retry_after: timedelta | None = None
+    failure: Failure | None = None
 
 
 class Consumer:
@@ -120,6 +120,7 @@ class Consumer:
         queue: Deferring,
         *,
         max_concurrent_companies: int,
+        max_receive_count: int,
         now: Callable[[], datetime],
         random: Random,
     ) -> None:
@@ -128,6 +129,7 @@ class Consumer:
         self._dead_letters = dead_letters
         self._queue = queue
         self._max_concurrent_companies = max_concurrent_companies
+        self._max_receive_count = max_receive_count
         self._now = now
         self._random = random
 
@@ -159,7 +161,10 @@ class Consumer:
         deferred = [each for each in unread + settled if each.outcome is Outcome.DEFERRED]
         self._defer(deferred, since_receipt=(received_with - context.get_remaining_time_in_millis()) / 1000)
         # A plan that was not understood is whatever the producer wrote: it must not become a metric's dimension.
-        count_outcomes([(each.outcome, None) for each in unread] + [(each.outcome, each.plan) for each in settled])
+        count_outcomes(
+            [(each.outcome, None) for each in unread] + [(each.outcome, each.plan) for each in settled],
+            [each.failure.reason for each in unread + settled if each.failure],
+        )
         return {"batchItemFailures": [{"itemIdentifier": each.record.message_id} for each in deferred]}
 
     def _read_record(self, record: SQSRecord) -> Delivery | Settled:
@@ -181,7 +186,7 @@ class Consumer:
             company = [self._convergence.record(each.event.company_id, each.desired) for each in deliveries][-1]
             in_force = self._convergence.in_force(company)
         except Exception as error:  # noqa: BLE001  # As above.
-            return [self._settle_failure(each.record, each.received, error) for each in deliveries]
+            return [self._settle_company_failure(each, error) for each in deliveries]
 
         waiting = [each for each in deliveries if each.needs_convergence(company, in_force=in_force)]
         converged, failed = Converged(company), None
@@ -193,7 +198,7 @@ class Consumer:
         # One event of a company carries what was done; for the others of the batch there was nothing left to do.
         carrier = next((each for each in deliveries if each.is_current(converged.company)), None)
         return [
-            self._settle_failure(each.record, each.received, failed)
+            self._settle_company_failure(each, failed)
             if failed and each in waiting
             else self._settle_success(each, converged, carries=each is carrier)
             for each in deliveries
@@ -218,11 +223,24 @@ class Consumer:
             refused_narrowing=converged.refused_narrowing if carries else (),
         )
 
+    def _settle_company_failure(self, delivery: Delivery, error: Exception) -> Settled:
+        settled = self._settle_failure(delivery.record, delivery.received, error)
+        if settled.failure is not None:
+            failure = f"{settled.failure.reason}: {settled.failure.words}"
+            try:
+                self._convergence.note_failure(delivery.event.company_id, delivery.event.event_id, failure)
+            except (BotoCoreError, ClientError) as lost:
+                logger().error("note_failed", exc_info=lost)
+        return settled
+
     def _settle_failure(self, record: SQSRecord, received: ReceivedEvent, error: Exception) -> Settled:
         failure = triage(error)
         if failure.unexpected:
             logger().error("unexpected_error", exc_info=error)
-        return self._settle(record, received, failure.outcome, failure)
+        outcome = failure.outcome
+        if outcome is Outcome.DEFERRED and _receive_count(record) >= self._max_receive_count:
+            outcome = Outcome.PARKED_FAILED  # Before SQS moves it there without a reason.
+        return self._settle(record, received, outcome, failure)
 
     def _settle(
         self, record: SQSRecord, received: ReceivedEvent, outcome: Outcome, failure: Failure | None, **more: object
@@ -244,13 +262,16 @@ class Consumer:
             **more,
         }
         logger().info("event_settled", extra={name: value for name, value in said.items() if value})
-        return Settled(record, outcome, received.plan, failure.retry_after if failure else None)
+        return Settled(record, outcome, received.plan, failure)
 
     def _defer(self, deferred: Iterable[Settled], *, since_receipt: float) -> None:
         """Say when each is to be seen again. Without that the queue's own visibility timeout holds: never a loss."""
         waits = {
             each.record.receipt_handle: deferral_seconds(
-                _receive_count(each.record), each.retry_after, since_receipt, self._random
+                _receive_count(each.record),
+                each.failure.retry_after if each.failure else None,
+                since_receipt,
+                self._random,
             )
             for each in deferred
         }

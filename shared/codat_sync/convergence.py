@@ -49,6 +49,9 @@ class PlanRecords(Protocol):
     def confirm(self, company_id: UUID, desired: DesiredPlan, applied: AppliedPreset, *, at: datetime) -> CompanyPlan:
         """Note what is applied if ``desired`` still is; the record as it is afterwards."""
 
+    def note_failure(self, company_id: UUID, event_id: str, failure: str, *, at: datetime) -> None:
+        """Keep the newest failure with the company."""
+
 
 @dataclass(frozen=True)
 class Converged:
@@ -80,6 +83,10 @@ class Convergence:
     def record(self, company_id: UUID, desired: DesiredPlan) -> CompanyPlan:
         """Store what is desired, if it is newer than what is stored; the record as it is afterwards."""
         return self._plans.record(company_id, desired, at=self._now())
+
+    def note_failure(self, company_id: UUID, event_id: str, failure: str) -> None:
+        """Keep the newest failure with the company: what SQS itself moves to a DLQ carries no reason."""
+        self._plans.note_failure(company_id, event_id, failure, at=self._now())
 
     def in_force(self, company: CompanyPlan) -> bool:
         """Whether we believe that Codat is at the company's preset. Costs no call."""

@@ -21,8 +21,8 @@ def logger() -> Logger:
     return Logger(utc=True)
 
 
-def count_outcomes(outcomes: Iterable[tuple[Outcome, str | None]]) -> None:
-    """Write one metric for each outcome, and ``Events`` by outcome and plan, for a batch.
+def count_outcomes(outcomes: Iterable[tuple[Outcome, str | None]], reasons: Iterable[str]) -> None:
+    """Write one metric for each outcome, ``Events`` by outcome and plan, and ``Failures`` by reason, for a batch.
 
     As CloudWatch's embedded metric format, under the namespace of POWERTOOLS_METRICS_NAMESPACE.
     """
@@ -33,7 +33,16 @@ def count_outcomes(outcomes: Iterable[tuple[Outcome, str | None]]) -> None:
         with single_metric(name="Events", unit=MetricUnit.Count, value=count) as metric:
             metric.add_dimension("outcome", outcome.value)
             metric.add_dimension("plan", plan)
+    for reason, count in Counter(reasons).items():
+        with single_metric(name="Failures", unit=MetricUnit.Count, value=count) as metric:
+            metric.add_dimension("reason", reason)
     metrics = Metrics()
     for outcome, count in by_outcome.items():
         metrics.add_metric(name=outcome.value.title().replace("_", ""), unit=MetricUnit.Count, value=count)
     metrics.flush_metrics()
+
+
+def count_pause(reason: str) -> None:
+    """Write that calls to Codat were paused, by reason."""
+    with single_metric(name="PausesBegun", unit=MetricUnit.Count, value=1) as metric:
+        metric.add_dimension("reason", reason)

@@ -15,6 +15,7 @@ from codat_sync.consumer import Consumer, ReadEvent
 from codat_sync.convergence import Convergence
 from codat_sync.dead_letters import DeadLetters
 from codat_sync.deferral import SourceQueue
+from codat_sync.pause import PausingCodat, StoredPause
 from codat_sync.presets import Presets
 from codat_sync.triage import Outcome
 
@@ -33,7 +34,9 @@ def wire_consumer(config: Config, read: ReadEvent, now: Callable[[], datetime] =
         max_connections=config.max_concurrent_companies,
         now=now,
     )
-    plans = CompanyPlans(boto3.client("dynamodb"), config.company_plans_table_name)
+    dynamodb = boto3.client("dynamodb")
+    pausing = PausingCodat(codat, StoredPause(dynamodb, config.company_plans_table_name), now)
+    plans = CompanyPlans(dynamodb, config.company_plans_table_name)
     dead_letters = DeadLetters(
         sqs,
         {
@@ -45,10 +48,11 @@ def wire_consumer(config: Config, read: ReadEvent, now: Callable[[], datetime] =
     )
     return Consumer(
         read,
-        Convergence(codat, plans, Presets.packaged(), now),
+        Convergence(pausing, plans, Presets.packaged(), now),
         dead_letters,
         SourceQueue(sqs, config.source_queue_url),
         max_concurrent_companies=config.max_concurrent_companies,
+        max_receive_count=config.max_receive_count,
         now=now,
         random=SystemRandom(),
     )

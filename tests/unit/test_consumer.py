@@ -77,6 +77,7 @@ class Bench:
             self.dead_letters,
             self.queue,
             max_concurrent_companies=2,
+            max_receive_count=10,
             now=lambda: NOW,
             random=Random(7),  # noqa: S311  # Jitter that a test can repeat.
         )
@@ -168,6 +169,20 @@ def test_a_company_that_cannot_be_found_is_deferred_and_parked_by_nobody(bench: 
     assert bench.consume(plan_event("growth")) == ["deferred"]
     assert bench.stays == {"m0"}
     assert bench.dead_letters.parked == []
+
+
+def test_a_company_that_is_never_found_is_parked_with_the_reason_at_the_last_receive(bench: Bench) -> None:
+    bench.codat.failures = [NotFound("No company was found", status=404)] * 2
+    assert bench.consume(plan_event("growth"), receive_count=9) == ["deferred"]
+    assert bench.consume(plan_event("growth"), receive_count=10) == ["parked_failed"]
+    ((_, outcome, failure),) = bench.dead_letters.parked
+    assert (outcome, failure.reason, failure.status) == (Outcome.PARKED_FAILED, "company_not_found", 404)
+
+
+def test_the_last_failure_stays_with_the_company(bench: Bench) -> None:
+    bench.codat.failures = [NotFound("No company was found", status=404)]
+    bench.consume(plan_event("growth"))
+    assert bench.plans.noted[COMPANY] == ("growth-0", "company_not_found: No company was found")
 
 
 def test_402_is_parked_and_not_retried(bench: Bench) -> None:
@@ -328,5 +343,7 @@ def test_metrics_count_the_outcomes_by_plan(bench: Bench, capsys: pytest.Capture
     metrics = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
     by_plan = {(line["outcome"], line["plan"]): line["Events"] for line in metrics if "Events" in line}
     assert by_plan == {("applied", "growth"): [1.0], ("stale", "free"): [1.0], ("parked_failed", "none"): [2.0]}
-    (totals,) = [line for line in metrics if "Events" not in line]
+    by_reason = {line["reason"]: line["Failures"] for line in metrics if "Failures" in line}
+    assert by_reason == {"malformed_event": [1.0], "unknown_plan": [1.0]}
+    (totals,) = [line for line in metrics if not {"Events", "Failures"} & line.keys()]
     assert totals["ParkedFailed"] == [2.0]

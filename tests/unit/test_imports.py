@@ -33,6 +33,7 @@ ALLOWED = {
         "observability",
         "triage",
     },
+    "pause": {"codat", "convergence", "observability"},
     "wiring": {
         "api_key",
         "codat",
@@ -42,6 +43,7 @@ ALLOWED = {
         "convergence",
         "dead_letters",
         "deferral",
+        "pause",
         "presets",
         "triage",
     },

@@ -117,19 +117,25 @@ class RateLimited(CodatUnavailable):
         self.retry_after = retry_after
 
 
-class ServerError(CodatUnavailable):
+class NoAnswer(CodatUnavailable):
+    """Codat itself has not spoken, so nothing is known of the account."""
+
+    reason = "no_answer"
+
+
+class ServerError(NoAnswer):
     """5xx, or 408: Codat's own trouble."""
 
     reason = "server_error"
 
 
-class Unreachable(CodatUnavailable):
+class Unreachable(NoAnswer):
     """No answer: no connection, a connection cut, or none in time. The request may have taken effect all the same."""
 
     reason = "unreachable"
 
 
-class UnexpectedAnswer(CodatUnavailable):
+class UnexpectedAnswer(NoAnswer):
     """An answer that is not Codat's: a redirect, or a body that cannot be read."""
 
     reason = "unexpected_answer"
