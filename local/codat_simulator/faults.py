@@ -1,0 +1,115 @@
+"""What goes wrong on demand: answers, drops and holds, before or after a request had its effect."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic.alias_generators import to_camel
+
+
+class Fault(BaseModel):
+    """One thing that goes wrong for the requests that it matches.
+
+    It first holds the request for `hold_seconds`, then drops the connection (`drop`), or answers `status`, or, with
+    neither, lets the request go on. With `moment="after"` all of that comes after the request had its effect:
+    the state has changed, and the right answer is lost. `count` is how often it strikes (None: until it is removed),
+    `probability` the chance that it strikes a request that it matches. A request is struck by one fault at most,
+    the first added that strikes.
+    """
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, extra="forbid", frozen=True
+    )
+
+    method: Annotated[str, AfterValidator(str.upper)] | None = None
+    path_prefix: Annotated[str, Field(pattern="^/")] | None = None
+    company_id: Annotated[str, AfterValidator(str.lower)] | None = None
+    count: Annotated[int, Field(ge=1)] | None = None
+    probability: Annotated[float, Field(gt=0, le=1)] = 1.0
+    moment: Literal["before", "after"] = "before"
+    hold_seconds: Annotated[float, Field(ge=0, le=3600)] = 0
+    drop: bool = False
+    status: Annotated[int, Field(ge=400, le=599)] | None = None
+    body: Literal["json", "html", "empty"] = "json"
+    error: str | None = None
+    retry_after_seconds: Annotated[int, Field(ge=0)] | None = None
+
+    @model_validator(mode="after")
+    def _does_one_thing(self) -> Self:
+        if not (self.hold_seconds or self.drop or self.status):
+            raise ValueError("a fault needs a status, or drop, or holdSeconds")
+        if self.drop and self.status:
+            raise ValueError("a fault drops the connection or answers a status, not both")
+        if self.status is None and (self.body != "json" or self.error or self.retry_after_seconds is not None):
+            raise ValueError("body, error and retryAfterSeconds say how a status is answered: name the status")
+        return self
+
+    @property
+    def lets_through(self) -> bool:
+        """Whether a request that it strikes still gets Codat's own answer."""
+        return self.status is None and not self.drop
+
+    def matches(self, method: str, path: str, company_id: str | None) -> bool:
+        return (
+            self.method in (None, method)
+            and self.company_id in (None, company_id)
+            and (self.path_prefix is None or path.startswith(self.path_prefix))
+        )
+
+
+@dataclass
+class _Armed:
+    fault: Fault
+    struck: int = 0
+
+
+class Faults:
+    """The faults of a simulator, in the order in which they were added."""
+
+    def __init__(self, random: Random, ids: Callable[[], str]) -> None:
+        self._random = random
+        self._ids = ids
+        self._armed: dict[str, _Armed] = {}
+
+    def add(self, fault: Fault) -> str:
+        """Arm a fault; answers the id with which it can be removed."""
+        fault_id = self._ids()
+        self._armed[fault_id] = _Armed(fault)
+        return fault_id
+
+    def remove(self, fault_id: str) -> bool:
+        """Whether there was one. A fault that has struck `count` times is gone by itself."""
+        return self._armed.pop(fault_id, None) is not None
+
+    def clear(self) -> None:
+        self._armed.clear()
+
+    def next_for(self, method: str, path: str, company_id: str | None) -> Fault | None:
+        """The fault that strikes this request, which is then counted."""
+        if not self._armed:
+            return None
+        # A copy: a test may add and remove faults from another thread.
+        for fault_id, armed in list(self._armed.items()):
+            fault = armed.fault
+            if not fault.matches(method, path, company_id):
+                continue
+            if fault.probability < 1 and self._random.random() >= fault.probability:
+                continue
+            armed.struck += 1
+            if armed.struck == fault.count:
+                self.remove(fault_id)
+            return fault
+        return None
+
+    def report(self) -> list[JsonValue]:
+        """The armed faults, with their ids and how often each has struck."""
+        return [
+            {
+                "id": fault_id,
+                "struck": armed.struck,
+                **armed.fault.model_dump(mode="json", by_alias=True, exclude_defaults=True),
+            }
+            for fault_id, armed in list(self._armed.items())
+        ]

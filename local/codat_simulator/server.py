@@ -1,0 +1,254 @@
+"""The simulated Codat API as an aiohttp application, and the control API beside it.
+
+The control API needs no key, costs no quota and meets no fault. JSON in and out, in camelCase; a bad request answers
+400 and `{"error": "<a sentence>"}`, an unknown id 404. In Python the same is done on `account.Account`.
+
+| request, under /_simulator | what it does                                                                |
+|----------------------------|-----------------------------------------------------------------------------|
+| GET /state                 | flags, quota, the account's settings, faults, counters, peakInFlight and    |
+|                            | companies (`?companies=false` leaves those out)                             |
+| POST /account              | changes what the body names of account.AccountFlags: apiKey (the new one    |
+|                            | replaces the old), clientId, dialect, free, expired, omittedTypes,          |
+|                            | withoutOverride, retryAfterFormat, rateLimitResetFormat, concurrentRequests |
+| POST /account/locked       | {dataTypes}: locks these types, and no others, for every company            |
+| POST /quota                | any of {limit, remaining}: the daily quota, and what is left of it today    |
+| POST /companies            | {companies: [{id, name, description, tags, products, connections, settings, |
+|                            | locked, inProgress}]}, each field optional: creates all of them or none;    |
+|                            | answers {ids}                                                               |
+| GET /companies/{id}        | the company, its effectiveSettings, its writes (the last 100 accepted, as   |
+|                            | posted), its writeCount, its pulls                                          |
+| POST /companies/{id}       | changes what the body names, fields as above: connections are added, or     |
+|                            | replaced by id; `settings: null` takes the override away                    |
+| DELETE /companies/{id}     | the company is gone: Codat answers 404                                      |
+| GET /faults                | {faults: [{id, struck, ...}]}                                               |
+| POST /faults               | {faults: [...]} of faults.Fault: method, pathPrefix, companyId, count,      |
+|                            | probability, moment, holdSeconds, drop, status, body, error,                |
+|                            | retryAfterSeconds; answers {ids}                                            |
+| DELETE /faults, /faults/{id} | disarms all, or one                                                       |
+| GET /calls                 | {calls: [...]}, oldest first; `?companyId=`, `?method=`, `?limit=` (newest) |
+| DELETE /calls              | empties the log and the counters                                            |
+| POST /reset                | back to the state at the start                                              |
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from http import HTTPStatus
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from pydantic import JsonValue
+
+from local.codat_simulator import refusals
+from local.codat_simulator.account import Account
+from local.codat_simulator.calls import Call
+from local.codat_simulator.control import CONTROL_PATH, control_application
+from local.codat_simulator.faults import Fault
+from local.codat_simulator.rate_limits import spelled
+from local.codat_simulator.refusals import RefusalError
+
+Hold = Callable[[float], Awaitable[None]]
+
+_JSON = "application/json; charset=utf-8"
+
+
+def application(account: Account, *, hold: Hold = asyncio.sleep) -> web.Application:
+    """Codat's API for this account. `hold` is how a fault waits: it is given seconds."""
+    api = _Api(account, hold)
+    app = web.Application(middlewares=[api.answer], client_max_size=0)
+    company = "/companies/{companyId}"
+    app.add_routes(
+        [
+            web.get("/companies", api.list_companies),
+            web.post("/companies", api.create_company),
+            web.get(company, api.get_company),
+            web.get(f"{company}/syncSettings", api.get_sync_settings),
+            web.post(f"{company}/syncSettings", api.set_sync_settings),
+            web.get(f"{company}/connections", api.list_connections),
+            web.get(f"{company}/connections/{{connectionId}}", api.get_connection),
+            web.post(f"{company}/data/all", api.refresh_all),
+            web.post(f"{company}/data/queue/{{dataType}}", api.queue),
+            web.get("/profile/syncSettings", api.get_profile_sync_settings),
+            web.post("/profile/syncSettings", api.set_profile_sync_settings),
+        ]
+    )
+    app.add_subapp(CONTROL_PATH, control_application(account))
+    return app
+
+
+class _Api:
+    """HTTP for an account: what is around every request, and a method per operation."""
+
+    def __init__(self, account: Account, hold: Hold) -> None:
+        self._account = account
+        self._hold = hold
+
+    @web.middleware
+    async def answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path.startswith(CONTROL_PATH):
+            return await handler(request)
+        calls = self._account.calls
+        call = None
+        calls.began()
+        try:
+            response = await self._response(request, handler)
+            call = self._call(request, response)
+        finally:
+            calls.ended(call)
+        if response is None:
+            # The peer sees its connection end; what is returned here has nowhere to go.
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response()
+        return response
+
+    def _call(self, request: web.Request, response: web.StreamResponse | None) -> Call:
+        resource = request.match_info.route.resource
+        company_id = request.match_info.get("companyId")
+        return Call(
+            method=request.method,
+            path=request.path,
+            route=resource.canonical if resource is not None else "unknown",
+            status=response.status if response is not None else None,
+            company_id=company_id.lower() if company_id is not None else None,
+            at=self._account.clock(),
+        )
+
+    async def _response(self, request: web.Request, handler: Handler) -> web.StreamResponse | None:
+        """The answer with the fault that strikes the request, if one does; None for a dropped connection."""
+        company_id = request.match_info.get("companyId")
+        fault = self._account.faults.next_for(
+            request.method, request.path, company_id.lower() if company_id is not None else None
+        )
+        if fault is None:
+            return await self._effect(request, handler)
+        # A body that was sent is there even if its client leaves during the hold.
+        await request.read()
+        if fault.moment == "before":
+            await self._wait(fault)
+            return await self._effect(request, handler) if fault.lets_through else self._struck(fault)
+        response = await self._effect(request, handler)
+        await self._wait(fault)
+        return response if fault.lets_through else self._struck(fault)
+
+    async def _wait(self, fault: Fault) -> None:
+        if fault.hold_seconds:
+            await self._hold(fault.hold_seconds)
+
+    def _struck(self, fault: Fault) -> web.Response | None:
+        if fault.status is None:
+            return None
+        wait = None if fault.retry_after_seconds is None else timedelta(seconds=fault.retry_after_seconds)
+        refusal = RefusalError(fault.status, fault.error, retry_after=wait)
+        if fault.body == "json":
+            return self._refused(refusal)
+        headers = self._headers(wait)
+        if fault.body == "html":
+            page = f"<html><head><title>{fault.status}</title></head><body><h1>{refusal.error}</h1></body></html>\n"
+            return web.Response(
+                status=fault.status,
+                body=page.encode(),
+                headers=headers | {"Content-Type": "text/html; charset=utf-8"},
+            )
+        return web.Response(status=fault.status, headers=headers)
+
+    async def _effect(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            self._account.admit(request.headers.get("Authorization"))
+            return await handler(request)
+        except RefusalError as refusal:
+            return self._refused(refusal)
+        except web.HTTPException as nothing_there:
+            # The router's 404 and 405, in the shape of Codat's errors.
+            return self._refused(RefusalError(nothing_there.status))
+
+    def _refused(self, refusal: RefusalError) -> web.Response:
+        body = refusal.body(self._account.ids().replace("-", ""))
+        return self._json(body, status=refusal.status, wait=refusal.retry_after)
+
+    def _json(self, body: JsonValue, *, status: int = HTTPStatus.OK, wait: timedelta | None = None) -> web.Response:
+        return web.Response(
+            status=status,
+            body=json.dumps(body, separators=(",", ":")).encode(),
+            headers=self._headers(wait) | {"Content-Type": _JSON},
+        )
+
+    def _no_content(self) -> web.Response:
+        return web.Response(status=HTTPStatus.NO_CONTENT, headers=self._headers())
+
+    def _headers(self, wait: timedelta | None = None) -> dict[str, str]:
+        flags, quota, now = self._account.flags, self._account.quota, self._account.clock()
+        quota.roll_over(now)
+        headers = {
+            "X-Rate-Limit-Limit": str(quota.limit),
+            "X-Rate-Limit-Remaining": str(max(0, quota.remaining)),
+            "X-Rate-Limit-Reset": spelled(quota.resets_at(now), flags.rate_limit_reset_format, now=now),
+        }
+        if wait is not None:
+            headers["Retry-After"] = spelled(now + wait, flags.retry_after_format, now=now)
+        return headers
+
+    async def list_companies(self, request: web.Request) -> web.Response:
+        query = request.query
+        if query.get("query"):
+            raise refusals.malformed_query("The simulator does not know the query parameter; use tags.")
+        return self._json(
+            self._account.list_companies(
+                page=query.get("page"),
+                page_size=query.get("pageSize"),
+                order_by=query.get("orderBy"),
+                tags=query.get("tags"),
+            )
+        )
+
+    async def create_company(self, request: web.Request) -> web.Response:
+        return self._json(self._account.create_company(await _body(request)))
+
+    async def get_company(self, request: web.Request) -> web.Response:
+        return self._json(self._account.company(request.match_info["companyId"]).as_json())
+
+    async def get_sync_settings(self, request: web.Request) -> web.Response:
+        return self._json(self._account.sync_settings(request.match_info["companyId"]))
+
+    async def set_sync_settings(self, request: web.Request) -> web.Response:
+        self._account.set_sync_settings(request.match_info["companyId"], await _body(request))
+        return self._no_content()
+
+    async def get_profile_sync_settings(self, _request: web.Request) -> web.Response:
+        return self._json(self._account.profile_sync_settings())
+
+    async def set_profile_sync_settings(self, request: web.Request) -> web.Response:
+        self._account.set_profile_sync_settings(await _body(request))
+        return self._no_content()
+
+    async def list_connections(self, request: web.Request) -> web.Response:
+        return self._json(
+            self._account.list_connections(
+                request.match_info["companyId"],
+                page=request.query.get("page"),
+                page_size=request.query.get("pageSize"),
+            )
+        )
+
+    async def get_connection(self, request: web.Request) -> web.Response:
+        ids = request.match_info
+        return self._json(self._account.connection(ids["companyId"], ids["connectionId"]))
+
+    async def refresh_all(self, request: web.Request) -> web.Response:
+        self._account.refresh_all(request.match_info["companyId"])
+        return self._no_content()
+
+    async def queue(self, request: web.Request) -> web.Response:
+        ids = request.match_info
+        return self._json(
+            self._account.queue(ids["companyId"], ids["dataType"], connection_id=request.query.get("connectionId"))
+        )
+
+
+async def _body(request: web.Request) -> JsonValue:
+    try:
+        body: JsonValue = json.loads(await request.read())
+    except ValueError as failure:
+        raise refusals.not_valid(refusals.problem("body", "The body should be JSON in UTF-8.", "Body")) from failure
+    return body
