@@ -249,7 +249,7 @@ class Consumer:
         if outcome in PARKED and failure is not None:
             try:
                 self._dead_letters.park(received, outcome, failure)
-            except (BotoCoreError, ClientError) as error:
+            except Exception as error:  # noqa: BLE001  # Whatever keeps it from its DLQ, it stays on its queue.
                 logger().error("park_failed", exc_info=error)
                 outcome = Outcome.DEFERRED
         said: dict[str, object] = {
