@@ -126,6 +126,7 @@ def _feed(read: ReadEvent, batch: list[str], findings: Findings) -> None:
         Convergence(FakeCodat(), FakePlans(), PRESETS, lambda: NOW),
         dead_letters,
         FakeQueue(),
+        first_deferral_seconds=60,
         max_concurrent_companies=1,
         max_receive_count=10,
         now=lambda: NOW,

@@ -25,6 +25,7 @@ class Config(BaseModel):
     company_plan_tag: _Text = "plan"
     company_plans_table_name: _Text
     failed_events_queue_url: _Text
+    first_deferral_seconds: Annotated[int, Field(ge=1, le=900)] = 60
     max_concurrent_companies: Annotated[int, Field(ge=1, le=10)] = 4
     max_receive_count: Annotated[int, Field(ge=1, le=1000)] = 10
     payment_required_queue_url: _Text

@@ -119,6 +119,7 @@ class Consumer:
         dead_letters: Parking,
         queue: Deferring,
         *,
+        first_deferral_seconds: int,
         max_concurrent_companies: int,
         max_receive_count: int,
         now: Callable[[], datetime],
@@ -128,6 +129,7 @@ class Consumer:
         self._convergence = convergence
         self._dead_letters = dead_letters
         self._queue = queue
+        self._first_deferral_seconds = first_deferral_seconds
         self._max_concurrent_companies = max_concurrent_companies
         self._max_receive_count = max_receive_count
         self._now = now
@@ -270,8 +272,9 @@ class Consumer:
             each.record.receipt_handle: deferral_seconds(
                 _receive_count(each.record),
                 each.failure.retry_after if each.failure else None,
-                since_receipt,
-                self._random,
+                first_ceiling=self._first_deferral_seconds,
+                since_receipt=since_receipt,
+                random=self._random,
             )
             for each in deferred
         }

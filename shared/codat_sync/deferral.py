@@ -10,29 +10,35 @@ from codat_sync.observability import logger
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-SHORTEST_SECONDS: Final = 5
-"""Below this a batch of deferred events would come back before the cause could have gone."""
-FIRST_CEILING_SECONDS: Final = 60
-"""How long the first wait may be; each receive doubles it. Ten receives bridge about four hours on average."""
+SHORTEST: Final = 1 / 12
+"""The least wait, as a share of the first ceiling: sooner, the cause could hardly have gone."""
 LONGEST_SECONDS: Final = 4 * 60 * 60
 """How long our own back-off may become."""
+SPREAD: Final = 0.05
+"""How far apart events come back that Codat asked to wait, as a share of that wait: 36 minutes after twelve hours."""
 SQS_LONGEST_SECONDS: Final = 12 * 60 * 60
 """SQS's limit on a message's invisibility, counted from its receipt.
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html"""
 SQS_BATCH: Final = 10
 
 
-def deferral_seconds(receive_count: int, retry_after: timedelta | None, since_receipt: float, random: Random) -> int:
+def deferral_seconds(
+    receive_count: int, retry_after: timedelta | None, *, first_ceiling: int, since_receipt: float, random: Random
+) -> int:
     """How long to wait: growing with each receive, with full jitter, and never less than Codat asked for.
 
-    ``since_receipt``: seconds since the message was received, which SQS counts into its limit.
+    ``first_ceiling``: how many seconds the first wait may be; each receive doubles it. ``since_receipt``: seconds since
+    the message was received, which SQS counts into its limit.
     """
-    ceiling = min(FIRST_CEILING_SECONDS * 2 ** min(receive_count - 1, 16), LONGEST_SECONDS)
-    wait = random.uniform(SHORTEST_SECONDS, ceiling)
-    if retry_after is not None:
+    shortest = SHORTEST * first_ceiling
+    if retry_after is None:
+        ceiling = min(first_ceiling * 2 ** min(receive_count - 1, 16), LONGEST_SECONDS)
+        wait = random.uniform(shortest, ceiling)
+    else:
         # Jitter comes on top, so that all that waits for one moment does not come back in one moment.
-        wait = retry_after.total_seconds() + random.uniform(SHORTEST_SECONDS, FIRST_CEILING_SECONDS)
-    return int(min(wait, SQS_LONGEST_SECONDS - since_receipt - 1))
+        asked = retry_after.total_seconds()
+        wait = asked + random.uniform(shortest, first_ceiling + SPREAD * asked)
+    return max(1, int(min(wait, SQS_LONGEST_SECONDS - since_receipt - 1)))
 
 
 class SourceQueue:

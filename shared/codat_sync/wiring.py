@@ -51,6 +51,7 @@ def wire_consumer(config: Config, read: ReadEvent, now: Callable[[], datetime] =
         Convergence(pausing, plans, Presets.packaged(), now),
         dead_letters,
         SourceQueue(sqs, config.source_queue_url),
+        first_deferral_seconds=config.first_deferral_seconds,
         max_concurrent_companies=config.max_concurrent_companies,
         max_receive_count=config.max_receive_count,
         now=now,

@@ -10,7 +10,7 @@ from cfnlint.decode import cfn_yaml
 from codat_sync.codat.client import REQUEST_SECONDS
 from codat_sync.config import Config
 from codat_sync.consumer import START_SECONDS
-from codat_sync.deferral import FIRST_CEILING_SECONDS, LONGEST_SECONDS
+from codat_sync.deferral import LONGEST_SECONDS
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE: Mapping[str, Any] = cfn_yaml.load(str(ROOT / "template.yaml"))
@@ -107,7 +107,8 @@ def test_a_dlq_keeps_messages_longer_than_the_queue_before_it(name: str) -> None
 @pytest.mark.parametrize("name", SOURCE_QUEUES)
 def test_a_deferred_message_is_dead_lettered_before_it_expires(name: str) -> None:
     receives = SOURCE_QUEUES[name]["RedrivePolicy"]["maxReceiveCount"]
-    longest = sum(min(FIRST_CEILING_SECONDS * 2**receive, LONGEST_SECONDS) for receive in range(receives))
+    first = TEMPLATE["Parameters"]["FirstDeferralSeconds"]["Default"]
+    longest = sum(min(first * 2**receive, LONGEST_SECONDS) for receive in range(receives))
     assert GLOBALS["Environment"]["Variables"]["MAX_RECEIVE_COUNT"] == str(receives)
     assert longest < SOURCE_QUEUES[name]["MessageRetentionPeriod"]
 

@@ -242,6 +242,7 @@ def test_a_thousand_waiting_events_cost_one_call(codat: FakeCodat, record: FakeR
             Convergence(PausingCodat(codat, record, clock), FakePlans(), Presets.packaged(), clock),
             FakeDeadLetters(),
             queue,
+            first_deferral_seconds=60,
             max_concurrent_companies=1,
             max_receive_count=10,
             now=clock,
