@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from codat_sync.codat.client import ApiKey
 from codat_sync.codat.errors import PaymentRequired, PaymentRequiredKind
 from codat_sync.codat.models import Frequency, SyncSchedule, SyncSetting, SyncSettings
 from codat_sync.company_plans import AppliedPreset, CompanyPlan, DesiredPlan
@@ -15,6 +16,15 @@ from codat_sync.triage import Failure, Outcome
 NOW = datetime(2026, 2, 1, 12, 0, tzinfo=UTC)
 COMPANY = UUID("8a210b68-6988-4001-a1eb-0242ac120001")
 OTHER_COMPANY = UUID("8a210b68-6988-4002-a1eb-0242ac120002")
+
+
+def fixed_key(key: str) -> ApiKey:
+    """A key that is never looked up afresh."""
+
+    def answer(*, rejected: str | None = None) -> str:
+        return rejected or key
+
+    return answer
 
 
 def setting(data_type: str, frequency: Frequency = Frequency.MONTHLY, **more: Any) -> SyncSetting:  # noqa: ANN401
