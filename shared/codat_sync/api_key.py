@@ -30,4 +30,5 @@ class SecretApiKey:
             return self._read(afresh=afresh)
 
     def _read(self, *, afresh: bool = False) -> str:
-        return str(self._secrets.get(self._name, max_age=MAX_AGE_SECONDS, force_fetch=afresh)).strip()
+        secret = self._secrets.get(self._name, max_age=MAX_AGE_SECONDS, force_fetch=afresh)
+        return (secret.decode() if isinstance(secret, bytes) else str(secret)).strip()

@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 _NOBODY_SAID: Final = str(int(Authority.ASSUMED))
 
 
+class RecordGone(LookupError):
+    """Somebody deleted the record in between. The same event, seen again, records it anew."""
+
+    reason = "record_gone"
+
+
 @dataclass(frozen=True)
 class DesiredPlan:
     """The newest plan that an event named for a company, and which event that was.
@@ -115,10 +121,12 @@ class CompanyPlans:
             item = answer["Attributes"]
         except self._dynamodb.exceptions.ConditionalCheckFailedException as refusal:
             item = refusal.response.get("Item", {})  # ALL_OLD puts it there.
-        return {name: value["S"] for name, value in item.items()}
+        return {name: value["S"] for name, value in item.items() if "S" in value}
 
 
 def _company_plan(item: dict[str, str]) -> CompanyPlan:
+    if not item:
+        raise RecordGone("the company's record was deleted while an event of it was under way")
     applied = None
     if "appliedFingerprint" in item:
         applied = AppliedPreset(

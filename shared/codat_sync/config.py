@@ -19,7 +19,7 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, alias_generator=str.upper)
 
-    codat_base_url: Annotated[str, StringConstraints(pattern=r"^https?://[^/?#]+/?$")]
+    codat_base_url: Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^https?://[^/?#\s]+/?$")]
     codat_api_key_secret_name: _Text
     codat_sync_schedule_format: Literal["auto", "object", "hours"] = "auto"
     company_plan_tag: _Text = "plan"
@@ -43,4 +43,5 @@ class Config(BaseModel):
             return cls.model_validate(dict(environment))
         except ValidationError as error:
             problems = (f"{problem['loc'][0]} ({problem['msg']})" for problem in error.errors(include_input=False))
-            raise InvalidConfig(f"environment variables: {', '.join(problems)}") from error
+            # Not from the error: its text repeats what it was given, and Lambda logs the whole chain.
+            raise InvalidConfig(f"environment variables: {', '.join(problems)}") from None

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from math import ceil
 from random import Random
 from typing import TYPE_CHECKING, Final
 
@@ -38,7 +39,7 @@ def deferral_seconds(
         # Jitter comes on top, so that all that waits for one moment does not come back in one moment.
         asked = retry_after.total_seconds()
         wait = asked + random.uniform(shortest, first_ceiling + SPREAD * asked)
-    return max(1, int(min(wait, SQS_LONGEST_SECONDS - since_receipt - 1)))
+    return max(1, min(ceil(wait), int(SQS_LONGEST_SECONDS - since_receipt - 1)))
 
 
 class SourceQueue:

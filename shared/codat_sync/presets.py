@@ -81,13 +81,8 @@ class CompanyPreset:
         """
         if self.use_account_defaults:
             return current.model_copy(update={"overrides_defaults": False})
-        present = {setting.data_type for setting in current.settings}
-        # Where Codat shows nothing at all, all that it documents is set, so that the default is worth its name.
-        absent = sorted((set(self.exceptions) if present else DATA_TYPES | set(self.exceptions)) - present)
-        listed = [*current.settings, *(SyncSetting(data_type=name, fetch_on_first_link=True) for name in absent)]
-        return current.model_copy(
-            update={"overrides_defaults": True, "settings": tuple(self._merged(setting) for setting in listed)}
-        )
+        settings = tuple(self._merged(setting) for setting in self._listed(current))
+        return current.model_copy(update={"overrides_defaults": True, "settings": settings})
 
     def refused_narrowing(self, current: SyncSettings) -> tuple[str, ...]:
         """The data types whose history the preset would cut short, were it allowed to.
@@ -99,9 +94,15 @@ class CompanyPreset:
             return ()
         return tuple(
             setting.data_type
-            for setting in current.settings
+            for setting in self._listed(current)
             if not setting.is_locked and _narrows(setting, self._wish(setting.data_type))
         )
+
+    def _listed(self, current: SyncSettings) -> list[SyncSetting]:
+        """What Codat shows, and what the preset names beside it. Where Codat shows nothing, all that it documents."""
+        present = {setting.data_type for setting in current.settings}
+        absent = sorted((set(self.exceptions) if present else DATA_TYPES | set(self.exceptions)) - present)
+        return [*current.settings, *(SyncSetting(data_type=name, fetch_on_first_link=True) for name in absent)]
 
     def _wish(self, data_type: str) -> Wish:
         return self.exceptions.get(data_type, self.default)
@@ -169,8 +170,8 @@ def _without_hourly(wish: Wish, fallback: Frequency) -> Wish:
 
 
 def _schedule(frequency: Frequency, hour_of_day: int) -> SyncSchedule:
-    """An hour of day only where the interval gives it a meaning."""
-    return SyncSchedule(interval_hours=frequency, hour_of_day=hour_of_day if frequency >= Frequency.DAILY else None)
+    """An hour of day where the interval gives it a meaning; else 0, since Codat's object always has one."""
+    return SyncSchedule(interval_hours=frequency, hour_of_day=hour_of_day if frequency >= Frequency.DAILY else 0)
 
 
 def _plain(wish: Wish) -> list[object]:
@@ -198,12 +199,16 @@ def _utc(value: object) -> str:
     """TOML has dates of its own; a string is welcome too. No offset means UTC."""
     text = value.isoformat() if isinstance(value, date) else value
     moment = _moment(text) if isinstance(text, str) else None
-    if moment is None:
-        raise ValueError(f"{value!r} is not a date, such as 2024-01-31 or 2024-01-31T12:00:00Z")
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    try:
+        if moment is not None:
+            return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    except OverflowError:
+        pass  # At the edge of the calendar: no date for a history to start.
+    raise ValueError(f"{value!r} is not a date, such as 2024-01-31 or 2024-01-31T12:00:00Z")
 
 
 _FrequencyWord = Annotated[Frequency, BeforeValidator(_frequency)]
+_Flag = Annotated[bool, Field(strict=True)]
 _Months = Annotated[int, Field(strict=True, ge=1, le=1200)]
 
 
@@ -216,7 +221,7 @@ class _WishTable(_Table):
 
     frequency: _FrequencyWord | None = None
     hour_of_day: Annotated[int | None, BeforeValidator(_hour_of_day)] = None
-    fetch_on_first_link: Annotated[bool, Field(strict=True)] | None = None
+    fetch_on_first_link: _Flag | None = None
     months_to_sync: _Months | None = None
     sync_from_window: _Months | None = None
     sync_from_utc: Annotated[str, BeforeValidator(_utc)] | None = None
@@ -250,10 +255,10 @@ def _word_is_a_table(value: object) -> object:
 
 class _PlanTable(_WishTable):
     data_types: dict[str, Annotated[_WishTable, BeforeValidator(_word_is_a_table)]] = Field(default_factory=dict)
-    use_account_defaults: bool = False
+    use_account_defaults: _Flag = False
     on_payment_required: _FrequencyWord | None = None
-    allow_history_narrowing: bool = False
-    allow_all_off: bool = False
+    allow_history_narrowing: _Flag = False
+    allow_all_off: _Flag = False
 
     @model_validator(mode="after")
     def _is_safe(self) -> Self:
@@ -262,18 +267,18 @@ class _PlanTable(_WishTable):
             raise ValueError("on_payment_required must be less frequent than hourly")
         if self.use_account_defaults and any(wish.model_fields_set - _PLAN_FLAGS for wish in wishes):
             raise ValueError("use_account_defaults leaves nothing else to say: Codat's account settings apply")
-        if not self.allow_all_off and {wish.frequency for wish in wishes if wish.frequency is not None} == {
-            Frequency.OFF
-        }:
+        if not self.allow_all_off and self._leaves_nothing_on():
             raise ValueError("every data type is off, which lets connections expire; allow_all_off = true insists")
         return self
 
+    def _leaves_nothing_on(self) -> bool:
+        """Also counting what hourly falls back to. A plan without a frequency leaves other types as they are."""
+        off = {Frequency.OFF} | ({Frequency.HOURLY} if self.on_payment_required is Frequency.OFF else set())
+        return self.frequency in off and all(table.frequency in {None, *off} for table in self.data_types.values())
+
     def for_company(self, plan: str, company_id: UUID) -> CompanyPreset:
-        own = self.model_dump(include=set(_WishTable.model_fields), exclude_none=True)
-        exceptions = {
-            name: _WishTable.model_construct(**{**own, **table.model_dump(exclude_none=True)})
-            for name, table in self.data_types.items()
-        }
+        own = {name: getattr(self, name) for name in _WishTable.model_fields if name in self.model_fields_set}
+        exceptions = {name: _inheriting(own, table) for name, table in self.data_types.items()}
         return CompanyPreset(
             plan=plan,
             use_account_defaults=self.use_account_defaults,
@@ -284,6 +289,14 @@ class _PlanTable(_WishTable):
         )
 
 
+def _inheriting(plan: dict[str, Any], table: _WishTable) -> _WishTable:
+    """What the table says, and for the rest what the plan says. Only one of the two starts of history can hold."""
+    said = {name: getattr(table, name) for name in table.model_fields_set}
+    inherited = {name: value for name, value in plan.items() if not (_STARTS & said.keys() and name in _STARTS)}
+    return _WishTable.model_construct(**inherited | said)
+
+
+_STARTS = {"sync_from_window", "sync_from_utc"}
 _PLAN_FLAGS = {"use_account_defaults", "on_payment_required", "allow_history_narrowing", "allow_all_off"}
 
 
@@ -304,11 +317,17 @@ class Presets(_Table):
     def parse(cls, text: str) -> Self:
         """Presets from TOML. Raises ``InvalidPresets`` with every problem, in words."""
         try:
-            return cls.model_validate(tomllib.loads(text))
+            raw = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise InvalidPresets(f"not TOML: {error}") from error
+        problems = _unknown_names(raw)
+        try:
+            presets = cls.model_validate(raw)
         except ValidationError as error:
-            raise InvalidPresets("\n".join(map(_in_words, error.errors()))) from error
+            raise InvalidPresets("\n".join([*map(_in_words, error.errors()), *problems])) from error
+        if problems:
+            raise InvalidPresets("\n".join(problems))
+        return presets
 
     def for_company(self, plan: str, company_id: UUID) -> CompanyPreset:
         """The plan's preset for one company. Raises ``UnknownPlan``."""
@@ -316,22 +335,28 @@ class Presets(_Table):
             raise UnknownPlan(f"unknown plan {plan!r}: the presets know {', '.join(self.plans)}")
         return self.plans[plan].for_company(plan, company_id)
 
-    @model_validator(mode="after")
-    def _names_are_known(self) -> Self:
-        problems = [
-            f"{key}: there is no plan {name!r}"
-            for key, name in (("default_plan", self.default_plan), ("on_cancelled", self.on_cancelled))
-            if name not in self.plans
-        ]
-        known = DATA_TYPES | self.additional_data_types
-        for plan, table in self.plans.items():
-            for name in sorted(table.data_types.keys() - known):
-                meant = get_close_matches(name, known, n=1)
-                hint = f"did you mean {meant[0]}?" if meant else "additional_data_types takes new ones"
-                problems.append(f"plan {plan}, {name}: not a data type that Codat documents; {hint}")
-        if problems:
-            raise ValueError("\n".join(problems))
-        return self
+
+def _unknown_names(raw: dict[str, Any]) -> list[str]:
+    """Plans and data types that are named and not known, in a file of whatever shape."""
+    plans = raw["plans"] if isinstance(raw.get("plans"), dict) else {}
+    problems = [
+        f"{key}: there is no plan {raw[key]!r}"
+        for key in ("default_plan", "on_cancelled")
+        if isinstance(raw.get(key), str) and raw[key] not in plans
+    ]
+    additional = raw.get("additional_data_types")
+    known = (
+        DATA_TYPES | {name for name in additional if isinstance(name, str)}
+        if isinstance(additional, list)
+        else DATA_TYPES
+    )
+    for plan, table in plans.items():
+        named = table.get("data_types") if isinstance(table, dict) else None
+        for name in sorted((named if isinstance(named, dict) else {}).keys() - known):
+            meant = get_close_matches(name, known, n=1)
+            hint = f"did you mean {meant[0]}?" if meant else "additional_data_types takes new ones"
+            problems.append(f"plan {plan}, {name}: not a data type that Codat documents; {hint}")
+    return problems
 
 
 def _in_words(error: ErrorDetails) -> str:
@@ -339,5 +364,5 @@ def _in_words(error: ErrorDetails) -> str:
     path = [str(part) for part in error["loc"] if part not in ("data_types", "[key]")]
     if path[:1] == ["plans"] and len(path) > 1:
         path = [f"plan {path[1]}", *path[2:]]
-    problem = error["msg"].removeprefix("Value error, ")
+    problem = "should be a table" if error["type"] == "model_type" else error["msg"].removeprefix("Value error, ")
     return f"{', '.join(path)}: {problem}" if path else problem

@@ -19,7 +19,7 @@ ALLOWED = {
     "presets": {"codat"},
     "company_plans": {"events"},
     "convergence": {"codat", "company_plans", "events", "presets"},
-    "triage": {"codat", "convergence", "events", "presets"},
+    "triage": {"codat", "company_plans", "convergence", "events", "presets"},
     "observability": {"triage"},
     "dead_letters": {"triage"},
     "deferral": {"observability"},

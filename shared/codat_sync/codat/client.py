@@ -47,9 +47,10 @@ class ApiKey(Protocol):
 class CodatClient:
     """Codat, for one account. Safe to share between threads.
 
-    Every method raises a ``CodatError`` where Codat does not do what was asked. Connections that fail or are cut, and
-    502, 503 and 504, are tried twice more at once. That is safe for the writes too: the same settings set twice leave
-    the same state, and a refresh that is under way is not queued again. A read that timed out is not tried again.
+    Every method raises a ``CodatError`` where Codat does not do what was asked. Connections that fail or are cut before
+    the answer begins, and 502, 503 and 504, are tried twice more at once. That is safe for the writes too: the same
+    settings set twice leave the same state, and a refresh that is under way is not queued again. A read that timed out
+    is not tried again.
     """
 
     def __init__(
@@ -157,16 +158,16 @@ class CodatClient:
 
     def _request(self, method: HTTPMethod, path: str, **content: Any) -> requests.Response:  # noqa: ANN401
         """One answer in 2xx. On a 401 the key is looked up afresh, and the request made once more."""
-        key = self._api_key()
-        response = self._send(method, path, key, **content)
-        if response.status_code == HTTPStatus.UNAUTHORIZED and (fresh := self._api_key(rejected=key)) != key:
-            key = fresh
-            response = self._send(method, path, key, **content)
+        keys = [self._api_key()]
+        response = self._send(method, path, keys[0], **content)
+        if response.status_code == HTTPStatus.UNAUTHORIZED and (fresh := self._api_key(rejected=keys[0])) != keys[0]:
+            keys.append(fresh)
+            response = self._send(method, path, fresh, **content)
         if HTTPStatus.OK <= response.status_code < HTTPStatus.MULTIPLE_CHOICES:
             return response
         body = response.content
-        for secret in (key, _encoded(key)):  # An error page may show the request that it answers.
-            body = body.replace(secret.encode(), b"(the API key)")
+        for secret in (form for key in keys if key for form in (key, _encoded(key))):
+            body = body.replace(secret.encode(), b"(the API key)")  # An error page may show what it answers.
         raise error_for(response.status_code, body, response.headers, self._now())
 
     def _send(self, method: HTTPMethod, path: str, key: str, **content: Any) -> requests.Response:  # noqa: ANN401

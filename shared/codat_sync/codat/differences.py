@@ -56,7 +56,7 @@ def _setting_differences(before: SyncSetting | None, after: SyncSetting) -> Iter
     for field in ("fetch_on_first_link", *_HISTORY):
         old, new = getattr(before, field, None), getattr(after, field)
         if old != new:
-            yield Difference(after.data_type, field, _words(old), _words(new))
+            yield Difference(after.data_type, field, _words(old, "{} months"), _words(new, "{} months"))
 
 
 def _same_schedule(before: SyncSchedule | JsonValue, after: SyncSchedule | JsonValue) -> bool:
@@ -68,11 +68,11 @@ def _same_schedule(before: SyncSchedule | JsonValue, after: SyncSchedule | JsonV
     return None in hours or len(hours) == 1 or not after.has_hour
 
 
-def _words(value: SyncSchedule | JsonValue) -> str:
+def _words(value: SyncSchedule | JsonValue, number: str = "every {} hours") -> str:
     if value is None:
         return "unset"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
-        return f"every {value} hours"
+        return number.format(value)
     return str(value)

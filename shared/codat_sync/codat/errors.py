@@ -4,18 +4,20 @@
 Codat's documentation of its errors: https://docs.codat.io/using-the-api/errors
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from http import HTTPStatus
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic.alias_generators import to_camel
+from pydantic import JsonValue
+from pydantic_core import from_json
 
 from codat_sync.codat.rate_limits import RateLimit
 
-MESSAGE_LENGTH = 500
+MESSAGE_LENGTH: Final = 500
+_BESIDE_THE_WORDS: Final = {"itemId", "ruleId", "validatorName", "warnings"}
 
 
 class CodatError(Exception):
@@ -151,26 +153,42 @@ _CLASS_BY_STATUS: Final[Mapping[int, type[CodatError]]] = {
 }
 
 
-class _ValidationItem(BaseModel):
-    message: str | None = None
+@dataclass(frozen=True)
+class _Said:
+    """What Codat's error body says, as far as it has the documented shape; ``statusCode`` in it is often wrong."""
+
+    error: str
+    text: str
+    correlation_id: str | None
+
+    @classmethod
+    def read(cls, body: bytes) -> Self:
+        """Lenient to the last: whatever shape a field has, the others count."""
+        try:
+            parsed = from_json(body)
+        except ValueError:
+            parsed = None
+        said = parsed if isinstance(parsed, dict) else {}
+        error = said["error"] if isinstance(said.get("error"), str) else ""
+        details = "; ".join(dict.fromkeys(_messages(said.get("validation"))))
+        correlation_id = said.get("correlationId")
+        return cls(
+            error=error,
+            text=f"{error} ({details})" if error and details else error or details,
+            correlation_id=str(correlation_id) if isinstance(correlation_id, str | int) else None,
+        )
 
 
-class _Validation(BaseModel):
-    errors: list[_ValidationItem] | None = None
-
-
-class _ErrorMessage(BaseModel):
-    """Codat's error body. No field is sure to be there, and ``statusCode`` in it is often wrong: it is not read."""
-
-    model_config = ConfigDict(alias_generator=to_camel)
-
-    error: str = ""
-    correlation_id: str | None = None
-    validation: _Validation | None = None
-
-    def text(self) -> str:
-        details = [item.message for item in (self.validation and self.validation.errors) or [] if item.message]
-        return f"{self.error} ({'; '.join(details)})" if details else self.error
+def _messages(value: JsonValue, name: str = "errors") -> Iterator[str]:
+    """Every text of an error in there; not those of warnings, nor the ids beside them."""
+    if isinstance(value, str) and name not in _BESIDE_THE_WORDS:
+        yield value
+    elif isinstance(value, list):
+        for each in value:
+            yield from _messages(each, name)
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            yield from _messages(each, key)
 
 
 def error_for(status: int, body: bytes, headers: Mapping[str, str], now: datetime) -> CodatError:
@@ -178,12 +196,9 @@ def error_for(status: int, body: bytes, headers: Mapping[str, str], now: datetim
 
     The body tells the 402s apart and is otherwise only words. It may be Codat's error message, HTML or empty.
     """
-    try:
-        said = _ErrorMessage.model_validate_json(body)
-    except ValidationError:
-        said = _ErrorMessage()
+    said = _Said.read(body)
     fields: dict[str, Any] = {"status": status, "correlation_id": said.correlation_id}
-    message = (said.text() or _without_schema(body) or f"Codat answered {status} without a word")[:MESSAGE_LENGTH]
+    message = (said.text or _without_schema(body) or f"Codat answered {status} without a word")[:MESSAGE_LENGTH]
     match status:
         case HTTPStatus.PAYMENT_REQUIRED:
             return PaymentRequired(message, kind=_payment_required_kind(said), **fields)
@@ -201,9 +216,9 @@ def _class_of(status: int) -> type[CodatError]:
     return CodatRefused if status >= HTTPStatus.BAD_REQUEST else UnexpectedAnswer
 
 
-def _payment_required_kind(said: _ErrorMessage) -> PaymentRequiredKind:
+def _payment_required_kind(said: _Said) -> PaymentRequiredKind:
     """Lenient, since the table, the examples and the contract that Codat publishes word the 402s differently."""
-    text = said.text().casefold()
+    text = said.text.casefold()
     if "sync schedule" in text and "not allowed" in text:
         return PaymentRequiredKind.HOURLY_NOT_ALLOWED
     if "company limit" in text:

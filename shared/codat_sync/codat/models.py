@@ -6,7 +6,7 @@ What Codat sends and this project does not know survives a round trip: data type
 
 from collections.abc import Mapping
 from enum import IntEnum, StrEnum
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Self, TypeVar
 from uuid import UUID
 
 from pydantic import (
@@ -14,6 +14,8 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
     StrictInt,
     ValidationInfo,
     field_validator,
@@ -89,11 +91,7 @@ class SyncSchedule(_CodatModel):
         """As Codat takes it. In the ``hours`` dialect the hour of day has no place."""
         if dialect is Dialect.HOURS:
             return int(self.interval_hours)
-        return {
-            "intervalHours": int(self.interval_hours),
-            "hourOfDay": self.hour_of_day or 0,
-            **(self.model_extra or {}),
-        }
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
     def __str__(self) -> str:
         if self.has_hour and self.hour_of_day is not None:
@@ -133,19 +131,24 @@ class SyncSetting(_CodatModel):
 
 
 class SyncSettings(_CodatModel):
-    """The settings of a company, or of the account. Codat promises none of the fields in an answer.
-
-    ``dialect`` is the one in which Codat's answer spoke, None where it showed no schedule.
-    """
+    """The settings of a company, or of the account. Codat promises none of the fields in an answer."""
 
     settings: tuple[SyncSetting, ...] = ()
     overrides_defaults: bool = False
-    dialect: Annotated[Dialect | None, Field(exclude=True)] = None
+    _dialect: Dialect | None = PrivateAttr(default=None)
 
-    @model_validator(mode="before")
+    @property
+    def dialect(self) -> Dialect | None:
+        """The dialect in which Codat's answer spoke, None where it showed no schedule."""
+        return self._dialect
+
+    @model_validator(mode="wrap")
     @classmethod
-    def _hear_dialect(cls, answer: Any) -> Any:  # noqa: ANN401  # Whatever the JSON of an answer held.
-        return {"dialect": _dialect_of(answer), **answer} if isinstance(answer, Mapping) else answer
+    def _hear_dialect(cls, answer: object, read: ModelWrapValidatorHandler[Self]) -> Self:
+        settings = read(answer)
+        if isinstance(answer, Mapping):
+            settings._dialect = _dialect_of(answer)  # noqa: SLF001  # Its own.
+        return settings
 
     @field_validator("settings", "overrides_defaults", mode="before")
     @classmethod
@@ -154,6 +157,7 @@ class SyncSettings(_CodatModel):
 
 
 def _dialect_of(answer: Mapping[str, Any]) -> Dialect | None:
+    """Of an answer that could be read."""
     for setting in answer.get("settings") or ():
         schedule = setting.get("syncSchedule") if isinstance(setting, Mapping) else None
         if isinstance(schedule, Mapping):
@@ -184,9 +188,14 @@ class Company(_CodatModel):
     created: str | None = None
     last_sync: str | None = None
 
-    @field_validator("tags", "products", mode="before")
+    @field_validator("tags", mode="before")
     @classmethod
-    def _null_is_empty(cls, value: object) -> object:
+    def _no_tags(cls, value: object) -> object:
+        return {} if value is None else value
+
+    @field_validator("products", mode="before")
+    @classmethod
+    def _no_products(cls, value: object) -> object:
         return () if value is None else value
 
 
