@@ -185,7 +185,7 @@ class PausingCodat:
     def _pause_for(self, error: CodatError) -> Pause | None:
         """The pause that an answer calls for. A 429 that names no time means too many calls at once: no pause."""
         match error:
-            case RateLimited(retry_after=timedelta() as wait):
+            case RateLimited(retry_after=timedelta() as wait) if wait:
                 until = self._now() + min(wait, LONGEST)
             case PaymentRequired(kind=PaymentRequiredKind.ACCOUNT_EXPIRED):
                 until = self._now() + EXPIRED_ACCOUNT
