@@ -1,12 +1,14 @@
 """What a function is told by its environment."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from codat_sync.codat.models import Dialect
 
+CODAT_BASE_URL: Final = r"^(https://[^/?#\s]+|http://(127\.0\.0\.1|localhost)(:\d+)?)/?$"
+"""The API key travels with each request, so only this machine may be spoken to without TLS."""
 _Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
@@ -19,7 +21,7 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, alias_generator=str.upper)
 
-    codat_base_url: Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^https?://[^/?#\s]+/?$")]
+    codat_base_url: Annotated[str, StringConstraints(strip_whitespace=True, pattern=CODAT_BASE_URL)]
     codat_api_key_secret_name: _Text
     codat_sync_schedule_format: Literal["auto", "object", "hours"] = "auto"
     company_plan_tag: _Text = "plan"

@@ -112,7 +112,7 @@ class PlanChanged(_Model):
     """Codat's id of the company."""
     plan: _PlanName
     """The plan that the company is on now."""
-    previous_plan: str | None = None
+    previous_plan: Any = None
     """The plan that it was on. Not read; for people."""
     occurred_at: _Moment | None = None
     """When the plan changed, in ISO 8601; no offset means UTC. Without it the envelope's time counts."""
@@ -123,9 +123,9 @@ class PlanCancelled(_Model):
 
     company_id: UUID
     """Codat's id of the company."""
-    plan: str | None = None
+    plan: Any = None
     """The plan that was cancelled. Not read; for people."""
-    previous_plan: str | None = None
+    previous_plan: Any = None
     """The same, by another name."""
     occurred_at: _Moment | None = None
     """When the plan was cancelled, in ISO 8601; no offset means UTC. Without it the envelope's time counts."""
@@ -144,16 +144,13 @@ class NewConnection(_Model):
     """When it connected, in ISO 8601; no offset means UTC. Without it the envelope's time counts."""
 
 
+def _referred_to(payload: object) -> object:
+    """Codat's payload is the company itself, or refers to it, and the sources disagree on which event does what."""
+    return payload.get("referenceCompany") or payload if isinstance(payload, dict) else payload
+
+
 class _CodatCompany(_Model):
     id: UUID
-    tags: dict[str, Any] | None = None
-
-
-class _CodatPayload(_Model):
-    """Codat's payload is the company itself, or refers to it, and the sources disagree on which event does what."""
-
-    reference_company: _CodatCompany | None = None
-    id: UUID | None = None
     tags: dict[str, Any] | None = None
 
 
@@ -164,7 +161,7 @@ class CodatConnected(_Model):
     """
 
     generated_date: _Moment | None = None
-    payload: _CodatPayload
+    payload: Annotated[_CodatCompany, BeforeValidator(_referred_to)]
 
 
 def read_plan_event(body: str, *, now: datetime) -> CompanyEvent:
@@ -187,9 +184,7 @@ def read_connection_event(body: str, *, now: datetime, plan_tag: str) -> Company
         onboarded = _detail(NewConnection, envelope)
         return _event(envelope, now, onboarded.company_id, onboarded.occurred_at, plan=onboarded.plan, connected=True)
     codat = _detail(CodatConnected, envelope)
-    company = codat.payload.reference_company or codat.payload
-    if company.id is None:
-        raise MalformedEvent("detail.payload: neither referenceCompany.id nor id is there", envelope.id)
+    company = codat.payload
     tag = str((company.tags or {}).get(plan_tag) or "").strip()
     return _event(
         envelope,
@@ -219,7 +214,7 @@ def _event(
     """Where the detail does not say when it occurred, the envelope's time counts."""
     occurred_at = occurred_at or envelope.time
     if occurred_at > now + CLOCK_SKEW:
-        raise MalformedEvent(f"occurredAt: {occurred_at.isoformat()} is in the future", envelope.id)
+        raise MalformedEvent(f"{occurred_at.isoformat()}, when it occurred, is in the future", envelope.id)
     return CompanyEvent(
         event_id=envelope.id,
         company_id=company_id,

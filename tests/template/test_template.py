@@ -8,7 +8,7 @@ import pytest
 from cfnlint.decode import cfn_yaml
 
 from codat_sync.codat.client import REQUEST_SECONDS
-from codat_sync.config import Config
+from codat_sync.config import CODAT_BASE_URL, Config
 from codat_sync.consumer import START_SECONDS
 from codat_sync.deferral import LONGEST_SECONDS
 
@@ -83,6 +83,10 @@ def test_the_environment_is_what_the_config_reads(name: str) -> None:
     read = {field.upper() for field in Config.model_fields}
     assert set(environment) == read | {"POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_SERVICE_NAME"}
     assert environment["SOURCE_QUEUE_URL"] == {"Ref": source_of(FUNCTIONS[name])["Queue"]["Fn::GetAtt"][0]}
+
+
+def test_the_key_never_travels_without_tls() -> None:
+    assert TEMPLATE["Parameters"]["CodatBaseUrl"]["AllowedPattern"] == CODAT_BASE_URL
 
 
 def test_no_secret_stands_in_the_environment() -> None:

@@ -29,7 +29,8 @@ READ_SECONDS: Final = 6
 QUICK_RETRIES: Final = 2
 BACKOFF_SECONDS: Final = 0.2
 # One request at its slowest: three tries that each take all they may, and the pauses between them (none, then 0.4 s).
-# A 401 doubles it, once in the life of a key.
+# A 401 doubles it, once in the life of a key. Seconds count between bytes, so an answer that drips could take longer:
+# then Lambda cuts the function off, and redelivery heals that as it heals any crash.
 REQUEST_SECONDS: Final = (1 + QUICK_RETRIES) * (CONNECT_SECONDS + READ_SECONDS) + 2 * BACKOFF_SECONDS
 
 
@@ -153,7 +154,7 @@ class CodatClient:
         number, more = 1, True
         while more:
             page = self._get(path, Page[item], page=number, pageSize=page_size)  # type: ignore[valid-type]
-            yield from page.results
+            yield from page.results or ()
             number, more = number + 1, page.has_next
 
     def _request(self, method: HTTPMethod, path: str, **content: Any) -> requests.Response:  # noqa: ANN401

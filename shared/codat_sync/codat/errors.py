@@ -179,16 +179,17 @@ class _Said:
         )
 
 
-def _messages(value: JsonValue, name: str = "errors") -> Iterator[str]:
+def _messages(value: JsonValue) -> Iterator[str]:
     """Every text of an error in there; not those of warnings, nor the ids beside them."""
-    if isinstance(value, str) and name not in _BESIDE_THE_WORDS:
+    if isinstance(value, str):
         yield value
     elif isinstance(value, list):
         for each in value:
-            yield from _messages(each, name)
+            yield from _messages(each)
     elif isinstance(value, dict):
         for key, each in value.items():
-            yield from _messages(each, key)
+            if key not in _BESIDE_THE_WORDS:
+                yield from _messages(each)
 
 
 def error_for(status: int, body: bytes, headers: Mapping[str, str], now: datetime) -> CodatError:

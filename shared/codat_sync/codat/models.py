@@ -182,8 +182,8 @@ class Company(_CodatModel):
     """A company at Codat. ``tags`` may carry its plan."""
 
     id: UUID
-    name: str = ""
-    tags: dict[str, str] = Field(default_factory=dict)
+    name: str | None = None
+    tags: dict[str, JsonValue] = Field(default_factory=dict)
     products: tuple[str, ...] = ()
     created: str | None = None
     last_sync: str | None = None
@@ -209,10 +209,10 @@ class _Links(BaseModel):
 class Page(BaseModel, Generic[_Item]):
     """One page of a list. https://docs.codat.io/using-the-api/paging"""
 
-    results: tuple[_Item, ...] = ()
-    links: Annotated[_Links, Field(alias="_links")] = _Links()
+    results: tuple[_Item, ...] | None = None
+    links: Annotated[_Links | None, Field(alias="_links")] = None
 
     @property
     def has_next(self) -> bool:
         """Whether Codat links to another page. An empty page ends a list whatever it links to."""
-        return bool(self.results) and self.links.next is not None
+        return bool(self.results and self.links and self.links.next)

@@ -1,0 +1,166 @@
+"""The key comes from Secrets Manager, and is looked up no more often than it takes."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from threading import Barrier
+
+import boto3
+import pytest
+from aws_lambda_powertools.utilities.parameters import SecretsProvider
+from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+from moto import mock_aws
+from mypy_boto3_secretsmanager import SecretsManagerClient
+
+from codat_sync.api_key import MAX_AGE_SECONDS, SecretApiKey
+
+NAME = "codat/api-key"
+OLD = "WDEUmQPlTuMF2vpYDSyTMWAdbKvOkk0fhmXcShQV"
+NEW = "gTNThSHL4vfTMdd2EDTgiTiwAZ4cPTJeWZ1hEUsv"
+
+
+class Secret:
+    """The secret, and how often it was read."""
+
+    def __init__(self, client: SecretsManagerClient) -> None:
+        self._client = client
+        self.reads = 0
+        client.create_secret(Name=NAME, SecretString=OLD)
+        self.provider = SecretsProvider(boto3_client=client)
+
+    def put(self, key: str) -> None:
+        self._client.put_secret_value(SecretId=NAME, SecretString=key)
+
+    def age(self, seconds: float) -> None:
+        """As if what was read had been read so much earlier."""
+        store = self.provider.store
+        store.update({at: held._replace(ttl=held.ttl - timedelta(seconds=seconds)) for at, held in store.items()})
+
+    def count(self, **_: object) -> None:
+        self.reads += 1
+
+
+@pytest.fixture(scope="module")
+def secrets_manager() -> Iterator[SecretsManagerClient]:
+    with mock_aws():
+        yield boto3.client("secretsmanager", region_name="eu-west-2")
+
+
+@pytest.fixture
+def secret(secrets_manager: SecretsManagerClient) -> Iterator[Secret]:
+    secret = Secret(secrets_manager)
+    call = "before-call.secrets-manager.GetSecretValue"
+    secrets_manager.meta.events.register(call, secret.count, unique_id="count")
+    yield secret
+    secrets_manager.meta.events.unregister(call, unique_id="count")
+    secrets_manager.delete_secret(SecretId=NAME, ForceDeleteWithoutRecovery=True)
+
+
+@pytest.fixture
+def api_key(secret: Secret) -> SecretApiKey:
+    return SecretApiKey(secret.provider, NAME)
+
+
+def test_the_key_is_read_once(secret: Secret, api_key: SecretApiKey) -> None:
+    assert [api_key(), api_key(), api_key()] == [OLD] * 3
+    assert secret.reads == 1
+
+
+@pytest.mark.parametrize("text", [f"{OLD}\n", f"{OLD}\r\n", f" {OLD} ", f"\t{OLD}"])
+def test_white_space_that_an_editor_left_is_no_part_of_the_key(
+    secret: Secret, api_key: SecretApiKey, text: str
+) -> None:
+    secret.put(text)
+    assert api_key() == OLD
+
+
+def test_a_key_is_kept_for_five_minutes(secret: Secret, api_key: SecretApiKey) -> None:
+    api_key()
+    secret.put(NEW)
+    secret.age(MAX_AGE_SECONDS - 30)
+    assert api_key() == OLD
+    secret.age(60)
+    assert api_key() == NEW
+    assert secret.reads == 2
+
+
+def test_a_rotated_key_is_taken_up_once_the_old_one_is_rejected(secret: Secret, api_key: SecretApiKey) -> None:
+    api_key()
+    secret.put(NEW)
+    assert api_key(rejected=OLD) == NEW
+    assert api_key() == NEW
+    assert secret.reads == 2
+
+
+def test_a_rejected_key_with_white_space_around_it_is_known_again(secret: Secret, api_key: SecretApiKey) -> None:
+    secret.put(f"{OLD}\n")
+    rejected = api_key()
+    secret.put(f"{NEW}\n")
+    assert api_key(rejected=rejected) == NEW
+
+
+def test_a_wrong_key_is_looked_up_afresh_only_once(secret: Secret, api_key: SecretApiKey) -> None:
+    assert [api_key(rejected=api_key()) for _ in range(5)] == [OLD] * 5
+    assert secret.reads == 2
+
+
+def test_a_wrong_key_that_is_put_right_is_taken_up_when_it_is_too_old(secret: Secret, api_key: SecretApiKey) -> None:
+    api_key(rejected=api_key())
+    secret.put(NEW)
+    assert api_key(rejected=OLD) == OLD
+    secret.age(MAX_AGE_SECONDS + 1)
+    assert api_key(rejected=OLD) == NEW
+
+
+def test_each_key_that_is_rejected_has_its_own_fresh_look(secret: Secret, api_key: SecretApiKey) -> None:
+    api_key()
+    secret.put(NEW)
+    assert api_key(rejected=OLD) == NEW
+    secret.put("a third one")
+    assert api_key(rejected=NEW) == "a third one"
+
+
+def test_a_key_that_was_replaced_meanwhile_costs_no_further_look(secret: Secret, api_key: SecretApiKey) -> None:
+    """Of many requests that were under way with the old key, the first looks it up for all."""
+    api_key()
+    secret.put(NEW)
+    api_key(rejected=OLD)
+    assert api_key(rejected=OLD) == NEW
+    assert secret.reads == 2
+
+
+def test_a_key_that_was_replaced_by_its_age_costs_no_further_look(secret: Secret, api_key: SecretApiKey) -> None:
+    api_key()
+    secret.put(NEW)
+    secret.age(MAX_AGE_SECONDS + 1)
+    assert api_key() == NEW
+    assert api_key(rejected=OLD) == NEW
+    assert secret.reads == 2
+
+
+def test_threads_whose_key_is_rejected_together_look_it_up_once(secret: Secret, api_key: SecretApiKey) -> None:
+    api_key()
+    secret.put(NEW)
+    together = Barrier(8)
+
+    def reject() -> str:
+        together.wait(timeout=5)
+        return api_key(rejected=OLD)
+
+    with ThreadPoolExecutor(8) as threads:
+        fresh = [future.result() for future in [threads.submit(reject) for _ in range(8)]]
+    assert fresh == [NEW] * 8
+    assert secret.reads == 2
+
+
+def test_a_secret_that_is_not_there_is_an_error_and_no_key(secret: Secret) -> None:
+    with pytest.raises(GetParameterError):
+        SecretApiKey(secret.provider, "another")()
+
+
+def test_a_secret_that_was_stored_as_bytes_is_the_same_key(
+    secrets_manager: SecretsManagerClient, secret: Secret, api_key: SecretApiKey
+) -> None:
+    secrets_manager.put_secret_value(SecretId=NAME, SecretBinary=OLD.encode())
+    assert secret.reads == 0
+    assert api_key() == OLD

@@ -1,0 +1,158 @@
+"""What Codat's headers say of the quota, in every form that is in use."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from requests.structures import CaseInsensitiveDict
+
+from codat_sync.codat.rate_limits import RateLimit
+
+NOW = datetime(2026, 2, 1, 12, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+IN_AN_HOUR = [
+    "3600",
+    "3600.0",
+    " 3600 ",
+    "Sun, 01 Feb 2026 13:00:00 GMT",
+    "Sun, 01 Feb 2026 13:00:00 -0000",
+    "Sun, 01 Feb 2026 14:00:00 +0100",
+    "Sunday, 01-Feb-26 13:00:00 GMT",
+    "Sun Feb  1 13:00:00 2026",
+    "2026-02-01T13:00:00Z",
+    "2026-02-01T13:00:00.0000000Z",
+    "2026-02-01T13:00:00",
+    "2026-02-01 13:00:00",
+    "2026-02-01T15:00:00+02:00",
+    "1769950800",
+    "1769950800.0",
+    "1769950800000",
+]
+UNREADABLE = ["", " ", "soon", "-5", "nan", "inf", "-inf", "1e400", "2026-02-01T23:59:99Z", "1e15", "5, 6", "Mon"]
+
+
+def read(headers: Mapping[str, str], now: datetime = NOW) -> RateLimit:
+    return RateLimit.read(CaseInsensitiveDict(headers), now)
+
+
+def test_all_that_the_headers_say_is_read() -> None:
+    headers = {
+        "X-Rate-Limit-Limit": "101000",
+        "X-Rate-Limit-Remaining": "99",
+        "X-Rate-Limit-Reset": "2026-02-02T00:00:00Z",
+        "Retry-After": "7",
+    }
+    assert read(headers) == RateLimit(
+        limit=101_000,
+        remaining=99,
+        resets_at=datetime(2026, 2, 2, tzinfo=UTC),
+        retry_at=NOW + timedelta(seconds=7),
+    )
+
+
+def test_names_are_looked_up_as_http_does() -> None:
+    assert read({"x-rate-limit-remaining": "3"}).remaining == 3
+
+
+def test_an_answer_without_headers_says_nothing() -> None:
+    assert read({}) == RateLimit()
+
+
+@pytest.mark.parametrize("text", IN_AN_HOUR)
+def test_retry_after_is_read_in_every_form(text: str) -> None:
+    assert read({"Retry-After": text}).wait(NOW) == HOUR
+
+
+@pytest.mark.parametrize("text", IN_AN_HOUR)
+def test_the_reset_is_read_in_every_form(text: str) -> None:
+    assert read({"X-Rate-Limit-Reset": text, "X-Rate-Limit-Remaining": "0"}).wait(NOW) == HOUR
+
+
+@pytest.mark.parametrize("text", UNREADABLE)
+def test_a_date_that_cannot_be_read_counts_as_absent(text: str) -> None:
+    assert read({"Retry-After": text, "X-Rate-Limit-Reset": text}) == RateLimit()
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1.5", "many", "٣", "²", "9" * 5000])
+def test_a_count_that_cannot_be_read_counts_as_absent(text: str) -> None:
+    assert read({"X-Rate-Limit-Limit": text, "X-Rate-Limit-Remaining": text}) == RateLimit()
+
+
+def test_retry_after_wins_over_the_reset() -> None:
+    headers = {"Retry-After": "5", "X-Rate-Limit-Remaining": "0", "X-Rate-Limit-Reset": "2026-02-02T00:00:00Z"}
+    assert read(headers).wait(NOW) == timedelta(seconds=5)
+
+
+def test_retry_after_wins_though_quota_is_left() -> None:
+    assert read({"Retry-After": "5", "X-Rate-Limit-Remaining": "100"}).wait(NOW) == timedelta(seconds=5)
+
+
+def test_a_zero_is_a_wait_of_nothing_and_not_an_absent_one() -> None:
+    assert read({"Retry-After": "0"}).wait(NOW) == timedelta(0)
+
+
+def test_an_unreadable_retry_after_leaves_it_to_the_reset() -> None:
+    headers = {"Retry-After": "soon", "X-Rate-Limit-Remaining": "0", "X-Rate-Limit-Reset": "3600"}
+    assert read(headers).wait(NOW) == HOUR
+
+
+def test_a_used_up_quota_without_a_reset_lasts_until_midnight_utc() -> None:
+    assert read({"X-Rate-Limit-Remaining": "0"}).wait(NOW) == timedelta(hours=12)
+
+
+def test_midnight_is_that_of_utc_wherever_the_caller_is() -> None:
+    tokyo = timezone(timedelta(hours=9))
+    assert read({"X-Rate-Limit-Remaining": "0"}).wait(NOW.astimezone(tokyo)) == timedelta(hours=12)
+
+
+def test_at_midnight_the_next_one_counts() -> None:
+    midnight = datetime(2026, 2, 1, tzinfo=UTC)
+    assert read({"X-Rate-Limit-Remaining": "0"}, midnight).wait(midnight) == timedelta(days=1)
+
+
+def test_quota_that_is_left_leaves_the_wait_to_the_caller() -> None:
+    assert read({"X-Rate-Limit-Remaining": "1", "X-Rate-Limit-Reset": "2026-02-02T00:00:00Z"}).wait(NOW) is None
+
+
+def test_headers_that_say_nothing_leave_the_wait_to_the_caller() -> None:
+    assert read({}).wait(NOW) is None
+
+
+def test_a_reset_alone_is_waited_for() -> None:
+    assert read({"X-Rate-Limit-Reset": "3600"}).wait(NOW) == HOUR
+
+
+@pytest.mark.parametrize("header", ["Retry-After", "X-Rate-Limit-Reset"])
+@pytest.mark.parametrize("past", ["Sun, 01 Feb 2026 11:59:59 GMT", "2001-01-01T00:00:00Z", "1000000000"])
+def test_a_moment_in_the_past_is_no_wait(header: str, past: str) -> None:
+    assert read({header: past}).wait(NOW) == timedelta(0)
+
+
+HEADER_TEXT = (
+    st.text()
+    | st.text("0123456789-+:.TZ, GMTSunFeb")
+    | st.integers().map(str)
+    | st.floats().map(str)
+    | st.datetimes(timezones=st.timezones()).map(lambda moment: moment.isoformat())
+    | st.sampled_from([*IN_AN_HOUR, *UNREADABLE])
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    headers=st.dictionaries(
+        st.sampled_from(["X-Rate-Limit-Limit", "X-Rate-Limit-Remaining", "X-Rate-Limit-Reset", "Retry-After"]),
+        HEADER_TEXT,
+    ),
+    now=st.datetimes(datetime(2020, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001  # As it asks.
+)
+@example(headers={"Retry-After": "0001-01-01T00:00:00+23:59"}, now=NOW)
+@example(headers={"Retry-After": "9999-12-31T23:59:59-23:59"}, now=NOW)
+@example(headers={"Retry-After": "Fri, 31 Dec 9999 23:59:59 -2359"}, now=NOW)
+@example(headers={"X-Rate-Limit-Reset": "99999999999999.9"}, now=NOW)
+def test_no_header_makes_reading_fail_or_the_wait_negative(headers: dict[str, str], now: datetime) -> None:
+    wait = read(headers, now).wait(now)
+    assert wait is None or wait >= timedelta(0)
