@@ -1,0 +1,101 @@
+# Everything runs from .venv and .local: no root, no Docker, and nothing to install by hand but Python and make.
+
+# Any Python from 3.11 on. It makes the environments, and runs the functions of `make local`.
+PYTHON ?= python3
+# More arguments: make test ARGS='-k batch', make fuzz ARGS='--bodies 1000'.
+ARGS ?=
+
+# The version of the template's PythonRuntime, for `make build`.
+BUILD_PYTHON ?= 3.13
+
+VENV := .venv/bin/python
+DEV := .venv/.installed
+RUNTIME := .local/runtime/.installed
+MINISTACK := .local/ministack/.installed
+
+SAM := PATH="$(CURDIR)/.venv/bin:$$PATH" $(VENV) -m samcli
+INSTALL := install --quiet --no-input --no-deps --require-hashes --requirement
+LOCK := $(VENV) -m uv pip compile --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate --quiet $(ARGS)
+
+export SAM_CLI_TELEMETRY := 0
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help local demo test check runtime fuzz format schemas build lock clean
+
+help: ## Say what there is to make.
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+local: $(DEV) $(RUNTIME) $(MINISTACK) ## The whole system on this machine, until Ctrl-C (CODAT_BASE_URL=... CODAT_API_KEY=... name another Codat).
+	@$(VENV) -m local $(if $(filter command,$(origin CODAT_BASE_URL)),--codat-base-url "$(CODAT_BASE_URL)")
+
+demo: $(DEV) $(RUNTIME) $(MINISTACK) ## The whole system on this machine, shown at work.
+	@PYTHONPATH=shared $(VENV) -m local.demo $(ARGS)
+
+test: $(DEV) ## The tests, with branch coverage.
+	$(VENV) -m pytest --cov $(ARGS)
+
+check: $(DEV) ## All that has to hold before a commit; changes no file.
+	$(VENV) -m ruff format --check
+	$(VENV) -m ruff check
+	$(VENV) -m mypy
+	.venv/bin/cfn-lint
+	$(SAM) validate --lint
+	$(MAKE) test
+
+runtime: $(DEV) ## The built artefacts under AWS's own runtime emulator (Linux with the runtime's own Python).
+	$(VENV) -m pytest tests/runtime $(ARGS)
+
+fuzz: $(DEV) ## Whatever a queue may hold, through the real consumer (ARGS='--bodies 1000000 --seed 1').
+	PYTHONPATH=shared $(VENV) -m tests.fuzz $(ARGS)
+
+format: $(DEV) ## Put the code into its form.
+	$(VENV) -m ruff check --fix-only
+	$(VENV) -m ruff format
+
+schemas: $(DEV) ## The JSON Schemas for producers, from the contracts.
+	@PYTHONPATH=shared $(VENV) -m local.event_schemas
+
+build: $(DEV) ## What `sam deploy` takes to AWS (needs the runtime's own Python: BUILD_PYTHON=3.13).
+	@python="$$($(VENV) -m uv python find --no-python-downloads --no-project $(BUILD_PYTHON))" && \
+		PATH="$$(dirname "$$python"):$$PATH" $(VENV) -m samcli build $(ARGS)
+
+lock: $(DEV) ## Pin the packages of pyproject.toml anew (ARGS=--upgrade takes the newest).
+	$(LOCK) pyproject.toml --group dev --output-file requirements-dev.txt
+	$(LOCK) pyproject.toml --constraints requirements-dev.txt --output-file shared/requirements.txt
+	$(LOCK) --group lambda-runtime --output-file local/requirements-runtime.txt
+	$(LOCK) --group lambda-runtime-interface --output-file local/requirements-runtime-interface.txt
+	$(LOCK) --group ministack --output-file local/requirements-ministack.txt
+
+clean: ## Remove all that make made.
+	rm -rf .venv .local .aws-sam .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ---------------------------------------------------------------------------------------------------------
+# The environments: made when they are missing or older than their lock.
+# ---------------------------------------------------------------------------------------------------------
+
+NEEDED := Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11
+
+$(DEV): requirements-dev.txt
+	@command -v "$(PYTHON)" >/dev/null || { echo "$(PYTHON) is not there. $(NEEDED)" >&2; exit 1; }
+	@"$(PYTHON)" -c "import sys; sys.version_info >= (3, 11) or sys.exit('$(PYTHON) is Python %d.%d. $(NEEDED)' % sys.version_info[:2])"
+	@echo "Installing the development tools into .venv (once, about a minute)"
+	@"$(PYTHON)" -m venv --clear .venv
+	@$(VENV) -m pip $(INSTALL) $<
+	@touch $@
+
+# The environment of the functions: what Lambda has, and nothing else.
+$(RUNTIME): local/requirements-runtime.txt $(DEV)
+	@echo "Installing this machine's Lambda runtime into .local/runtime (once)"
+	@$(VENV) -m venv --clear --without-pip .local/runtime
+	@$(VENV) -m pip --python .local/runtime/bin/python $(INSTALL) $<
+	@touch $@
+
+$(MINISTACK): local/requirements-ministack.txt $(DEV)
+	@echo "Installing MiniStack, the emulator of AWS, into .local/ministack (once)"
+	@$(VENV) -m venv --clear --without-pip .local/ministack
+	@$(VENV) -m pip --python .local/ministack/bin/python $(INSTALL) $<
+	@touch $@

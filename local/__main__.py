@@ -1,0 +1,78 @@
+"""Run the whole system on this machine until Ctrl-C or SIGTERM; everything that was started ends with it.
+
+The functions call a simulator of Codat, unless another Codat is named by an argument: what a shell happens to export
+decides nothing here.
+"""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+
+from local.aws import REGION
+from local.processes import StackError, ending_on_signals
+from local.stack import Codat, LocalStack, local_stack
+
+
+def _arguments(argv: Sequence[str] | None, environ: Mapping[str, str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    parser.add_argument(
+        "--aws-port", type=int, default=environ.get("AWS_PORT", "0"), help="MiniStack's port; 0 takes a free one"
+    )
+    parser.add_argument(
+        "--codat-port", type=int, default=environ.get("CODAT_PORT", "0"), help="the simulator's; 0 takes a free one"
+    )
+    parser.add_argument("--codat-base-url", help="another Codat for the functions; its key is in CODAT_API_KEY")
+    return parser.parse_args(argv)
+
+
+def _codat(base_url: str | None, environ: Mapping[str, str]) -> Codat | None:
+    if not base_url:
+        return None
+    api_key = environ.get("CODAT_API_KEY")
+    if not api_key:
+        raise StackError("CODAT_API_KEY has to be the key of CODAT_BASE_URL")
+    return Codat(base_url=base_url.rstrip("/"), api_key=api_key)
+
+
+def _summary(stack: LocalStack, seconds: float) -> str:
+    codat = f"simulator, key {stack.codat.api_key}, control API at /_simulator" if stack.simulated else "not simulated"
+    return f"""
+Up after {seconds:.1f} s. Ctrl-C ends it.
+
+  AWS        {stack.aws.endpoint_url}  (MiniStack, {REGION}, IAM enforced)
+  Codat      {stack.codat.base_url}  ({codat})
+  Event bus  {stack.outputs["EventBusName"]}
+  Endpoints  {stack.endpoints}  (set -a; . {stack.endpoints})
+  Logs       {stack.logs}/functions.log (why a function cannot be loaded: ministack.log)
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = _arguments(argv, os.environ)
+    began = time.monotonic()
+    try:
+        with (
+            ending_on_signals(),
+            local_stack(
+                aws_port=arguments.aws_port,
+                codat_port=arguments.codat_port,
+                codat=_codat(arguments.codat_base_url, os.environ),
+                on_step=lambda step, seconds: print(f"  {step:<16} {seconds:4.1f} s", flush=True),
+            ) as stack,
+        ):
+            print(_summary(stack, time.monotonic() - began), flush=True)
+            while True:
+                stack.check_running()
+                time.sleep(1)
+    except KeyboardInterrupt:
+        print("Ended.")
+        return 0
+    except StackError as error:
+        print(f"local stack: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,23 @@
+"""The file that tells other programs where the local stack answers."""
+
+import re
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def variable(output: str) -> str:
+    """The environment variable for an output of the template: EventBusName is EVENT_BUS_NAME."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", output).upper()
+
+
+def text(variables: Mapping[str, str]) -> str:
+    """One NAME=value a line, quoted for a shell: `set -a; . .local/endpoints.env`."""
+    return "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items())
+
+
+def write(file: Path, variables: Mapping[str, str]) -> None:
+    """Replace the file whole; whoever waits for it never reads half of it."""
+    part = file.with_name(f"{file.name}.part")
+    part.write_text(text(variables), encoding="utf-8")
+    part.replace(file)
