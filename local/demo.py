@@ -314,7 +314,8 @@ def problems(
     """Everything that is not as it should be, in words."""
     steps = [step for act in acts for step in act.steps]
     found = [
-        f"{step.title} ({step.company}): {step.outcome.value}, not {step.expected.value}"
+        f"{step.title} ({step.company}): {step.outcome.value}, not {step.expected.value}. "
+        f"{step.settled.get('words', 'The function gave no reason.')}"
         for step in steps
         if step.outcome is not step.expected
     ]
