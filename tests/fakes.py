@@ -114,6 +114,7 @@ class FakePlans:
 
     def note_failure(self, company_id: UUID, event_id: str, failure: str, *, at: datetime) -> None:
         assert at.tzinfo
+        self._answer()
         if company_id in self.items:
             self.noted[company_id] = (event_id, failure)
 

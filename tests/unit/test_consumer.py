@@ -186,6 +186,13 @@ def test_the_last_failure_stays_with_the_company(bench: Bench) -> None:
     assert bench.plans.noted[COMPANY] == ("growth-0", "company_not_found: No company was found")
 
 
+def test_a_failure_that_cannot_be_noted_changes_no_outcome(bench: Bench) -> None:
+    bench.codat.failures = [NotFound("No company was found", status=404)]
+    bench.plans.failures = [None, access_denied()]
+    assert bench.consume(plan_event("growth")) == ["deferred"]
+    assert "note_failed" in {line["msg"] for line in bench.logged}
+
+
 def test_402_is_parked_and_not_retried(bench: Bench) -> None:
     bench.codat.failures = [PaymentRequired("Account expired", kind=PaymentRequiredKind.ACCOUNT_EXPIRED)]
     assert bench.consume(plan_event("growth")) == ["parked_payment_required"]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 from random import Random
@@ -131,6 +132,23 @@ def test_one_caller_alone_looks_whether_codat_answers_again(
     codat.companies[COMPANY] = FakeCodat().get_sync_settings(COMPANY)
     paused.update_sync_settings(COMPANY, codat.companies[COMPANY])
     assert codat.calls == ["update"]
+
+
+@pytest.mark.parametrize("probe_ended", [False, True])
+def test_a_process_that_comes_second_to_the_probe_learns_what_the_first_found(
+    paused: PausingCodat, codat: FakeCodat, record: FakeRecord, clock: Clock, *, probe_ended: bool
+) -> None:
+    second = PausingCodat(codat, record, clock)
+    clock.forward(HOUR - timedelta(seconds=1))
+    with pytest.raises(RateLimited):
+        second.get_sync_settings(COMPANY)
+    clock.forward(timedelta(seconds=1))
+    codat.failures = [None] if probe_ended else [ServerError("no", status=503)]
+    with nullcontext() if probe_ended else pytest.raises(ServerError):
+        paused.get_sync_settings(COMPANY)
+    with nullcontext() if probe_ended else pytest.raises(RateLimited):
+        second.get_sync_settings(COMPANY)
+    assert len(codat.calls) == (2 if probe_ended else 1)
 
 
 def test_a_probe_that_meets_the_same_begins_the_pause_anew(
