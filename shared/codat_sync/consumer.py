@@ -226,14 +226,14 @@ class Consumer:
         )
 
     def _settle_company_failure(self, delivery: Delivery, error: Exception) -> Settled:
-        settled = self._settle_failure(delivery.record, delivery.received, error)
-        if settled.failure is not None:
-            failure = f"{settled.failure.reason}: {settled.failure.words}"
-            try:
-                self._convergence.note_failure(delivery.event.company_id, delivery.event.event_id, failure)
-            except (BotoCoreError, ClientError) as lost:
-                logger().error("note_failed", exc_info=lost)
-        return settled
+        failure = triage(error)
+        try:
+            self._convergence.note_failure(
+                delivery.event.company_id, delivery.event.event_id, f"{failure.reason}: {failure.words}"
+            )
+        except (BotoCoreError, ClientError) as lost:
+            logger().error("note_failed", exc_info=lost)
+        return self._settle_failure(delivery.record, delivery.received, error)
 
     def _settle_failure(self, record: SQSRecord, received: ReceivedEvent, error: Exception) -> Settled:
         failure = triage(error)

@@ -290,7 +290,7 @@ def test_a_bug_in_reading_an_event_loses_nothing(caplog: pytest.LogCaptureFixtur
 def test_a_company_is_not_started_without_time_for_it(bench: Bench) -> None:
     assert bench.consume(plan_event("growth"), context=FakeContext(START_SECONDS - 1)) == ["deferred"]
     assert bench.codat.calls == []
-    assert bench.plans.writes == 0
+    assert bench.plans.items == {}
 
 
 def test_a_call_that_time_does_not_allow_is_left_for_later(bench: Bench) -> None:
