@@ -20,6 +20,5 @@ def environment() -> Iterator[None]:
             AWS_DEFAULT_REGION="eu-west-2",
             AWS_EC2_METADATA_DISABLED="true",
             POWERTOOLS_SERVICE_NAME="tests",
-            POWERTOOLS_METRICS_NAMESPACE="CodatSync",
         )
         yield

@@ -6,13 +6,16 @@ Both speak to standard output, in JSON, so that nothing here can fail for want o
 from collections import Counter
 from collections.abc import Iterable
 from functools import cache
+from typing import Final
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
 from codat_sync.triage import Outcome
 
-NO_PLAN = "none"
+NAMESPACE: Final = "CodatSync"
+"""Of every metric."""
+NO_PLAN: Final = "none"
 
 
 @cache
@@ -24,19 +27,19 @@ def logger() -> Logger:
 def count_outcomes(outcomes: Iterable[tuple[Outcome, str | None]], reasons: Iterable[str]) -> None:
     """Write one metric for each outcome, ``Events`` by outcome and plan, and ``Failures`` by reason, for a batch.
 
-    As CloudWatch's embedded metric format, under the namespace of POWERTOOLS_METRICS_NAMESPACE.
+    In CloudWatch's embedded metric format.
     """
     by_plan = Counter((outcome, plan or NO_PLAN) for outcome, plan in outcomes)
     by_outcome: Counter[Outcome] = Counter()
     for (outcome, plan), count in by_plan.items():
         by_outcome[outcome] += count
-        with single_metric(name="Events", unit=MetricUnit.Count, value=count) as metric:
+        with single_metric(name="Events", unit=MetricUnit.Count, value=count, namespace=NAMESPACE) as metric:
             metric.add_dimension("outcome", outcome.value)
             metric.add_dimension("plan", plan)
     for reason, count in Counter(reasons).items():
-        with single_metric(name="Failures", unit=MetricUnit.Count, value=count) as metric:
+        with single_metric(name="Failures", unit=MetricUnit.Count, value=count, namespace=NAMESPACE) as metric:
             metric.add_dimension("reason", reason)
-    metrics = Metrics()
+    metrics = Metrics(namespace=NAMESPACE)
     for outcome, count in by_outcome.items():
         metrics.add_metric(name=outcome.value.title().replace("_", ""), unit=MetricUnit.Count, value=count)
     metrics.flush_metrics()
@@ -44,5 +47,5 @@ def count_outcomes(outcomes: Iterable[tuple[Outcome, str | None]], reasons: Iter
 
 def count_pause(reason: str) -> None:
     """Write that calls to Codat were paused, by reason."""
-    with single_metric(name="PausesBegun", unit=MetricUnit.Count, value=1) as metric:
+    with single_metric(name="PausesBegun", unit=MetricUnit.Count, value=1, namespace=NAMESPACE) as metric:
         metric.add_dimension("reason", reason)

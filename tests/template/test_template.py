@@ -81,7 +81,7 @@ def test_a_function_may_defer_and_needs_its_own_queue_only(name: str) -> None:
 def test_the_environment_is_what_the_config_reads(name: str) -> None:
     environment = {**GLOBALS["Environment"]["Variables"], **FUNCTIONS[name]["Environment"]["Variables"]}
     read = {field.upper() for field in Config.model_fields}
-    assert set(environment) == read | {"POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_SERVICE_NAME"}
+    assert set(environment) == read | {"POWERTOOLS_SERVICE_NAME"}
     assert environment["SOURCE_QUEUE_URL"] == {"Ref": source_of(FUNCTIONS[name])["Queue"]["Fn::GetAtt"][0]}
 
 
