@@ -100,7 +100,7 @@ def bodies(random: Random) -> Iterator[str]:
             case 3 if random.random() < 0.01:
                 text = '{"a":' * random.randrange(100_000)
             case 4 if random.random() < 0.01:
-                text = json.dumps({**event, "padding": "x" * LONGEST_BODY})
+                text = json.dumps({"event": event, "padding": "x" * LONGEST_BODY})
             case 5:
                 text = json.dumps(random.choice(ODD))
         yield text[:LONGEST_BODY]
