@@ -141,6 +141,7 @@ class Consumer:
         Ends before the function's deadline: what there is no time for is deferred. The answer is what
         ReportBatchItemFailures takes: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
         """
+        logger()  # Made here: the threads of a first batch would race to make it.
         received_with = context.get_remaining_time_in_millis()
 
         def may_call() -> None:
@@ -197,8 +198,10 @@ class Consumer:
                 converged = self._convergence.converge(company, waiting[-1].event.event_id, may_call)
             except Exception as error:  # noqa: BLE001  # As above.
                 failed = error
-        # One event of a company carries what was done; for the others of the batch there was nothing left to do.
-        carrier = next((each for each in deliveries if each.is_current(converged.company)), None)
+        # One event of a company carries what was done; for the others of the batch there was nothing left to do. Where
+        # none is current, an old one carries a degradation: parked, it is what brings hourly back later.
+        current = (each for each in deliveries if each.is_current(converged.company))
+        carrier = next(current, deliveries[0] if converged.degraded_by else None)
         return [
             self._settle_company_failure(each, failed)
             if failed and each in waiting
@@ -209,11 +212,11 @@ class Consumer:
     def _settle_success(self, delivery: Delivery, converged: Converged, *, carries: bool) -> Settled:
         failure: Failure | None = None
         outcome = Outcome.UNCHANGED
-        if not delivery.is_current(converged.company):
-            outcome = Outcome.STALE
-        elif carries and converged.degraded_by is not None:
+        if carries and converged.degraded_by is not None:
             outcome = Outcome.DEGRADED
             failure = replace(triage(converged.degraded_by), outcome=outcome)
+        elif not delivery.is_current(converged.company):
+            outcome = Outcome.STALE
         elif carries and converged.differences:
             outcome = Outcome.APPLIED
         return self._settle(

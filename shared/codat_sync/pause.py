@@ -49,7 +49,7 @@ class Pause:
 
 
 class PauseRecord(Protocol):
-    """Where the pause is kept. ``extend`` is a compare-and-set: it is what lets one caller alone probe."""
+    """Where the pause is kept. ``swap`` is a compare-and-set: it is what lets one caller alone probe."""
 
     def read(self) -> Pause | None:
         """The pause as it stands, lapsed or not."""
@@ -57,11 +57,8 @@ class PauseRecord(Protocol):
     def write(self, pause: Pause) -> None:
         """Begin a pause, or let the one that stands last as long as the later of the two."""
 
-    def extend(self, pause: Pause, until: datetime) -> bool:
-        """Let it last until then, if it still stands as given; whether it did."""
-
-    def lift(self, pause: Pause) -> None:
-        """Remove it, if it still stands as given."""
+    def swap(self, old: Pause, new: Pause | None) -> bool:
+        """Put the new one, or none, in the place of the old, if that still stands; whether it did."""
 
 
 class StoredPause:
@@ -83,21 +80,14 @@ class StoredPause:
 
     def write(self, pause: Pause) -> None:
         """A pause that ends later, for whatever reason, is left to stand."""
-        self._update(
-            "SET reason = :reason, words = :words, #until = :until",
-            "attribute_not_exists(#until) OR #until < :until",
-            {":reason": pause.reason, ":words": pause.words, ":until": _text(pause.until)},
-        )
+        self._update(_SET, "attribute_not_exists(#until) OR #until < :until", _values(pause))
 
-    def extend(self, pause: Pause, until: datetime) -> bool:
-        """Whether the pause stood as given."""
-        return self._update(
-            "SET #until = :later", "#until = :until", {":until": _text(pause.until), ":later": _text(until)}
-        )
-
-    def lift(self, pause: Pause) -> None:
-        """Nothing happens where another pause stands by now."""
-        self._update("REMOVE #until", "#until = :until", {":until": _text(pause.until)})
+    def swap(self, old: Pause, new: Pause | None) -> bool:
+        """Whether the old one stood as given."""
+        before = {":old": _text(old.until)}
+        if new is None:
+            return self._update("REMOVE #until", "#until = :old", before)
+        return self._update(_SET, "#until = :old", _values(new) | before)
 
     def _update(self, update: str, condition: str, values: dict[str, str]) -> bool:
         try:
@@ -112,6 +102,13 @@ class StoredPause:
         except self._dynamodb.exceptions.ConditionalCheckFailedException:
             return False
         return True
+
+
+_SET: Final = "SET reason = :reason, words = :words, #until = :until"
+
+
+def _values(pause: Pause) -> dict[str, str]:
+    return {":reason": pause.reason, ":words": pause.words, ":until": _text(pause.until)}
 
 
 def _text(moment: datetime) -> str:
@@ -153,8 +150,10 @@ class PausingCodat:
         except CodatError as error:
             pause = self._pause_for(error)
             if pause is not None:
-                self._begin(pause)
-            elif probed is not None and not isinstance(error, NoAnswer):
+                self._begin(pause, probed)
+            elif probed is not None and isinstance(error, NoAnswer):
+                self._hand_over(probed)
+            elif probed is not None:
                 self._lift(probed)
             raise
         if probed is not None:
@@ -174,7 +173,7 @@ class PausingCodat:
 
     def _become_the_probe(self, lapsed: Pause, now: datetime) -> Pause | None:
         probe = replace(lapsed, until=now + PROBE)
-        if self._record.extend(lapsed, probe.until):
+        if self._record.swap(lapsed, probe):
             self._known = probe
             return probe
         self._known = self._record.read()
@@ -193,17 +192,27 @@ class PausingCodat:
                 return None
         return Pause(error.reason, str(error), until)
 
-    def _begin(self, pause: Pause) -> None:
+    def _begin(self, pause: Pause, probed: Pause | None) -> None:
+        """What a probe has learnt takes the place of its lease, be it shorter or longer."""
         with self._lock:
             self._known, self._read_at = pause, self._now()
-            self._record.write(pause)
+            if probed is None or not self._record.swap(probed, pause):
+                self._record.write(pause)
         logger().warning(
             "pause_began", extra={"reason": pause.reason, "words": pause.words, "until": _text(pause.until)}
         )
         count_pause(pause.reason)
 
+    def _hand_over(self, probed: Pause) -> None:
+        """A probe that got no answer has learnt nothing: the next one need not wait for the end of its lease."""
+        with self._lock:
+            now = self._now()
+            lapsing = replace(probed, until=now + CACHE)
+            if self._record.swap(probed, lapsing):
+                self._known, self._read_at = lapsing, now
+
     def _lift(self, probed: Pause) -> None:
         with self._lock:
-            self._record.lift(probed)
+            self._record.swap(probed, None)
             self._known, self._read_at = None, self._now()
         logger().info("pause_lifted", extra={"reason": probed.reason})

@@ -1,14 +1,17 @@
 """A batch: outcome for each message, park or defer, and nothing lost."""
 
 import json
+import threading
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from random import Random
 from uuid import UUID
 
 import pytest
+from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError
 
+from codat_sync import consumer
 from codat_sync.codat.errors import (
     BadRequest,
     NotFound,
@@ -224,6 +227,32 @@ def test_a_degraded_event_that_comes_back_after_the_bill_is_paid_gets_its_hourly
     bench.codat.has_hourly = True
     assert bench.consume(plan_event("scale"), attributes=("parkedAt",)) == ["applied"]
     assert bench.codat.frequency(COMPANY, "invoices") is Frequency.HOURLY
+
+
+def test_an_old_event_that_meets_the_402_on_the_newest_plans_way_back_is_parked_for_it(bench: Bench) -> None:
+    """Its redelivery found Codat changed behind the record. Without a parked event hourly would never come back."""
+    bench.consume(plan_event("scale", minutes=5))
+    bench.codat.companies[COMPANY] = PRESETS.for_company("free", COMPANY).over(bench.codat.companies[COMPANY])
+    bench.codat.has_hourly = False
+    assert bench.consume(plan_event("free"), receive_count=2) == ["degraded"]
+    assert len(bench.dead_letters.parked) == 1
+    bench.codat.has_hourly = True
+    assert bench.consume(plan_event("free"), attributes=("parkedAt",)) == ["stale"]
+    assert bench.codat.frequency(COMPANY, "invoices") is Frequency.HOURLY
+
+
+def test_the_logger_is_made_before_the_threads_that_would_race_to_make_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    makers: list[threading.Thread] = []
+
+    def make() -> Logger:
+        makers.append(threading.current_thread())
+        return Logger()
+
+    monkeypatch.setattr(consumer, "logger", cache(make))
+    bench.consume(plan_event("growth"), plan_event("growth", company=OTHER_COMPANY))
+    assert makers == [threading.main_thread()]
 
 
 def test_400_is_parked_as_failed(bench: Bench) -> None:

@@ -58,15 +58,11 @@ class FakeRecord:
         if self.pause is None or self.pause.until < pause.until:
             self.pause = pause
 
-    def extend(self, pause: Pause, until: datetime) -> bool:
-        if self.pause != pause:
+    def swap(self, old: Pause, new: Pause | None) -> bool:
+        if self.pause != old:
             return False
-        self.pause = replace(pause, until=until)
+        self.pause = new
         return True
-
-    def lift(self, pause: Pause) -> None:
-        if self.pause == pause:
-            self.pause = None
 
 
 @pytest.fixture
@@ -162,7 +158,7 @@ def test_a_probe_that_meets_the_same_begins_the_pause_anew(
     assert record.pause.until == clock.now + HOUR
 
 
-def test_a_probe_that_never_comes_back_is_followed_by_another(
+def test_a_probe_that_gets_no_answer_is_followed_by_another_within_seconds(
     paused: PausingCodat, codat: FakeCodat, clock: Clock
 ) -> None:
     clock.forward(HOUR)
@@ -171,9 +167,35 @@ def test_a_probe_that_never_comes_back_is_followed_by_another(
         paused.get_sync_settings(COMPANY)
     with pytest.raises(RateLimited):
         paused.get_sync_settings(COMPANY)
-    clock.forward(PROBE)
+    clock.forward(CACHE)
     paused.get_sync_settings(COMPANY)
     assert codat.calls == ["get", "get"]
+
+
+def test_a_probe_that_crashes_is_followed_by_another_when_its_lease_ends(
+    paused: PausingCodat, codat: FakeCodat, record: FakeRecord, clock: Clock
+) -> None:
+    clock.forward(HOUR)
+    codat.failures = [KeyboardInterrupt()]  # type: ignore[list-item]  # The nearest to a crash.
+    with pytest.raises(KeyboardInterrupt):
+        paused.get_sync_settings(COMPANY)
+    other = PausingCodat(codat, record, clock)
+    with pytest.raises(RateLimited):
+        other.get_sync_settings(COMPANY)
+    clock.forward(PROBE)
+    other.get_sync_settings(COMPANY)
+    assert codat.calls == ["get", "get"]
+
+
+def test_a_probe_that_is_asked_for_two_seconds_does_not_stop_everybody_for_a_minute(
+    paused: PausingCodat, codat: FakeCodat, record: FakeRecord, clock: Clock
+) -> None:
+    clock.forward(HOUR)
+    codat.failures = [RateLimited("not yet", retry_after=timedelta(seconds=2))]
+    with pytest.raises(RateLimited):
+        paused.get_sync_settings(COMPANY)
+    assert record.pause is not None
+    assert (record.pause.words, record.pause.until) == ("not yet", clock.now + timedelta(seconds=2))
 
 
 def test_a_refusal_that_concerns_one_company_shows_that_codat_answers_again(
@@ -307,21 +329,25 @@ def test_a_stored_pause_is_the_later_of_two(stored: StoredPause) -> None:
     assert stored.read() == long
 
 
-def test_a_stored_pause_is_extended_by_one_alone(stored: StoredPause) -> None:
+def test_a_stored_pause_is_swapped_by_one_alone(stored: StoredPause) -> None:
     lapsed = Pause("rate_limited", "quota", NOW)
     stored.write(lapsed)
-    assert stored.extend(lapsed, NOW + PROBE)
-    assert not stored.extend(lapsed, NOW + PROBE)
-    assert stored.read() == replace(lapsed, until=NOW + PROBE)
+    probe = replace(lapsed, until=NOW + PROBE)
+    assert stored.swap(lapsed, probe)
+    assert not stored.swap(lapsed, probe)
+    assert stored.read() == probe
+    shorter = Pause("rate_limited", "not yet", NOW + timedelta(seconds=2))
+    assert stored.swap(probe, shorter)
+    assert stored.read() == shorter
 
 
 def test_a_stored_pause_is_lifted_only_as_it_stands(stored: StoredPause) -> None:
     first = Pause("rate_limited", "quota", NOW)
     second = replace(first, until=NOW + HOUR)
     stored.write(second)
-    stored.lift(first)
+    assert not stored.swap(first, None)
     assert stored.read() == second
-    stored.lift(second)
+    assert stored.swap(second, None)
     assert stored.read() is None
     stored.write(first)
     assert stored.read() == first
