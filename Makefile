@@ -4,6 +4,12 @@
 PYTHON ?= python3
 # More arguments: make test ARGS='-k batch', make fuzz ARGS='--bodies 1000'.
 ARGS ?=
+# The storm of `make chaos`, and how many sequences of steps its model tries.
+EVENTS ?= 5000
+COMPANIES ?= 300
+KILLS ?= 20
+SEED ?= 1
+EXAMPLES ?= 500
 
 # The version of the template's PythonRuntime, for `make build`.
 BUILD_PYTHON ?= 3.13
@@ -23,7 +29,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help local demo test check runtime fuzz format schemas build lock clean
+.PHONY: help local demo chaos test check runtime fuzz format schemas build lock clean
 
 help: ## Say what there is to make.
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +39,11 @@ local: $(DEV) $(RUNTIME) $(MINISTACK) ## The whole system on this machine, until
 
 demo: $(DEV) $(RUNTIME) $(MINISTACK) ## The whole system on this machine, shown at work.
 	@PYTHONPATH=shared $(VENV) -m local.demo $(ARGS)
+
+# The model first: it searches the orders of steps that a storm meets by chance alone.
+chaos: $(DEV) $(RUNTIME) $(MINISTACK) ## Thousands of events through the whole system, with faults and kills, and a ledger (EVENTS=5000 COMPANIES=300 KILLS=20 SEED=1).
+	CHAOS_EXAMPLES=$(EXAMPLES) $(VENV) -m pytest tests/model
+	@PYTHONPATH=shared $(VENV) -m local.chaos --events $(EVENTS) --companies $(COMPANIES) --kills $(KILLS) --seed $(SEED) $(ARGS)
 
 test: $(DEV) ## The tests, with branch coverage.
 	$(VENV) -m pytest --cov $(ARGS)

@@ -21,9 +21,10 @@ from rich.text import Text
 
 from codat_sync.codat.client import CodatClient
 from codat_sync.codat.differences import Difference, differences
-from codat_sync.codat.models import DATA_TYPES, Dialect, SyncSetting, SyncSettings
+from codat_sync.codat.models import Dialect, SyncSettings
 from codat_sync.presets import Presets
 from codat_sync.triage import PARKED, Outcome
+from local.companies import settings_at
 from local.processes import StackError, ending_on_signals
 from local.stack import LocalStack, local_stack
 
@@ -146,7 +147,11 @@ class Theatre:
     def seed(self) -> None:
         """Create the companies at Codat, each at the preset of its plan."""
         companies = [
-            {"id": str(self._ids[name]), "name": name, "settings": self._at_preset(name, plan)}
+            {
+                "id": str(self._ids[name]),
+                "name": name,
+                "settings": settings_at(self._presets, plan, self._ids[name], Dialect.HOURS),
+            }
             for name, plan in COMPANIES.items()
         ]
         self._control("companies", {"companies": companies})
@@ -232,16 +237,6 @@ class Theatre:
                 line = json.loads(text[text.index("{") :])
                 lines.setdefault(line.get("correlation_id", ""), []).append(line)
         return lines
-
-    def _at_preset(self, name: str, plan: str | None) -> list[Any] | None:
-        """As Codat would show it; None is a company without settings of its own."""
-        if plan is None:
-            return None
-        every = SyncSettings(
-            settings=tuple(SyncSetting(data_type=each, fetch_on_first_link=True) for each in sorted(DATA_TYPES))
-        )
-        settings = self._presets.for_company(plan, self._ids[name]).over(every).settings
-        return [setting.on_the_wire(Dialect.HOURS) for setting in settings]
 
     @staticmethod
     def _about(detail: dict[str, Any], company_id: UUID) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
@@ -15,9 +15,13 @@ import pytest
 from codat_sync.codat.models import SyncSettings
 from codat_sync.events import CompanyEvent, MalformedEvent, read_connection_event, read_plan_event
 from codat_sync.presets import Presets
-from local.ledger import CompanyState, Found, Ledger, Letter, OwnAccount, balance
+from local.ledger import CompanyState, Found, Ledger, Letter, OwnAccount, balance, reason_of
+from local.on_call import source_of
 from local.storm import MALFORMED, PLAN_QUEUE, StormEvent, key_of, new_uuid, newest_plans, storm
 from local.weather import Killer, workers_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 NOW = datetime(2026, 2, 1, 12, tzinfo=UTC)
 PRESETS = Presets.packaged()
@@ -188,13 +192,30 @@ class TestOwnAccount:
         file.write_text(
             f'{{"message":"event_settled","outcome":"applied","correlation_id":"{told.event_id}","receive_count":3}}\n'
             f'{{"message":"event_settled","outcome":"deferred","reason":"unreachable","correlation_id":"{deferred.event_id}"}}\n'
-            "START RequestId\n"
+            'event_settled\n{"message":"event_settled","outco\nSTART RequestId\n'
         )
         own = OwnAccount.read(file)
         assert own.silent_about([told, deferred]) == [deferred.key]
         assert own.outcomes == {"applied": 1, "deferred": 1}
         assert own.deferred_for == {"unreachable": 1}
-        assert (own.seen_again, own.most_received) == (1, 3)
+        assert (own.seen_again, own.most_received, own.unreadable) == (1, 3, 2)
+
+
+class TestOnCall:
+    ARN = "arn:aws:sqs:us-east-1:000000000000:source"
+
+    def test_what_a_function_parked_goes_back_to_the_queue_that_it_names(self) -> None:
+        parked: MessageTypeDef = {
+            "MessageAttributes": {
+                "sourceQueue": {"DataType": "String", "StringValue": self.ARN},
+                "reason": {"DataType": "String", "StringValue": "unreachable"},
+            }
+        }
+        assert (source_of(parked), reason_of(parked)) == (self.ARN, "unreachable")
+
+    def test_what_sqs_moved_goes_back_to_where_sqs_had_it_from(self) -> None:
+        moved: MessageTypeDef = {"Attributes": {"DeadLetterQueueSourceArn": self.ARN}}
+        assert (source_of(moved), reason_of(moved)) == (self.ARN, "moved by SQS")
 
 
 class TestKiller:
@@ -215,11 +236,11 @@ class TestKiller:
         killer = Killer(emulator=7, log=log, random=Random(0))
         killer.count()
         killer.count()
-        assert killer.cut_off == 1
+        assert (killer.cut_off, killer.failed) == (1, 1)
         with log.open("a") as more:
             more.write(died[70:])
         killer.count()
-        assert killer.cut_off == 2
+        assert (killer.cut_off, killer.failed) == (2, 1)
 
 
 def test_an_event_is_known_by_its_id_and_what_has_none_by_its_body() -> None:

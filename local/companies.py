@@ -1,0 +1,19 @@
+"""Companies as they stand at Codat before a story begins."""
+
+from uuid import UUID
+
+from pydantic import JsonValue
+
+from codat_sync.codat.models import DATA_TYPES, Dialect, SyncSetting, SyncSettings
+from codat_sync.presets import Presets
+
+
+def settings_at(presets: Presets, plan: str | None, company_id: UUID, dialect: Dialect) -> list[JsonValue] | None:
+    """What Codat shows of a company at a plan's preset; None is a company without settings of its own."""
+    if plan is None:
+        return None
+    every = SyncSettings(
+        settings=tuple(SyncSetting(data_type=each, fetch_on_first_link=True) for each in sorted(DATA_TYPES))
+    )
+    preset = presets.for_company(plan, company_id)
+    return [setting.on_the_wire(dialect) for setting in preset.over(every).settings]
