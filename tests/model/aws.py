@@ -1,0 +1,199 @@
+"""DynamoDB and SQS as far as this project speaks to them: the calls of their clients, with the conditions they promise.
+
+tests/unit shows with Moto that the expressions are DynamoDB's; here they are evaluated without a server between.
+"""
+
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import count
+from types import SimpleNamespace
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+VISIBILITY: Final = timedelta(seconds=360)
+MAX_RECEIVE_COUNT: Final = 2
+"""The least that has a redelivery, so that messages soon come to their last receive."""
+
+_OPERATORS: Final[Mapping[str, Callable[[str, str], bool]]] = {
+    "=": operator.eq,
+    "<>": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+Item = dict[str, str]
+
+
+class ConditionalCheckFailed(ClientError):
+    """The condition did not hold; the item as it is comes with it."""
+
+    def __init__(self, item: Item | None) -> None:
+        super().__init__({"Error": {"Code": "ConditionalCheckFailedException", "Message": "no"}}, "UpdateItem")
+        if item is not None:
+            self.response["Item"] = _typed(item)  # type: ignore[typeddict-unknown-key]  # What ALL_OLD asks for.
+
+
+class Table:
+    """One table whose items hold strings alone, under the key ``companyId``."""
+
+    exceptions = SimpleNamespace(ConditionalCheckFailedException=ConditionalCheckFailed)
+
+    def __init__(self) -> None:
+        self.items: dict[str, Item] = {}
+
+    def get_item(self, **request: Any) -> dict[str, Any]:  # noqa: ANN401  # As boto3's own.
+        item = self.items.get(request["Key"]["companyId"]["S"])
+        return {} if item is None else {"Item": _typed(item)}
+
+    def update_item(self, **request: Any) -> dict[str, Any]:  # noqa: ANN401
+        """One atomic step: the condition and the update. Raises ``ConditionalCheckFailed``."""
+        key = request["Key"]["companyId"]["S"]
+        values = {name: value["S"] for name, value in request["ExpressionAttributeValues"].items()}
+        update, condition = request["UpdateExpression"], request["ConditionExpression"]
+        for alias, name in request.get("ExpressionAttributeNames", {}).items():
+            update, condition = update.replace(alias, name), condition.replace(alias, name)
+        item = self.items.get(key)
+        if not _holds(condition, item or {}, values):
+            raise ConditionalCheckFailed(item)
+        self.items[key] = _updated(update, item or {"companyId": key}, values)
+        return {"Attributes": _typed(self.items[key])}
+
+
+def _typed(item: Item) -> dict[str, dict[str, str]]:
+    return {name: {"S": value} for name, value in item.items()}
+
+
+def _holds(condition: str, item: Item, values: Item) -> bool:
+    return any(
+        all(_term_holds(term, item, values) for term in alternative.split(" AND "))
+        for alternative in condition.split(" OR ")
+    )
+
+
+def _term_holds(term: str, item: Item, values: Item) -> bool:
+    match term.replace("(", " ").replace(")", " ").split():
+        case ["attribute_exists", name]:
+            return name in item
+        case ["attribute_not_exists", name]:
+            return name not in item
+        case [name, sign, value]:
+            return name in item and _OPERATORS[sign](item[name], values[value])
+    raise NotImplementedError(term)
+
+
+def _updated(update: str, item: Item, values: Item) -> Item:
+    to_set, _, to_remove = update.partition("REMOVE")
+    assignments = [each.split() for each in to_set.removeprefix("SET").split(",") if each.strip()]
+    removed = {name.strip() for name in to_remove.split(",")}
+    assert all(len(each) == 3 for each in assignments), update
+    new = {**item, **{name: values[value] for name, _, value in assignments}}
+    return {name: value for name, value in new.items() if name not in removed}
+
+
+@dataclass(eq=False)
+class Message:
+    """A message on a queue or in a DLQ, and what the test alone knows of it.
+
+    ``wrote``: an attempt on it has written to Codat and did not come to know that all is well since.
+    ``ended``: the outcome with which it came to its DLQ, ``moved_by_sqs`` where SQS lost patience, None where an
+    attempt that did not end left a copy there.
+    """
+
+    id: str
+    body: str
+    queue: str
+    visible_at: datetime
+    attributes: dict[str, dict[str, str]] = field(default_factory=dict)
+    receive_count: int = 0
+    receipt_handle: str = ""
+    wrote: bool = False
+    ended: str | None = None
+
+    def as_lambda_gets_it(self) -> dict[str, Any]:
+        """The record of a batch."""
+        return {
+            "messageId": self.id,
+            "receiptHandle": self.receipt_handle,
+            "body": self.body,
+            "attributes": {"ApproximateReceiveCount": str(self.receive_count), "SentTimestamp": "1769947200000"},
+            "messageAttributes": {
+                name: {"dataType": value["DataType"], "stringValue": value["StringValue"]}
+                for name, value in self.attributes.items()
+            },
+            "eventSource": "aws:sqs",
+            "eventSourceARN": self.queue,
+            "awsRegion": "eu-west-2",
+        }
+
+
+class Queues:
+    """All queues and DLQs. Messages are hidden while worked on, and moved by SQS at the end of its patience."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self._numbers = count(1)
+        self.messages: list[Message] = []
+        self.dead_letters: list[Message] = []
+
+    # What boto3's client does.
+
+    def send_message(self, **request: Any) -> dict[str, Any]:  # noqa: ANN401
+        """The code under test sends to DLQs alone."""
+        parked = self._message(request["MessageBody"], request["QueueUrl"], request["MessageAttributes"])
+        self.dead_letters.append(parked)
+        return {"MessageId": parked.id}
+
+    def change_message_visibility_batch(self, **request: Any) -> dict[str, Any]:  # noqa: ANN401
+        """Only the newest receipt handle counts."""
+        by_handle = {message.receipt_handle: message for message in self.messages}
+        answer: dict[str, Any] = {"Successful": [], "Failed": []}
+        for entry in request["Entries"]:
+            message = by_handle.get(entry["ReceiptHandle"])
+            if message is None:
+                answer["Failed"].append({"Id": entry["Id"], "Code": "ReceiptHandleIsInvalid", "SenderFault": True})
+            else:
+                message.visible_at = self._now() + timedelta(seconds=entry["VisibilityTimeout"])
+                answer["Successful"].append({"Id": entry["Id"]})
+        return answer
+
+    # What producers, Lambda's poller and people do.
+
+    def send(self, body: str, queue: str) -> None:
+        """A producer's event."""
+        self.messages.append(self._message(body, queue, {}))
+
+    def visible(self, queue: str) -> list[Message]:
+        """What may be received now. What was received too often is moved to the DLQ, as it is."""
+        due = [each for each in self.messages if each.queue == queue and each.visible_at <= self._now()]
+        for spent in [each for each in due if each.receive_count >= MAX_RECEIVE_COUNT]:
+            spent.ended = "moved_by_sqs"
+            self.messages.remove(spent)
+            self.dead_letters.append(spent)
+        return [each for each in due if each in self.messages]
+
+    def receive(self, message: Message) -> None:
+        """Hide it, and count."""
+        message.receive_count += 1
+        message.receipt_handle = f"{message.id}-{message.receive_count}"
+        message.visible_at = self._now() + VISIBILITY
+
+    def delete(self, message: Message, receipt_handle: str) -> None:
+        """With an old receipt handle SQS may or may not delete; a message that comes again is the harder case."""
+        if message.receipt_handle == receipt_handle:
+            self.messages.remove(message)
+
+    def redrive(self, dead: Message) -> None:
+        """Back to where it came from, as a new message with the attributes that it had."""
+        self.dead_letters.remove(dead)
+        source = dead.attributes["sourceQueue"]["StringValue"] if dead.attributes else dead.queue
+        again = self._message(dead.body, source, dead.attributes)
+        again.wrote = dead.wrote
+        self.messages.append(again)
+
+    def _message(self, body: str, queue: str, attributes: dict[str, dict[str, str]]) -> Message:
+        return Message(f"message {next(self._numbers)}", body, queue, self._now(), attributes)

@@ -1,0 +1,68 @@
+"""One Codat account that remembers, and that is paid for, free, expired or out of quota as the test says."""
+
+from collections.abc import Callable
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from codat_sync.codat.errors import PaymentRequired, PaymentRequiredKind, RateLimited
+from codat_sync.codat.models import Frequency, SyncSettings
+from tests.fakes import hourly_types, setting, settings
+
+ACCOUNT_SETTINGS: Final = settings(setting("invoices", Frequency.OFF), setting("bills", Frequency.OFF)).model_copy(
+    update={"overrides_defaults": False}
+)
+"""No preset looks like this."""
+
+
+class Account(StrEnum):
+    """What Codat's own bill looks like."""
+
+    PAID = "paid"
+    FREE = "free"
+    """No hourly schedule."""
+    EXPIRED = "expired"
+    """No calls."""
+
+
+class ModelCodat:
+    """Settings of companies, whole and last writer wins, as Codat keeps them."""
+
+    def __init__(self, now: Callable[[], datetime], shows_nothing_for: UUID) -> None:
+        self._now = now
+        self._shows_nothing_for = shows_nothing_for
+        self.account = Account.PAID
+        self.no_quota_until: datetime | None = None
+        self._own: dict[UUID, SyncSettings] = {}
+
+    def get_sync_settings(self, company_id: UUID) -> SyncSettings:
+        """A company without settings of its own is shown those of the account, or an empty list."""
+        self._refuse()
+        if company_id not in self._own and company_id == self._shows_nothing_for:
+            return SyncSettings()
+        return self.in_force(company_id)
+
+    def get_account_sync_settings(self) -> SyncSettings:
+        self._refuse()
+        return ACCOUNT_SETTINGS
+
+    def update_sync_settings(self, company_id: UUID, settings: SyncSettings) -> None:
+        self._refuse()
+        if self.account is Account.FREE and settings.overrides_defaults and hourly_types(settings):
+            raise PaymentRequired("Sync schedule not allowed", kind=PaymentRequiredKind.HOURLY_NOT_ALLOWED)
+        if settings.overrides_defaults:
+            self._own[company_id] = settings
+        else:
+            self._own.pop(company_id, None)
+
+    def in_force(self, company_id: UUID) -> SyncSettings:
+        """What a company's data is pulled by."""
+        return self._own.get(company_id, ACCOUNT_SETTINGS)
+
+    def _refuse(self) -> None:
+        now = self._now()
+        if self.account is Account.EXPIRED:
+            raise PaymentRequired("Account expired", kind=PaymentRequiredKind.ACCOUNT_EXPIRED)
+        if self.no_quota_until is not None and now < self.no_quota_until:
+            raise RateLimited("quota used up", retry_after=self.no_quota_until - now)

@@ -1,0 +1,16 @@
+"""A search runs the code under test so often that its logs and metrics would fill the memory."""
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No log lines, no metrics."""
+    monkeypatch.setattr("codat_sync.consumer.count_outcomes", lambda *_: None)
+    monkeypatch.setattr("codat_sync.pause.count_pause", lambda *_: None)
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)

@@ -1,0 +1,550 @@
+"""The world that the protocol lives in, small enough to be searched.
+
+Real: ``Consumer``, ``Convergence``, ``PausingCodat``, ``CompanyPlans``, ``StoredPause``, ``DeadLetters``,
+``SourceQueue``, the event contracts, the presets' code. Modelled: Codat's account (codat.py), DynamoDB and SQS
+(aws.py), Lambda's poller and the clock (here).
+"""
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from random import Random
+from typing import TYPE_CHECKING, Any, Final, cast
+from uuid import UUID
+
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from botocore.exceptions import BotoCoreError, ClientError
+
+from codat_sync.codat.differences import differences
+from codat_sync.codat.errors import CodatError, PaymentRequired, PaymentRequiredKind, RateLimited
+from codat_sync.company_plans import CompanyPlans, RecordGone
+from codat_sync.consumer import Consumer, ReadEvent, Settled
+from codat_sync.convergence import Convergence, PlanKeepsChanging
+from codat_sync.dead_letters import DeadLetters, ReceivedEvent
+from codat_sync.deferral import SourceQueue
+from codat_sync.events import MalformedEvent, read_connection_event, read_plan_event
+from codat_sync.pause import CACHE, PausingCodat, StoredPause
+from codat_sync.presets import CompanyPreset, Presets, UnknownPlan
+from codat_sync.triage import Failure, Outcome, OutOfTime
+from tests.fakes import NOW
+from tests.model.aws import MAX_RECEIVE_COUNT, Message, Queues, Table
+from tests.model.codat import Account, ModelCodat
+from tests.model.gate import PASS, Crashed, Effect, Fate, Gate, Gated
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sqs import SQSClient
+
+COMPANIES: Final = tuple(UUID(f"8a210b68-6988-400{number}-a1eb-0242ac120001") for number in range(3))
+PLANS: Final = ("free", "growth", "scale", "stubborn", "account", "gold")
+"""Of these the presets know all but the last."""
+PRESETS: Final = """
+default_plan = "free"
+on_cancelled = "free"
+[plans.free]
+frequency = "monthly"
+[plans.growth]
+frequency = "daily"
+[plans.scale]
+frequency = "daily"
+on_payment_required = "weekly"
+[plans.scale.data_types]
+invoices = "hourly"
+[plans.stubborn]
+frequency = "hourly"
+[plans.account]
+use_account_defaults = true
+"""
+
+BILLING: Final = "company-plan-changed"
+ONBOARDING: Final = "new-connection"
+READ: Final[dict[str, ReadEvent]] = {
+    BILLING: read_plan_event,
+    ONBOARDING: partial(read_connection_event, plan_tag="plan"),
+}
+PAYMENT_REQUIRED: Final = "payment-required"
+FAILED: Final = "failed-events"
+
+FUNCTION_TIMEOUT: Final = timedelta(seconds=60)
+FIRST_DEFERRAL_SECONDS: Final = 60
+LATENESS: Final = timedelta(seconds=5)
+"""How long after the caller gave up a request may still take effect at Codat. It is the shortest deferral: a redelivery
+must not look at Codat before what its predecessor left under way has landed there."""
+
+WRITE: Final = "update_sync_settings"
+CODAT_CALLS: Final = ("get_sync_settings", "get_account_sync_settings", WRITE)
+GIVEN_UP: Final = frozenset({Outcome.PARKED_PAYMENT_REQUIRED, Outcome.PARKED_FAILED, "moved_by_sqs"})
+KNOWN_ERRORS: Final = (
+    CodatError,
+    MalformedEvent,
+    UnknownPlan,
+    OutOfTime,
+    PlanKeepsChanging,
+    RecordGone,
+    ClientError,
+    BotoCoreError,
+)
+BATCHES_TO_REST: Final = 1_000
+
+
+class BrokenPromise(AssertionError):
+    """What this whole model is there to find."""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What an event says, in the producer's own terms. ``rank`` is the order in which events overrule each other."""
+
+    company: UUID
+    plan: str
+    rank: tuple[int, int, str]
+
+
+@dataclass(frozen=True)
+class LateWrite:
+    """A request that is still under way to Codat, though nobody waits for its answer any more."""
+
+    company: UUID
+    land: Callable[[], None]
+    at_the_latest: datetime
+
+
+@dataclass
+class Attempt:
+    """One batch in the hands of one process."""
+
+    batch: list[tuple[Message, str]]
+    deadline: datetime
+    outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
+    parked: list[Message] = field(default_factory=list)
+
+
+class Process(Gate):
+    """A Lambda execution environment: it lives from its first batch until it crashes, or until a deploy."""
+
+    def __init__(self, world: "World", name: str, queue: str) -> None:
+        super().__init__(name)
+        self.queue = queue
+        self.presets = world.presets
+        self.attempt: Attempt | None = None
+        self._world = world
+        self._may_probe = False
+        self._lease: datetime | None = None
+        self._owes_pause = False
+        dynamodb = cast("DynamoDBClient", Gated(world.table, self._call))
+        sqs = cast("SQSClient", Gated(world.queues, self._call))
+        codat = cast("ModelCodat", Gated(world.codat, self._call))
+        self._consumer = WatchedConsumer(
+            READ[queue],
+            Convergence(
+                PausingCodat(codat, StoredPause(dynamodb, "table"), world.now),
+                CompanyPlans(dynamodb, "table"),
+                world.presets,
+                world.now,
+            ),
+            DeadLetters(
+                sqs,
+                {
+                    Outcome.DEGRADED: PAYMENT_REQUIRED,
+                    Outcome.PARKED_PAYMENT_REQUIRED: PAYMENT_REQUIRED,
+                    Outcome.PARKED_FAILED: FAILED,
+                },
+                world.now,
+            ),
+            SourceQueue(sqs, queue),
+            first_deferral_seconds=FIRST_DEFERRAL_SECONDS,
+            max_concurrent_companies=1,  # One thread at a time: which one moves is the test's to say.
+            max_receive_count=MAX_RECEIVE_COUNT,
+            now=world.now,
+            random=Random(0),  # noqa: S311  # Jitter that a test can repeat.
+        )
+        self._consumer.process = self
+
+    def receive(self, messages: list[Message]) -> None:
+        """Begin to work on a batch."""
+        for message in messages:
+            self._world.queues.receive(message)
+        batch = [(message, message.receipt_handle) for message in messages]
+        self.attempt = Attempt(batch, self._world.now() + FUNCTION_TIMEOUT)
+        event = {"Records": [message.as_lambda_gets_it() for message in messages]}
+
+        def invoke() -> None:
+            answer = self._consumer.consume(event, self)
+            self._call("answer", self._settle, {each["itemIdentifier"] for each in answer["batchItemFailures"]})
+
+        self.start(invoke)
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Lambda's context."""
+        assert self.attempt is not None
+        return int((self.attempt.deadline - self._world.now()).total_seconds() * 1000)
+
+    def _call(self, name: str, effect: Callable[..., Any], *args: Any, **request: Any) -> Any:  # noqa: ANN401
+        """One call of this process to the world."""
+        step = _step(name, request)
+        if not self.is_dead:
+            self._check_manners(step)
+        fate = self.wait(step)
+        answer: Any = None
+        if fate.effect is Effect.LATE:
+            self._wrote(args[0])
+            self._world.late.append(LateWrite(args[0], partial(effect, *args), self._world.now() + LATENESS))
+        elif fate.effect is Effect.NOW:
+            if step == "record":
+                self._world.recorded(request)
+            paused_until = self._world.paused_until
+            try:
+                answer = effect(*args, **request)
+            except (ClientError, CodatError) as refusal:
+                self._note_refusal(fate.meets or refusal)
+                raise fate.meets or refusal from None
+            if step == WRITE:
+                self._wrote(args[0])
+            elif step == "pause":
+                self._note_pause(request, paused_until)
+        if fate.meets is not None:
+            self._note_refusal(fate.meets)
+            raise fate.meets
+        if step == "park":
+            assert self.attempt is not None
+            self.attempt.parked.append(self._world.queues.dead_letters[-1])
+        return answer
+
+    def _note_pause(self, request: dict[str, Any], paused_until: datetime | None) -> None:
+        """Who takes a lapsed pause over may make one call; nobody else touches the pause before that one is done."""
+        self._world.pause_changed_at = self._world.now()
+        if ":old" in request["ExpressionAttributeValues"]:
+            has_lapsed = paused_until is not None and paused_until <= self._world.now()
+            if not has_lapsed and paused_until != self._lease:
+                self._world.broken(f"{self.name} takes over the probe of another")
+            self._may_probe = has_lapsed
+            self._lease = self._world.paused_until if has_lapsed else None
+
+    def _wrote(self, company: UUID) -> None:
+        assert self.attempt is not None
+        for message, _ in self.attempt.batch:
+            sent = self._world.sent.get(_event_id(message))
+            if sent is not None and sent.company == company:
+                message.wrote = True
+
+    def _note_refusal(self, refusal: BaseException) -> None:
+        """News that concerns the whole account is not kept to oneself."""
+        match refusal:
+            case RateLimited(retry_after=timedelta() as wait) if wait:
+                self._owes_pause = True
+            case PaymentRequired(kind=PaymentRequiredKind.ACCOUNT_EXPIRED):
+                self._owes_pause = True
+
+    def _check_manners(self, step: str) -> None:
+        """A pause is noted at once, and nobody calls Codat in spite of one, but for the one who probes."""
+        if self._owes_pause and step != "pause":
+            self._world.broken(f"{self.name} met news of the whole account and went on to {step} without a pause")
+        self._owes_pause = False
+        if step in CODAT_CALLS:
+            now, until = self._world.now(), self._world.paused_until
+            is_known = now - self._world.pause_changed_at >= CACHE
+            if until is not None and now < until and is_known and not self._may_probe:
+                self._world.broken(f"{self.name} called Codat in spite of a pause")
+            self._may_probe = False
+
+    def _settle(self, stays: set[str]) -> None:
+        """Lambda's poller has the answer: what did not fail is deleted. Each message must have its one outcome."""
+        assert self.attempt is not None
+        copies = list(self.attempt.parked)
+        for message, receipt_handle in self.attempt.batch:
+            outcomes = self.attempt.outcomes.get(message.id, [])
+            if len(outcomes) != 1:
+                self._world.broken(f"{message.id} has the outcomes {outcomes} from one attempt")
+                continue
+            (outcome,) = outcomes
+            if (outcome is Outcome.DEFERRED) != (message.id in stays):
+                self._world.broken(f"{message.id} is {outcome}, and {'stays' if message.id in stays else 'goes'}")
+            if message.id in stays:
+                continue
+            if outcome is Outcome.DEGRADED or outcome in GIVEN_UP:
+                copy = next((each for each in copies if each.body == message.body), None)
+                if copy is None:
+                    self._world.broken(f"{message.id} is {outcome}, is about to be deleted, and is in no DLQ")
+                    continue
+                copies.remove(copy)
+                copy.ended = outcome
+                copy.wrote = message.wrote and outcome in GIVEN_UP
+            self._world.queues.delete(message, receipt_handle)
+        if copies:
+            self._world.broken(f"{copies[0].id} is in a DLQ, and no message ended so")
+
+
+class WatchedConsumer(Consumer):
+    """The consumer, and a look at each outcome as it is decided."""
+
+    process: Process
+
+    def _settle(
+        self, record: SQSRecord, received: ReceivedEvent, outcome: Outcome, failure: Failure | None, **more: object
+    ) -> Settled:
+        settled = super()._settle(record, received, outcome, failure, **more)
+        assert self.process.attempt is not None
+        self.process.attempt.outcomes.setdefault(record.message_id, []).append(settled.outcome)
+        return settled
+
+    def _settle_failure(self, record: SQSRecord, received: ReceivedEvent, error: Exception) -> Settled:
+        if not isinstance(error, KNOWN_ERRORS):
+            raise BrokenPromise(f"nobody planned for {error!r}") from error
+        return super()._settle_failure(record, received, error)
+
+
+class World:
+    """Everything outside the processes, and the processes. Only one thread at a time is in it."""
+
+    def __init__(self, presets: str = PRESETS) -> None:
+        self._now = NOW
+        self.table = Table()
+        self.codat = ModelCodat(self.now, shows_nothing_for=COMPANIES[1])
+        self.queues = Queues(self.now)
+        self.presets = Presets.parse(presets)
+        self.late: list[LateWrite] = []
+        self.pause_changed_at = NOW
+        self.sent: dict[str, Sent] = {}
+        self.processes = [
+            Process(self, "billing-1", BILLING),
+            Process(self, "billing-2", BILLING),
+            Process(self, "onboarding-1", ONBOARDING),
+        ]
+        self._recorded: dict[UUID, set[str]] = {}
+        self._broken: list[str] = []
+
+    def now(self) -> datetime:
+        """The one clock."""
+        return self._now
+
+    @property
+    def paused_until(self) -> datetime | None:
+        """What the table holds of a pause, lapsed or not."""
+        until = self.table.items.get("#pause", {}).get("until")
+        return None if until is None else datetime.fromisoformat(until)
+
+    # ---- What happens.
+
+    def billing(self, company: UUID, plan: str | None, minute: int, event_id: str = "") -> None:
+        """A company's plan changed, or was cancelled where None is given."""
+        detail = {"companyId": str(company), "occurredAt": _moment(minute), **({"plan": plan} if plan else {})}
+        detail_type = "Company Changed Plan" if plan else "Company Cancelled Plan"
+        self._publish(
+            BILLING, detail_type, detail, Sent(company, plan or self.presets.on_cancelled, (2, minute, "")), event_id
+        )
+
+    def onboarding(self, company: UUID, plan: str | None, minute: int, event_id: str = "") -> None:
+        """A company connected; its plan is known, or not."""
+        detail = {
+            "companyId": str(company),
+            "connectionId": "ee2eb431-c0fa-4dc9-93fa-d29781c12bcd",
+            "occurredAt": _moment(minute),
+            **({"plan": plan} if plan else {}),
+        }
+        self._publish(ONBOARDING, "New Connection", detail, self._said(company, plan, 2, minute), event_id)
+
+    def tagged(self, company: UUID, plan: str | None, minute: int, event_id: str = "") -> None:
+        """Codat says that a company connected; a tag may name its plan."""
+        payload = {"referenceCompany": {"id": str(company), "tags": {"plan": plan} if plan else {}}}
+        detail = {"generatedDate": _moment(minute), "payload": payload}
+        self._publish(ONBOARDING, "connection.connected", detail, self._said(company, plan, 1, minute), event_id)
+
+    def nonsense(self, queue: str) -> None:
+        """Something that is no event."""
+        self.queues.send("{", queue)
+
+    def again(self, message: Message) -> None:
+        """The bus, or its producer, delivers an event once more."""
+        self.queues.send(message.body, message.queue)
+
+    def receive(self, number: int, *, skip: int = 0, most: int = 10) -> bool:
+        """Lambda waits for messages and hands some to an idle process; False where there are none to wait for."""
+        process = self.processes[number]
+        assert process.step is None, f"{process.name} is at work"
+        visible = self.queues.visible(process.queue)
+        due = [message.visible_at for message in self.queues.messages if message.queue == process.queue]
+        if due and not visible:
+            self.wait((min(due) - self._now).total_seconds())
+            visible = self.queues.visible(process.queue)
+        if not visible:
+            return False
+        if process.is_dead or process.presets is not self.presets:
+            process = self.processes[number] = Process(self, process.name, process.queue)
+        skip %= len(visible)
+        process.receive([*visible[skip:], *visible[:skip]][:most])
+        self.check()
+        return True
+
+    def resume(self, number: int, fate: Fate = PASS) -> None:
+        """The call that a process waits to make has its fate."""
+        self.processes[number].resume(fate)
+        self.check()
+
+    def run(self, number: int, until: str | None = None) -> None:
+        """A process goes on undisturbed, until it is about to make that call, or to its end."""
+        process = self.processes[number]
+        while process.step is not None and process.step != until:
+            self.resume(number)
+
+    def crash(self, number: int, effect: Effect = Effect.NEVER) -> None:
+        """A process is gone, before its call, after it, or while it is under way."""
+        self.resume(number, Fate(effect, Crashed()))
+
+    def wait(self, seconds: float) -> None:
+        """Time moves on. Late requests land, and Lambda cuts off who takes too long."""
+        self._now += timedelta(seconds=seconds)
+        for number, process in enumerate(self.processes):
+            if process.step is not None and process.attempt is not None and process.attempt.deadline <= self._now:
+                self.crash(number)
+        for due in [each for each in self.late if each.at_the_latest <= self._now]:
+            self.land(due)
+
+    def land(self, late: LateWrite) -> None:
+        """A late request reaches Codat."""
+        self.late.remove(late)
+        with suppress(CodatError):
+            late.land()
+
+    def redrive(self, dead: Message) -> None:
+        """Somebody brings a message back from a DLQ."""
+        self.queues.redrive(dead)
+
+    def deploy(self, presets: str) -> None:
+        """New batches meet new presets; who is at work ends with the old ones."""
+        self.presets = Presets.parse(presets)
+
+    # ---- What is promised.
+
+    def recorded(self, request: dict[str, Any]) -> None:
+        """The table was asked to record what an event desires."""
+        company = UUID(request["Key"]["companyId"]["S"])
+        self._recorded.setdefault(company, set()).add(request["ExpressionAttributeValues"][":event"]["S"])
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether there is no point in going on."""
+        return bool(self._broken)
+
+    def broken(self, promise: str) -> None:
+        """From within a process, where an exception would be one more thing to handle."""
+        self._broken.append(promise)
+
+    def check(self) -> None:
+        """What holds at all times, and for each company that nothing is under way for."""
+        if not self.is_broken:
+            under_way = {self._company(message) for message in self.queues.messages} | {
+                each.company for each in self.late
+            }
+            for company in COMPANIES:
+                item = self.table.items.get(str(company))
+                if item is not None:
+                    self._check_record(company, item)
+                    if company not in under_way:
+                        self._check_settings(company, item)
+        if self.is_broken:
+            raise BrokenPromise(self._broken[0])
+
+    def come_to_rest(self) -> None:
+        """No more faults, no more events; all that is on the queues comes to its end."""
+        for number in range(len(self.processes)):
+            self.run(number)
+        for turn in range(BATCHES_TO_REST):
+            number = turn % len(self.processes)
+            if self.receive(number):
+                self.run(number)
+            if not self.queues.messages:
+                break
+        else:
+            raise BrokenPromise("there is no end to it")
+        self.wait(LATENESS.total_seconds())
+        self.check()
+
+    def replay_everything(self) -> None:
+        """Codat's bill is paid, its quota is back, and whoever is on call brings back all that is in the DLQs."""
+        self.codat.account = Account.PAID
+        self.wait(timedelta(hours=26).total_seconds())
+        for dead in list(self.queues.dead_letters):
+            self.redrive(dead)
+        self.come_to_rest()
+        for dead in self.queues.dead_letters:
+            if self._company(dead) is not None:
+                raise BrokenPromise(f"{dead} cannot be brought back")
+
+    def is_at(self, company: UUID, preset: CompanyPreset) -> bool:
+        """Whether there is nothing for the preset to change."""
+        current = self.codat.in_force(company)
+        return not differences(current, preset.over(current))
+
+    def close(self) -> None:
+        """End all threads."""
+        for process in self.processes:
+            if process.step is not None:
+                process.resume(Fate(Effect.NEVER, Crashed()))
+
+    def _check_record(self, company: UUID, item: dict[str, str]) -> None:
+        """What is desired is what the newest of all recorded events says."""
+        newest = max((self.sent[each] for each in self._recorded.get(company, ())), key=lambda sent: sent.rank)
+        if (self.sent[item["desiredBy"]].rank, item["desiredPlan"]) != (newest.rank, newest.plan):
+            self.broken(f"{company} should desire {newest}, and desires {item}")
+
+    def _check_settings(self, company: UUID, item: dict[str, str]) -> None:
+        """The company is at its newest plan, or a message in a DLQ says why not, and will see to it."""
+        preset = self.presets.for_company(item["desiredPlan"], company)
+        degraded = preset.degraded()
+        dead = [each for each in self.queues.dead_letters if self._company(each) == company]
+        if not (
+            self.is_at(company, preset)
+            or (degraded and self.is_at(company, degraded) and any(each.ended == Outcome.DEGRADED for each in dead))
+            or any(self._excuses(each, item) for each in dead)
+        ):
+            self.broken(f"{company} should be at {preset.plan}, is at {self.codat.in_force(company)}; {item}")
+
+    def _excuses(self, dead: Message, item: dict[str, str]) -> bool:
+        """Whether a company may be elsewhere than at its newest plan, because this message was given up on.
+
+        Either it is the very event that named the newest plan, or an attempt on it wrote to Codat and did not come to
+        know that all is well since.
+        """
+        sent = self.sent[_event_id(dead)]
+        is_newest = sent.rank == self.sent[item["desiredBy"]].rank
+        return dead.ended in GIVEN_UP and (is_newest or dead.wrote)
+
+    def _company(self, message: Message) -> UUID | None:
+        sent = self.sent.get(_event_id(message))
+        return sent.company if sent and sent.plan in self.presets.plans else None
+
+    def _said(self, company: UUID, plan: str | None, authority: int, minute: int) -> Sent:
+        return (
+            Sent(company, plan, (authority, minute, ""))
+            if plan
+            else Sent(company, self.presets.default_plan, (0, 0, ""))
+        )
+
+    def _publish(self, queue: str, detail_type: str, detail: dict[str, Any], sent: Sent, event_id: str) -> None:
+        event_id = event_id or f"e{len(self.sent)}"
+        authority, minute, _ = sent.rank
+        self.sent[event_id] = Sent(sent.company, sent.plan, (authority, minute, event_id if authority else ""))
+        body = {"id": event_id, "detail-type": detail_type, "time": NOW.isoformat(), "detail": detail}
+        self.queues.send(json.dumps(body), queue)
+
+
+def _moment(minute: int) -> str:
+    return (NOW - timedelta(hours=1) + timedelta(minutes=minute)).isoformat()
+
+
+def _event_id(message: Message) -> str:
+    return json.loads(message.body)["id"] if message.body != "{" else ""
+
+
+def _step(name: str, request: dict[str, Any]) -> str:
+    """A name for a call that says what it is for."""
+    if name == "update_item":
+        if request["Key"]["companyId"]["S"] == "#pause":
+            return "pause"
+        purposes = {"desiredPlan": "record", "appliedPlan": "confirm", "lastFailure": "note"}
+        return next(purpose for field, purpose in purposes.items() if f"SET {field} " in request["UpdateExpression"])
+    names = {"get_item": "read_pause", "send_message": "park", "change_message_visibility_batch": "defer"}
+    return names.get(name, name)
