@@ -187,11 +187,12 @@ class Queues:
         if message.receipt_handle == receipt_handle:
             self.messages.remove(message)
 
-    def redrive(self, dead: Message) -> None:
-        """Back to where it came from, as a new message with the attributes that it had."""
+    def redrive(self, dead: Message, *, says_so: bool = True) -> None:
+        """Back to where it came from, as a new message. ``says_so``: with the attribute that a parked one has."""
         self.dead_letters.remove(dead)
         source = dead.attributes["sourceQueue"]["StringValue"] if dead.attributes else dead.queue
-        again = self._message(dead.body, source, dead.attributes)
+        attributes = dead.attributes or ({"parkedAt": {"DataType": "String", "StringValue": "?"}} if says_so else {})
+        again = self._message(dead.body, source, attributes)
         again.wrote = dead.wrote
         self.messages.append(again)
 

@@ -408,9 +408,9 @@ class World:
         with suppress(CodatError):
             late.land()
 
-    def redrive(self, dead: Message) -> None:
-        """Somebody brings a message back from a DLQ."""
-        self.queues.redrive(dead)
+    def redrive(self, dead: Message, *, says_so: bool = True) -> None:
+        """Somebody brings a message back from a DLQ, and says so."""
+        self.queues.redrive(dead, says_so=says_so)
 
     def deploy(self, presets: str) -> None:
         """New batches meet new presets; who is at work ends with the old ones."""
