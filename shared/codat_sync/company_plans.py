@@ -46,11 +46,15 @@ class DesiredPlan:
 
 @dataclass(frozen=True)
 class AppliedPreset:
-    """What was last put in force at Codat. ``degraded_to`` is the frequency that stands in for hourly, if one does."""
+    """What was last put in force at Codat, and for which desired plan: ``order`` is that one's.
+
+    ``degraded_to`` is the frequency that stands in for hourly, if one does.
+    """
 
     plan: str
     fingerprint: str
     event_id: str
+    order: str
     degraded_to: str | None = None
 
 
@@ -89,7 +93,10 @@ class CompanyPlans:
             ":event": applied.event_id,
             ":at": at.isoformat(),
         }
-        update = "SET appliedPlan = :plan, appliedFingerprint = :fingerprint, appliedBy = :event, appliedAt = :at"
+        update = (
+            "SET appliedPlan = :plan, appliedFingerprint = :fingerprint, appliedBy = :event, appliedAt = :at, "
+            "appliedOrder = :order"
+        )
         if applied.degraded_to is None:
             update += " REMOVE degradedTo"
         else:
@@ -133,6 +140,7 @@ def _company_plan(item: dict[str, str]) -> CompanyPlan:
             plan=item["appliedPlan"],
             fingerprint=item["appliedFingerprint"],
             event_id=item["appliedBy"],
+            order=item.get("appliedOrder", ""),
             degraded_to=item.get("degradedTo"),
         )
     return CompanyPlan(

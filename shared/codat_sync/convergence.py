@@ -89,9 +89,16 @@ class Convergence:
         self._plans.note_failure(company_id, event_id, failure, at=self._now())
 
     def in_force(self, company: CompanyPlan) -> bool:
-        """Whether we believe that Codat is at the company's preset. Costs no call."""
+        """Whether we believe that Codat is at the company's preset. Costs no call.
+
+        Only what was confirmed for this very desired plan is believed: since an earlier one was confirmed, an attempt
+        at another may have written to Codat and never have come to know it.
+        """
         preset = self._presets.for_company(company.desired.plan, company.company_id)
-        return company.applied is not None and company.applied.fingerprint == preset.fingerprint
+        applied = company.applied
+        return (
+            applied is not None and applied.order == company.desired.order and applied.fingerprint == preset.fingerprint
+        )
 
     def converge(self, company: CompanyPlan, event_id: str, may_call: Callable[[], None]) -> Converged:
         """Bring Codat to the company's desired preset, and confirm it while that is still what is desired.
@@ -108,6 +115,7 @@ class Convergence:
                 plan=preset.plan,
                 fingerprint=in_force.fingerprint,
                 event_id=event_id,
+                order=company.desired.order,
                 degraded_to=None if refusal is None else str(preset.fallback),
             )
             confirmed = self._plans.confirm(company.company_id, company.desired, applied, at=self._now())

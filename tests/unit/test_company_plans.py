@@ -21,7 +21,6 @@ COMPANY = UUID("8a210b68-6988-4001-a1eb-0242ac120001")
 OTHER = UUID("8a210b68-6988-4002-a1eb-0242ac120002")
 NOW = datetime(2026, 2, 1, 12, 0, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=1)
-APPLIED = AppliedPreset(plan="growth", fingerprint="3f0039a059719258", event_id="e1")
 
 
 class Table:
@@ -64,6 +63,9 @@ def plans(table: Table) -> CompanyPlans:
 
 def stated(plan: str, *, minutes: float = 0, event_id: str = "e1") -> DesiredPlan:
     return DesiredPlan.named(plan, Authority.STATED, NOW + timedelta(minutes=minutes), event_id)
+
+
+APPLIED = AppliedPreset(plan="growth", fingerprint="3f0039a059719258", event_id="e1", order=stated("growth").order)
 
 
 def tagged(plan: str, *, minutes: float = 0, event_id: str = "e1") -> DesiredPlan:
@@ -206,6 +208,7 @@ def test_what_was_applied_is_noted_where_it_is_still_desired(table: Table, plans
         "appliedPlan": "growth",
         "appliedFingerprint": "3f0039a059719258",
         "appliedBy": "e1",
+        "appliedOrder": stated("growth").order,
         "appliedAt": LATER.isoformat(),
     }
 
@@ -233,7 +236,7 @@ def test_a_confirmation_may_come_twice(plans: CompanyPlans) -> None:
 
 def test_what_stands_in_for_hourly_is_noted_and_forgotten_again(table: Table, plans: CompanyPlans) -> None:
     plans.record(COMPANY, stated("growth"), at=NOW)
-    degraded = AppliedPreset("growth", "f", "e1", degraded_to="daily")
+    degraded = AppliedPreset("growth", "f", "e1", stated("growth").order, degraded_to="daily")
     assert plans.confirm(COMPANY, stated("growth"), degraded, at=NOW).applied == degraded
     assert plans.confirm(COMPANY, stated("growth"), APPLIED, at=LATER).applied == APPLIED
     assert "degradedTo" not in (table.item() or {})

@@ -66,6 +66,14 @@ def access_denied() -> ClientError:
     return ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "SendMessage")
 
 
+def lose_the_answer(bench: "Bench") -> None:
+    """A write takes effect, and its caller never comes to know it."""
+    bench.codat.before_write = lambda: None
+    preset = PRESETS.for_company("growth", COMPANY)
+    bench.codat.update_sync_settings(COMPANY, preset.over(bench.codat.companies[COMPANY]))
+    raise Unreachable("the answer was lost")
+
+
 class Bench:
     """A consumer on fakes, and what it logged."""
 
@@ -125,11 +133,20 @@ def test_a_duplicate_that_is_in_force_costs_no_call_to_codat(bench: Bench) -> No
     assert bench.codat.calls == []
 
 
-def test_an_event_that_names_the_plan_in_force_costs_no_call_to_codat(bench: Bench) -> None:
+def test_a_newer_event_that_names_the_plan_in_force_costs_one_look_at_codat(bench: Bench) -> None:
     bench.consume(plan_event("growth"))
     bench.codat.calls.clear()
     assert bench.consume(plan_event("growth", minutes=5)) == ["unchanged"]
-    assert bench.codat.calls == []
+    assert bench.codat.calls == ["get"]
+
+
+def test_a_plan_that_comes_back_after_another_ones_lost_answer_is_put_in_force(bench: Bench) -> None:
+    """What the model found: the record still said that the first plan was in force."""
+    bench.consume(plan_event("free"))
+    bench.codat.before_write = lambda: lose_the_answer(bench)
+    assert bench.consume(plan_event("growth", minutes=1)) == ["deferred"]
+    assert bench.consume(plan_event("free", minutes=2)) == ["applied"]
+    assert bench.codat.frequency(COMPANY, "invoices") is Frequency.MONTHLY
 
 
 def test_an_old_event_that_arrives_late_is_stale(bench: Bench) -> None:
