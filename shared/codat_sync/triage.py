@@ -5,6 +5,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
+from codat_sync.api_key import ApiKeyUnusable
 from codat_sync.codat.errors import CodatError, CodatRefused, PaymentRequired, RateLimited
 from codat_sync.company_plans import RecordGone
 from codat_sync.convergence import PlanKeepsChanging
@@ -60,7 +61,7 @@ def triage(error: Exception) -> Failure:
             outcome, reason = Outcome.PARKED_PAYMENT_REQUIRED, error.reason
         case CodatRefused() | MalformedEvent() | UnknownPlan():
             outcome, reason = Outcome.PARKED_FAILED, error.reason
-        case CodatError() | OutOfTime() | PlanKeepsChanging() | RecordGone():
+        case CodatError() | ApiKeyUnusable() | OutOfTime() | PlanKeepsChanging() | RecordGone():
             outcome, reason = Outcome.DEFERRED, error.reason
         case _:
             return Failure(Outcome.DEFERRED, "unexpected_error", f"{type(error).__name__}: {error}", unexpected=True)

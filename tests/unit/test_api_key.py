@@ -8,11 +8,10 @@ from threading import Barrier
 import boto3
 import pytest
 from aws_lambda_powertools.utilities.parameters import SecretsProvider
-from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from moto import mock_aws
 from mypy_boto3_secretsmanager import SecretsManagerClient
 
-from codat_sync.api_key import MAX_AGE_SECONDS, SecretApiKey
+from codat_sync.api_key import MAX_AGE_SECONDS, ApiKeyUnusable, SecretApiKey
 
 NAME = "codat/api-key"
 OLD = "WDEUmQPlTuMF2vpYDSyTMWAdbKvOkk0fhmXcShQV"
@@ -153,9 +152,44 @@ def test_threads_whose_key_is_rejected_together_look_it_up_once(secret: Secret, 
     assert secret.reads == 2
 
 
-def test_a_secret_that_is_not_there_is_an_error_and_no_key(secret: Secret) -> None:
-    with pytest.raises(GetParameterError):
-        SecretApiKey(secret.provider, "another")()
+def test_a_secret_that_is_not_there_is_an_error_that_names_it(secret: Secret) -> None:
+    with pytest.raises(ApiKeyUnusable, match=r"codat/elsewhere cannot be read: .*ResourceNotFound"):
+        SecretApiKey(secret.provider, "codat/elsewhere")()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        " ",
+        "REPLACE_ME",
+        "changeme",
+        "<your key>",
+        "your-codat-api-key",
+        "xxxxxxxx",
+        "****",
+        f'{{"apiKey": "{OLD}"}}',
+        "[]",
+    ],
+)
+def test_what_is_no_key_is_an_error_that_does_not_repeat_it(secret: Secret, api_key: SecretApiKey, text: str) -> None:
+    secret.put(text)
+    with pytest.raises(ApiKeyUnusable, match="codat/api-key holds no API key") as error:
+        api_key()
+    assert OLD not in str(error.value)
+
+
+@pytest.mark.parametrize("key", ["xxChangeMexx", "a" * 40, "todoTBDkeyToken", "simulated-api-key"])
+def test_a_key_that_only_holds_such_a_word_is_a_key(secret: Secret, api_key: SecretApiKey, key: str) -> None:
+    secret.put(key)
+    assert api_key() == key
+
+
+def test_a_placeholder_that_is_put_right_is_taken_up_at_once(secret: Secret, api_key: SecretApiKey) -> None:
+    secret.put("REPLACE_ME")
+    with pytest.raises(ApiKeyUnusable):
+        api_key()
+    secret.put(NEW)
+    assert api_key() == NEW
 
 
 def test_a_secret_that_was_stored_as_bytes_is_the_same_key(

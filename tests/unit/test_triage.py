@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from codat_sync.api_key import ApiKeyUnusable
 from codat_sync.codat.errors import (
     BadRequest,
     CodatRefused,
@@ -38,6 +39,7 @@ from codat_sync.triage import Outcome, OutOfTime, triage
         (ServerError("no", status=503), Outcome.DEFERRED, "server_error"),
         (UnexpectedAnswer("no", status=200), Outcome.DEFERRED, "unexpected_answer"),
         (Unreachable("no"), Outcome.DEFERRED, "unreachable"),
+        (ApiKeyUnusable("no"), Outcome.DEFERRED, "api_key_unusable"),
         (OutOfTime("no"), Outcome.DEFERRED, "out_of_time"),
         (PlanKeepsChanging("no"), Outcome.DEFERRED, "plan_keeps_changing"),
         (KeyError("a bug"), Outcome.DEFERRED, "unexpected_error"),
