@@ -1,15 +1,19 @@
 """Small real implementations of what convergence and the consumer stand on."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
+
+from botocore.exceptions import ClientError
 
 from codat_sync.codat.client import ApiKey
 from codat_sync.codat.errors import PaymentRequired, PaymentRequiredKind
 from codat_sync.codat.models import Frequency, SyncSchedule, SyncSetting, SyncSettings
-from codat_sync.company_plans import AppliedPreset, CompanyPlan, DesiredPlan
+from codat_sync.company_plans import AppliedPreset, CompanyPage, CompanyPlan, DesiredPlan, NotedFailure
+from codat_sync.consumer import Settled
 from codat_sync.dead_letters import ReceivedEvent
 from codat_sync.triage import Failure, Outcome
 
@@ -73,6 +77,10 @@ class FakeCodat:
             raise PaymentRequired("Sync schedule not allowed", kind=PaymentRequiredKind.HOURLY_NOT_ALLOWED)
         self.companies[company_id] = settings
 
+    def queue_refresh(self, company_id: UUID, data_type: str) -> bool:
+        self._answer(f"refresh {data_type}")
+        return company_id in self.companies
+
     def frequency(self, company_id: UUID, data_type: str) -> Frequency:
         """What is in force for one data type."""
         (shown,) = (each for each in self.companies[company_id].settings if each.data_type == data_type)
@@ -100,23 +108,43 @@ class FakePlans:
         self._answer()
         stored = self.items.get(company_id)
         if stored is None:
-            self.items[company_id] = CompanyPlan(company_id, desired)
+            self.items[company_id] = CompanyPlan(company_id, desired, at)
         elif stored.desired.order < desired.order:
-            self.items[company_id] = replace(stored, desired=desired)
+            self.items[company_id] = replace(stored, desired=desired, desired_at=at)
         return self.items[company_id]
 
     def confirm(self, company_id: UUID, desired: DesiredPlan, applied: AppliedPreset, *, at: datetime) -> CompanyPlan:
         assert at.tzinfo
         self._answer()
         if self.items[company_id].desired.order == desired.order:
-            self.items[company_id] = replace(self.items[company_id], applied=applied)
+            self.items[company_id] = replace(self.items[company_id], applied=applied, applied_at=at)
         return self.items[company_id]
+
+    def get(self, company_id: UUID) -> CompanyPlan | None:
+        return self.items.get(company_id)
 
     def note_failure(self, company_id: UUID, event_id: str, failure: str, *, at: datetime) -> None:
         assert at.tzinfo
         self._answer()
         if company_id in self.items:
             self.noted[company_id] = (event_id, failure)
+            reason, _, words = failure.partition(": ")
+            noted = NotedFailure(reason, words, event_id, at)
+            self.items[company_id] = replace(self.items[company_id], last_failure=noted)
+
+    def page(self, after: str | None, limit: int) -> CompanyPage:
+        """In the order of the ids."""
+        rest = sorted(str(each) for each in self.items if str(each) > (after or ""))
+        companies = tuple(self.items[UUID(each)] for each in rest[:limit])
+        return CompanyPage(companies, rest[limit - 1] if len(rest) > limit else None)
+
+    def note_drift(self, company_id: UUID, times: int, *, at: datetime) -> None:
+        self.writes += 1
+        self.items[company_id] = replace(self.items[company_id], times_drifted=times, drifted_at=at)
+
+    def note_in_step(self, company_id: UUID) -> None:
+        self.writes += 1
+        self.items[company_id] = replace(self.items[company_id], times_drifted=0)
 
     def _answer(self) -> None:
         self.writes += 1
@@ -149,6 +177,117 @@ class FakeQueue:
         if self.failure is not None:
             raise self.failure
         self.waits.update(seconds_by_receipt_handle)
+
+
+@dataclass
+class FakeMessage:
+    """A message on a queue. ``handle`` is the receipt of whoever holds it."""
+
+    message_id: str
+    body: str
+    attributes: Mapping[str, Any]
+    sent_at: datetime
+    handle: str | None = None
+
+
+@dataclass
+class FakeSqs:
+    """Queues that one can look into, by name. ``before`` and ``after`` see each call's name, and may raise."""
+
+    queues: dict[str, list[FakeMessage]]
+    now: Callable[[], datetime] = lambda: NOW
+    before: Callable[[str], None] = lambda _: None
+    after: Callable[[str], None] = lambda _: None
+    calls: list[str] = field(default_factory=list)
+    exceptions: Any = field(default_factory=lambda: SimpleNamespace(OverLimit=type("OverLimit", (ClientError,), {})))
+    sent: int = 0
+
+    def bodies(self, name: str) -> list[str]:
+        """What lies on a queue, held by somebody or not."""
+        return sorted(each.body for each in self.queues[name])
+
+    def send_message(self, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401
+        return self._call("send_message", lambda: self._send(arguments["QueueUrl"], arguments))
+
+    def send_message_batch(self, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401
+        def send() -> None:
+            for entry in arguments["Entries"]:
+                self._send(arguments["QueueUrl"], entry)
+
+        return self._call("send_message_batch", send)
+
+    def receive_message(self, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401
+        free = [each for each in self.queues[arguments["QueueUrl"]] if each.handle is None]
+        shown = free[: arguments["MaxNumberOfMessages"]]
+
+        def hold() -> None:
+            for each in shown:
+                each.handle = f"handle of {each.message_id}"
+
+        self._call("receive_message", hold)
+        return {
+            "Messages": [
+                {
+                    "MessageId": each.message_id,
+                    "ReceiptHandle": each.handle,
+                    "Body": each.body,
+                    "Attributes": {"SentTimestamp": str(int(each.sent_at.timestamp() * 1000))},
+                    "MessageAttributes": each.attributes,
+                }
+                for each in shown
+            ]
+        }
+
+    def delete_message_batch(self, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401
+        handles = {entry["ReceiptHandle"] for entry in arguments["Entries"]}
+        queue = self.queues[arguments["QueueUrl"]]
+
+        def delete() -> None:
+            queue[:] = [each for each in queue if each.handle not in handles]
+
+        return self._call("delete_message_batch", delete)
+
+    def change_message_visibility_batch(self, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401
+        handles = {entry["ReceiptHandle"] for entry in arguments["Entries"]}
+
+        def release() -> None:
+            for each in self.queues[arguments["QueueUrl"]]:
+                each.handle = None if each.handle in handles else each.handle
+
+        return self._call("change_message_visibility_batch", release)
+
+    def get_queue_url(self, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401
+        if arguments["QueueName"] not in self.queues:
+            raise ClientError({"Error": {"Code": "NonExistentQueue", "Message": "no"}}, "GetQueueUrl")
+        return {"QueueUrl": arguments["QueueName"]}
+
+    def get_queue_attributes(self, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401
+        held = sum(each.handle is not None for each in self.queues[arguments["QueueUrl"]])
+        return {"Attributes": {"ApproximateNumberOfMessagesNotVisible": str(held)}}
+
+    def _send(self, name: str, entry: Mapping[str, Any]) -> None:
+        self.sent += 1
+        attributes = entry.get("MessageAttributes", {})
+        self.queues[name].append(FakeMessage(f"m{self.sent}", entry["MessageBody"], attributes, self.now()))
+
+    def _call(self, name: str, effect: Callable[[], None]) -> dict[str, Any]:
+        self.calls.append(name)
+        self.before(name)
+        effect()
+        self.after(name)
+        return {}
+
+
+@dataclass
+class FakeAnnouncing:
+    """Somebody who remembers how events ended. ``meanwhile`` is what happens while it is told."""
+
+    told: list[Settled] = field(default_factory=list)
+    meanwhile: Callable[[], None] = lambda: None
+
+    def announce(self, settled: Sequence[Settled]) -> None:
+        self.meanwhile()
+        self.told += settled
 
 
 class FakeContext:

@@ -13,19 +13,21 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import BotoCoreError, ClientError
 
 from codat_sync.codat.client import REQUEST_SECONDS
+from codat_sync.codat.differences import Difference
 from codat_sync.company_plans import CompanyPlan, DesiredPlan
 from codat_sync.convergence import Converged, Convergence
 from codat_sync.dead_letters import ReceivedEvent
 from codat_sync.deferral import deferral_seconds
 from codat_sync.events import CompanyEvent, MalformedEvent
-from codat_sync.observability import count_outcomes, logger
+from codat_sync.observability import count_lost_announcements, count_outcomes, logger
 from codat_sync.triage import PARKED, Failure, Outcome, OutOfTime, triage
 
 if TYPE_CHECKING:  # At run time its package would load every parser of Powertools.
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 
-RESERVE_SECONDS: Final = 8
-"""What is kept for DynamoDB, for parking and deferring, and for answering."""
+RESERVE_SECONDS: Final = 14
+"""What is kept for what comes after a call to Codat: 11 for announcing at its slowest, and 3 for DynamoDB, for parking
+and deferring, and for answering, which take a fraction of one. What is cut off nevertheless is healed by redelivery."""
 START_SECONDS: Final = REQUEST_SECONDS + RESERVE_SECONDS
 """The time that must be left for another request to Codat at its slowest. The functions' timeout is well above it."""
 
@@ -101,12 +103,28 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Settled:
-    """One message and its outcome."""
+    """One message and its outcome. None: nobody could tell.
+
+    ``plan`` is the one that the event asks for, ``company`` the record as it was left. The one event of a company that
+    carries what was done has the ``differences`` that were written to Codat, and the data types to be pulled at once.
+    """
 
     record: SQSRecord
     outcome: Outcome
+    event_id: str | None = None
+    company_id: str | None = None
     plan: str | None = None
     failure: Failure | None = None
+    company: CompanyPlan | None = None
+    differences: tuple[Difference, ...] = ()
+    to_refresh: tuple[str, ...] = ()
+
+
+class Announcing(Protocol):
+    """Somebody who wants to know how events ended."""
+
+    def announce(self, settled: Sequence[Settled]) -> None:
+        """Pass it on. How they ended is safe already, and nothing that happens here changes it."""
 
 
 class Consumer:
@@ -124,7 +142,10 @@ class Consumer:
         max_receive_count: int,
         now: Callable[[], datetime],
         random: Random,
+        announcing: Sequence[Announcing] = (),
+        write_metrics: Callable[[], None] = lambda: None,
     ) -> None:
+        """``write_metrics`` has the batch's last word: it writes what was gathered while it went on."""
         self._read = read
         self._convergence = convergence
         self._dead_letters = dead_letters
@@ -134,6 +155,8 @@ class Consumer:
         self._max_receive_count = max_receive_count
         self._now = now
         self._random = random
+        self._announcing = announcing
+        self._write_metrics = write_metrics
 
     def consume(self, event: dict[str, Any], context: Invocation) -> "PartialItemFailureResponse":
         """Settle every message, those of different companies side by side; the ones to be seen again are returned.
@@ -161,13 +184,18 @@ class Consumer:
             groups = companies.map(lambda deliveries: self._settle_company(deliveries, may_call), by_company.values())
             settled = [each for group in groups for each in group]
 
-        deferred = [each for each in unread + settled if each.outcome is Outcome.DEFERRED]
-        self._defer(deferred, since_receipt=(received_with - context.get_remaining_time_in_millis()) / 1000)
-        # A plan that was not understood is whatever the producer wrote: it must not become a metric's dimension.
-        count_outcomes(
-            [(each.outcome, None) for each in unread] + [(each.outcome, each.plan) for each in settled],
-            [each.failure.reason for each in unread + settled if each.failure],
-        )
+            deferred = [each for each in unread + settled if each.outcome is Outcome.DEFERRED]
+            self._defer(deferred, since_receipt=(received_with - context.get_remaining_time_in_millis()) / 1000)
+            # A plan that was not understood is whatever the producer wrote: it must not become a metric's dimension.
+            count_outcomes(
+                [(each.outcome, None) for each in unread] + [(each.outcome, each.plan) for each in settled],
+                [each.failure.reason for each in unread + settled if each.failure],
+            )
+            self._announce(unread + settled)
+            # Last, so that it takes no other company's time.
+            upgraded = [(each, each.company) for each in settled if each.company and each.to_refresh]
+            list(companies.map(lambda each: self._refresh(each[0], each[1], may_call), upgraded))
+        self._write_metrics()
         return {"batchItemFailures": [{"itemIdentifier": each.record.message_id} for each in deferred]}
 
     def _read_record(self, record: SQSRecord) -> Delivery | Settled:
@@ -199,11 +227,11 @@ class Consumer:
             except Exception as error:  # noqa: BLE001  # As above.
                 failed = error
         # One event of a company carries what was done; for the others of the batch there was nothing left to do. Where
-        # none is current, an old one carries a degradation: parked, it is what brings hourly back later.
+        # none is current, an old one carries a repair, and a degradation: parked, it is what brings hourly back later.
         current = (each for each in deliveries if each.is_current(converged.company))
-        carrier = next(current, deliveries[0] if converged.degraded_by else None)
+        carrier = next(current, deliveries[0])
         return [
-            self._settle_company_failure(each, failed)
+            self._settle_company_failure(each, failed, company)
             if failed and each in waiting
             else self._settle_success(each, converged, carries=each is carrier)
             for each in deliveries
@@ -219,7 +247,7 @@ class Consumer:
             outcome = Outcome.STALE
         elif carries and converged.differences:
             outcome = Outcome.APPLIED
-        return self._settle(
+        settled = self._settle(
             delivery.record,
             delivery.received,
             outcome,
@@ -227,8 +255,17 @@ class Consumer:
             differences=[str(difference) for difference in converged.differences] if carries else [],
             refused_narrowing=converged.refused_narrowing if carries else (),
         )
+        return replace(
+            settled,
+            company=converged.company,
+            differences=converged.differences if carries else (),
+            # A source that was just connected is pulled by Codat itself.
+            to_refresh=converged.to_refresh if carries and not delivery.event.connected else (),
+        )
 
-    def _settle_company_failure(self, delivery: Delivery, error: Exception) -> Settled:
+    def _settle_company_failure(
+        self, delivery: Delivery, error: Exception, company: CompanyPlan | None = None
+    ) -> Settled:
         failure = triage(error)
         try:
             self._convergence.note_failure(
@@ -236,7 +273,7 @@ class Consumer:
             )
         except (BotoCoreError, ClientError) as lost:
             logger().error("note_failed", exc_info=lost)
-        return self._settle_failure(delivery.record, delivery.received, error)
+        return replace(self._settle_failure(delivery.record, delivery.received, error), company=company)
 
     def _settle_failure(self, record: SQSRecord, received: ReceivedEvent, error: Exception) -> Settled:
         failure = triage(error)
@@ -267,7 +304,7 @@ class Consumer:
             **more,
         }
         logger().info("event_settled", extra={name: value for name, value in said.items() if value})
-        return Settled(record, outcome, received.plan, failure)
+        return Settled(record, outcome, received.event_id, received.company_id, received.plan, failure)
 
     def _defer(self, deferred: Iterable[Settled], *, since_receipt: float) -> None:
         """Say when each is to be seen again. Without that the queue's own visibility timeout holds: never a loss."""
@@ -285,6 +322,28 @@ class Consumer:
             self._queue.defer(waits)
         except (BotoCoreError, ClientError) as error:
             logger().error("deferral_failed", exc_info=error)
+
+    def _announce(self, settled: Sequence[Settled]) -> None:
+        for each in self._announcing:
+            try:
+                each.announce(settled)
+            except Exception as error:  # noqa: BLE001  # Whatever it is, the events ended as they did.
+                logger().error("announcement_lost", exc_info=error)
+                count_lost_announcements(1)
+
+    def _refresh(self, settled: Settled, company: CompanyPlan, may_call: Callable[[], None]) -> None:
+        """Have Codat pull at once what an upgrade made more frequent. Best effort: it comes by its schedule anyway."""
+        said = {"correlation_id": settled.event_id, "company_id": settled.company_id}
+        queued = 0
+        try:
+            for _ in self._convergence.refresh(company.company_id, settled.to_refresh, may_call):
+                queued += 1
+        except Exception as error:  # noqa: BLE001  # Whatever it is, the event ended as it did.
+            why = triage(error)
+            said |= {"reason": why.reason, "words": why.words}
+            logger().warning("refresh_failed", extra=said | {"queued": queued}, exc_info=why.unexpected)
+        else:
+            logger().info("refresh_queued", extra=said | {"queued": queued})
 
 
 def _receive_count(record: SQSRecord) -> int:

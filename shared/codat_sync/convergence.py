@@ -4,14 +4,14 @@ Events come at least once and in any order, so none is ever applied. It only upd
 brings Codat there. The loser of a race re-applies the winner's plan, and a crash anywhere is healed by redelivery.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
 from uuid import UUID
 
-from codat_sync.codat.differences import Difference, differences
-from codat_sync.codat.errors import PaymentRequired, PaymentRequiredKind
+from codat_sync.codat.differences import Difference, differences, more_frequent
+from codat_sync.codat.errors import BadRequest, Conflict, NotFound, PaymentRequired, PaymentRequiredKind
 from codat_sync.codat.models import SyncSettings
 from codat_sync.company_plans import AppliedPreset, CompanyPlan, DesiredPlan
 from codat_sync.events import CompanyEvent
@@ -39,6 +39,9 @@ class Codat(Protocol):
     def update_sync_settings(self, company_id: UUID, settings: SyncSettings) -> None:
         """Set all of a company's settings."""
 
+    def queue_refresh(self, company_id: UUID, data_type: str) -> bool:
+        """Pull one data type now; False where that is under way already."""
+
 
 class PlanRecords(Protocol):
     """Where desired and applied are kept."""
@@ -55,12 +58,17 @@ class PlanRecords(Protocol):
 
 @dataclass(frozen=True)
 class Converged:
-    """Codat is at the company's preset. ``degraded_by`` is the 402 that keeps hourly away, if one does."""
+    """Codat is at the company's preset. ``degraded_by`` is the 402 that keeps hourly away, if one does.
+
+    ``to_refresh`` names the data types that the company's new plan pulls more often than they were pulled before, where
+    the plan's preset wants such to be pulled at once.
+    """
 
     company: CompanyPlan
     differences: tuple[Difference, ...] = ()
     degraded_by: PaymentRequired | None = None
     refused_narrowing: tuple[str, ...] = ()
+    to_refresh: tuple[str, ...] = ()
 
 
 class Convergence:
@@ -100,6 +108,14 @@ class Convergence:
             applied is not None and applied.order == company.desired.order and applied.fingerprint == preset.fingerprint
         )
 
+    def drift(self, company_id: UUID, preset: CompanyPreset, may_call: Callable[[], None]) -> tuple[Difference, ...]:
+        """What differs at Codat from a preset that should be in force there. Reads only.
+
+        ``may_call`` is asked before each call to Codat, as with ``converge``. Raises ``CodatError``.
+        """
+        current = self.current(company_id, may_call)
+        return differences(current, preset.over(current))
+
     def converge(self, company: CompanyPlan, event_id: str, may_call: Callable[[], None]) -> Converged:
         """Bring Codat to the company's desired preset, and confirm it while that is still what is desired.
 
@@ -109,7 +125,7 @@ class Convergence:
         """
         for _ in range(MAX_ROUNDS):
             preset = self._presets.for_company(company.desired.plan, company.company_id)
-            current = self._current(company.company_id, may_call)
+            current = self.current(company.company_id, may_call)
             in_force, changed, refusal = self._apply(company.company_id, preset, current, may_call)
             applied = AppliedPreset(
                 plan=preset.plan,
@@ -120,12 +136,32 @@ class Convergence:
             )
             confirmed = self._plans.confirm(company.company_id, company.desired, applied, at=self._now())
             if confirmed.desired == company.desired:
-                return Converged(confirmed, changed, refusal, preset.refused_narrowing(current))
+                had_another_plan = company.applied is None or company.applied.plan != preset.plan
+                refreshes = preset.refresh_on_upgrade and had_another_plan
+                to_refresh = more_frequent(current, in_force.over(current)) if refreshes else ()
+                return Converged(confirmed, changed, refusal, preset.refused_narrowing(current), to_refresh)
             company = confirmed
         raise PlanKeepsChanging(f"{MAX_ROUNDS} newer plans came in one after the other")
 
-    def _current(self, company_id: UUID, may_call: Callable[[], None]) -> SyncSettings:
-        """What applies to the company now. Codat may show a company without settings of its own as an empty list."""
+    def refresh(self, company_id: UUID, data_types: Iterable[str], may_call: Callable[[], None]) -> Iterator[str]:
+        """Have Codat pull these data types now, one call each; each is yielded once its pull is queued or under way.
+
+        What no linked source of the company offers is passed over: Codat answers 400 or 404, or 409 where something
+        else is at work on it. Raises any other ``CodatError``, and what ``may_call`` raises: then the rest is left.
+        """
+        for data_type in data_types:
+            may_call()
+            try:
+                self._codat.queue_refresh(company_id, data_type)
+            except (BadRequest, NotFound, Conflict):
+                continue
+            yield data_type
+
+    def current(self, company_id: UUID, may_call: Callable[[], None]) -> SyncSettings:
+        """What applies to the company at Codat now. Reads only. Raises ``CodatError``, and what ``may_call`` raises.
+
+        Codat may show a company without settings of its own as an empty list: then the account's apply.
+        """
         may_call()
         current = self._codat.get_sync_settings(company_id)
         if current.settings:

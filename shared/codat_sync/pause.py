@@ -142,6 +142,11 @@ class PausingCodat:
         with self._call():
             self._codat.update_sync_settings(company_id, settings)
 
+    def queue_refresh(self, company_id: UUID, data_type: str) -> bool:
+        """See ``CodatClient``; raises what Codat would say where a pause is in force."""
+        with self._call():
+            return self._codat.queue_refresh(company_id, data_type)
+
     @contextmanager
     def _call(self) -> Iterator[None]:
         probed = self._respect()

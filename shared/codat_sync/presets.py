@@ -51,10 +51,14 @@ class CompanyPreset:
     exceptions: Mapping[str, Wish]
     fallback: Frequency | None
     allow_history_narrowing: bool
+    refresh_on_upgrade: bool = False
 
     @property
     def fingerprint(self) -> str:
-        """The same for the same settings, another for others. Independent of the version of this code's libraries."""
+        """The same for the same settings, another for others. Independent of the version of this code's libraries.
+
+        What is done beside setting them is not in it.
+        """
         wishes = {"": self.default, **self.exceptions}
         content = {
             "accountDefaults": self.use_account_defaults,
@@ -233,7 +237,7 @@ class _WishTable(_Table):
         return self
 
     def wish(self, company_id: UUID) -> Wish:
-        hour = _spread(company_id) if self.hour_of_day is None else self.hour_of_day
+        hour = spread_hour(company_id) if self.hour_of_day is None else self.hour_of_day
         return Wish(
             schedule=None if self.frequency is None else _schedule(self.frequency, hour),
             hour_of_day=hour,
@@ -244,7 +248,7 @@ class _WishTable(_Table):
         )
 
 
-def _spread(company_id: UUID) -> int:
+def spread_hour(company_id: UUID) -> int:
     """A stable hour for each company, so that 50,000 daily syncs do not start at midnight together."""
     return int.from_bytes(hashlib.sha256(company_id.bytes).digest()[:8]) % 24
 
@@ -257,6 +261,7 @@ class _PlanTable(_WishTable):
     data_types: dict[str, Annotated[_WishTable, BeforeValidator(_word_is_a_table)]] = Field(default_factory=dict)
     use_account_defaults: _Flag = False
     on_payment_required: _FrequencyWord | None = None
+    refresh_on_upgrade: _Flag = False
     allow_history_narrowing: _Flag = False
     allow_all_off: _Flag = False
 
@@ -286,6 +291,7 @@ class _PlanTable(_WishTable):
             exceptions={name: table.wish(company_id) for name, table in exceptions.items()},
             fallback=self.on_payment_required,
             allow_history_narrowing=self.allow_history_narrowing,
+            refresh_on_upgrade=self.refresh_on_upgrade,
         )
 
 

@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,11 +22,8 @@ ROOT = Path(__file__).parents[2]
 URL = "https://api.codat.io"
 COMPANY = "8a210b68-6988-4001-a1eb-0242ac120001"
 SETTINGS = f"{URL}/companies/{COMPANY}/syncSettings"
-SHOWN = {
-    "companyId": COMPANY,
-    "overridesDefaults": True,
-    "settings": [{"dataType": "invoices", "fetchOnFirstLink": True, "syncSchedule": 24, "syncOrder": 0}],
-}
+SHOWN_INVOICES = {"dataType": "invoices", "fetchOnFirstLink": True, "syncSchedule": 24, "syncOrder": 0}
+SHOWN = {"companyId": COMPANY, "overridesDefaults": True, "settings": [SHOWN_INVOICES]}
 HOURLY = {
     "error": "SyncSettingsValidationException: Sync schedule not allowed",
     "correlationId": "c0ffee",
@@ -40,6 +38,8 @@ class Deployed:
     source: str
     payment_required: str
     failed_events: str
+    subscriber: str
+    """Gets all that this stack says on the bus."""
 
     def deliver(self, body: str) -> list[dict[str, str]]:
         """What Lambda does with one message: receive, invoke, delete what has not failed; what failed is returned."""
@@ -79,9 +79,15 @@ def deployed() -> Iterator[Deployed]:
     with mock_aws():
         sqs = boto3.client("sqs")
         urls = [
-            sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("source", "payment-required", "failed-events")
+            sqs.create_queue(QueueName=name)["QueueUrl"]
+            for name in ("source", "payment-required", "failed-events", "subscriber")
         ]
-        boto3.client("secretsmanager").create_secret(Name="codat-sync/api-key", SecretString="key")
+        bus = boto3.client("events")
+        bus.create_event_bus(Name="the-bus")
+        bus.put_rule(Name="subscriber", EventBusName="the-bus", EventPattern='{"source": ["codat-sync"]}')
+        arn = sqs.get_queue_attributes(QueueUrl=urls[3], AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        bus.put_targets(Rule="subscriber", EventBusName="the-bus", Targets=[{"Id": "queue", "Arn": arn}])
+        boto3.client("secretsmanager").create_secret(Name="codat-sync/api-key", SecretString="an-api-key")
         boto3.client("dynamodb").create_table(
             TableName="company-plans",
             BillingMode="PAY_PER_REQUEST",
@@ -92,6 +98,7 @@ def deployed() -> Iterator[Deployed]:
             CODAT_API_KEY_SECRET_NAME="codat-sync/api-key",  # noqa: S106  # A name.
             CODAT_BASE_URL=URL,
             COMPANY_PLANS_TABLE_NAME="company-plans",
+            EVENT_BUS_NAME="the-bus",
             SOURCE_QUEUE_URL=urls[0],
             PAYMENT_REQUIRED_QUEUE_URL=urls[1],
             FAILED_EVENTS_QUEUE_URL=urls[2],
@@ -188,6 +195,39 @@ def test_a_write_that_codat_took_is_applied(deployed: Deployed, codat: responses
     assert write.call_count == 1
     item = boto3.client("dynamodb").get_item(TableName="company-plans", Key={"companyId": {"S": COMPANY}})["Item"]
     assert item["desiredPlan"] == item["appliedPlan"] == {"S": "starter"}
+
+
+def test_what_was_applied_is_announced_to_whoever_subscribes(deployed: Deployed, codat: responses.RequestsMock) -> None:
+    codat.get(SETTINGS, json=SHOWN | {"settings": [SHOWN_INVOICES | {"syncSchedule": 720}]})
+    codat.post(SETTINGS, status=204)
+    deployed.deliver(event("starter"))
+    (message,) = deployed.parked(deployed.subscriber)
+    said = json.loads(message["Body"])
+    assert (said["source"], said["detail-type"]) == ("codat-sync", "Company Sync Settings Applied")
+    detail = said["detail"]
+    assert (detail["companyId"], detail["plan"], detail["causedBy"]) == (COMPANY, "starter", json.loads(event())["id"])
+    assert detail["preset"]["plan"] == "starter"
+    (invoices,) = [each for each in detail["differences"] if each["dataType"] == "invoices"]
+    assert invoices["words"].startswith("invoices: monthly → daily")
+
+
+def test_what_was_parked_is_announced_too(deployed: Deployed, codat: responses.RequestsMock) -> None:
+    codat.get(SETTINGS, status=403, json={"error": "Forbidden", "correlationId": "c0ffee"})
+    deployed.deliver(event())
+    (message,) = deployed.parked(deployed.subscriber)
+    said = json.loads(message["Body"])
+    detail = said["detail"]
+    assert (said["detail-type"], detail["dlq"]) == ("Company Sync Settings Parked", "failed")
+    assert (detail["reason"], detail["status"], detail["correlationId"]) == ("forbidden", 403, "c0ffee")
+
+
+def test_an_upgrade_is_pulled_at_once(deployed: Deployed, codat: responses.RequestsMock) -> None:
+    codat.get(SETTINGS, json=SHOWN)
+    codat.post(SETTINGS, status=204)
+    refresh = codat.post(f"{URL}/companies/{COMPANY}/data/queue/invoices", json={})
+    codat.post(re.compile(f"{URL}/companies/{COMPANY}/data/queue/.*"), status=404, json={"error": "No data available"})
+    assert deployed.deliver(event("scale")) == []
+    assert refresh.call_count == 1
 
 
 @pytest.mark.parametrize("body", ["", "<html>Maintenance</html>", '{"settings": [{"syncSchedule": 24}]}', "[]"])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codat_sync.codat.differences import Difference, differences
+from codat_sync.codat.differences import Difference, differences, more_frequent
 from codat_sync.codat.models import Dialect, Frequency, SyncSchedule, SyncSetting, SyncSettings
 from tests.unit.json_strategies import answers
 
@@ -134,3 +134,56 @@ def test_the_order_is_that_of_what_is_written() -> None:
 def test_nothing_differs_from_itself(answer: dict[str, Any]) -> None:
     current = SyncSettings.model_validate(answer)
     assert differences(current, current) == ()
+
+
+# --- What became more frequent ---------------------------------------------------------------------------------------
+
+
+def every(hours: object, data_type: str = "invoices") -> SyncSetting:
+    return SyncSetting.model_validate({"dataType": data_type, "syncSchedule": hours})
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(24, 1), (720, 168), (0, 720), (None, 24), (6, 1), ({"intervalHours": 24, "hourOfDay": 2}, 1)]
+)
+def test_what_is_pulled_more_often_than_before_became_more_frequent(before: object, after: object) -> None:
+    assert more_frequent(shown(every(before)), shown(every(after))) == ("invoices",)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (1, 24),
+        (24, 24),
+        (24, 0),
+        (0, 0),
+        (None, None),
+        (6, 24),
+        ({"cron": "0 2 * * *"}, 1),
+        (24, {"cron": "0 2 * * *"}),
+        (-1, 24),
+        (True, 1),
+        ({"intervalHours": 24, "hourOfDay": 2}, {"intervalHours": 24, "hourOfDay": 14}),
+    ],
+)
+def test_nothing_else_became_more_frequent(before: object, after: object) -> None:
+    assert more_frequent(shown(every(before)), shown(every(after))) == ()
+
+
+def test_a_data_type_that_was_not_there_became_more_frequent() -> None:
+    assert more_frequent(shown(), shown(every(720), every(0, "bills"))) == ("invoices",)
+
+
+def test_the_most_frequent_comes_first_and_each_once() -> None:
+    after = shown(every(168, "items"), every(24, "bills"), every(1), every(24, "payments"), every(1))
+    assert more_frequent(shown(), after) == ("invoices", "bills", "payments", "items")
+
+
+@settings(deadline=None, max_examples=30)
+@given(before=st.sampled_from(Dialect).flatmap(answers), after=st.sampled_from(Dialect).flatmap(answers))
+def test_what_became_more_frequent_is_a_difference_of_its_schedule(
+    before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    old, new = SyncSettings.model_validate(before), SyncSettings.model_validate(after)
+    changed = {each.data_type for each in differences(old, new) if each.field == "sync_schedule"}
+    assert set(more_frequent(old, new)) <= changed

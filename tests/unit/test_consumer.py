@@ -5,6 +5,7 @@ import threading
 from datetime import datetime, timedelta
 from functools import cache, partial
 from random import Random
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -26,11 +27,12 @@ from codat_sync.consumer import START_SECONDS, Consumer, ReadEvent
 from codat_sync.convergence import Convergence
 from codat_sync.events import read_connection_event, read_plan_event
 from codat_sync.presets import Presets
-from codat_sync.triage import Outcome
+from codat_sync.triage import Outcome, OutOfTime
 from tests.fakes import (
     COMPANY,
     NOW,
     OTHER_COMPANY,
+    FakeAnnouncing,
     FakeCodat,
     FakeContext,
     FakeDeadLetters,
@@ -80,6 +82,8 @@ class Bench:
     def __init__(self, caplog: pytest.LogCaptureFixture, read: ReadEvent = read_plan_event) -> None:
         self.codat, self.plans = FakeCodat(), FakePlans()
         self.dead_letters, self.queue = FakeDeadLetters(), FakeQueue()
+        self.announcing = FakeAnnouncing()
+        self.other_announcing = FakeAnnouncing()
         self.caplog = caplog
         caplog.set_level("INFO")
         self._consumer = Consumer(
@@ -92,6 +96,7 @@ class Bench:
             max_receive_count=10,
             now=lambda: NOW,
             random=Random(7),  # noqa: S311  # Jitter that a test can repeat.
+            announcing=[self.announcing, self.other_announcing],
         )
 
     def consume(
@@ -108,6 +113,10 @@ class Bench:
         assert len(stays) == sum(line["outcome"] == Outcome.DEFERRED for line in settled)
         self.stays = set(stays)
         return [line["outcome"] for line in settled]
+
+    def lines(self, message: str) -> list[dict[str, Any]]:
+        """What was logged under this message by the last batch."""
+        return [line for line in self.logged if line["msg"] == message]
 
 
 @pytest.fixture
@@ -401,3 +410,168 @@ def test_metrics_count_the_outcomes_by_plan(bench: Bench, capsys: pytest.Capture
     assert by_reason == {"malformed_event": [1.0], "unknown_plan": [1.0]}
     (totals,) = [line for line in metrics if not {"Events", "Failures"} & line.keys()]
     assert totals["ParkedFailed"] == [2.0]
+
+
+# --- What is said of it ---------------------------------------------------------------------------------------------
+
+
+def test_whoever_wants_to_know_is_told_how_each_event_ended(bench: Bench) -> None:
+    bench.codat.failures = [None, None, ServerError("no", status=500)]
+    bench.consume(plan_event("growth"), plan_event("free", company=OTHER_COMPANY), "{")
+    for announcing in (bench.announcing, bench.other_announcing):
+        assert {(each.event_id, each.company_id, each.outcome) for each in announcing.told} == {
+            ("growth-0", str(COMPANY), Outcome.APPLIED),
+            ("free-0", str(OTHER_COMPANY), Outcome.DEFERRED),
+            (None, None, Outcome.PARKED_FAILED),
+        }
+
+
+def test_what_was_applied_is_told_with_the_record_and_the_differences(bench: Bench) -> None:
+    bench.consume(plan_event("growth"))
+    (told,) = bench.announcing.told
+    assert told.company == bench.plans.items[COMPANY]
+    assert {each.data_type for each in told.differences} >= {"invoices", "company"}
+
+
+def test_one_event_of_a_company_alone_is_told_with_what_was_done(bench: Bench) -> None:
+    bench.consume(plan_event("free"), plan_event("scale", minutes=2), plan_event("scale", minutes=2))
+    assert [(bool(each.differences), bool(each.to_refresh)) for each in bench.announcing.told] == [
+        (False, False),
+        (True, True),
+        (False, False),
+    ]
+
+
+def test_an_old_event_that_repaired_what_it_found_is_told_with_what_was_done(bench: Bench) -> None:
+    bench.consume(plan_event("growth", minutes=5))
+    bench.codat.companies[COMPANY] = PRESETS.for_company("free", COMPANY).over(bench.codat.companies[COMPANY])
+    assert bench.consume(plan_event("free"), receive_count=2) == ["stale"]
+    assert bench.announcing.told[-1].differences
+    assert bench.lines("event_settled")[0]["differences"]
+
+
+def test_a_failure_is_told_with_the_plan_that_the_company_should_be_at(bench: Bench) -> None:
+    bench.codat.failures = [BadRequest("not valid", status=400)]
+    bench.consume(plan_event("free"), plan_event("growth", minutes=1))
+    stale, parked = bench.announcing.told
+    assert (stale.failure, parked.failure and parked.failure.reason) == (None, "bad_request")
+    assert parked.company is not None
+    assert parked.company.desired.plan == "growth"
+
+
+def test_nobody_is_told_before_all_is_safe(bench: Bench) -> None:
+    safe: list[int] = []
+    bench.announcing.meanwhile = lambda: safe.extend([len(bench.dead_letters.parked), len(bench.queue.waits)])
+    bench.codat.failures = [ServerError("no", status=500)]
+    bench.consume("{", plan_event("growth"))
+    assert safe == [1, 1]
+
+
+def test_whoever_cannot_be_told_changes_no_answer(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError("a bug")
+
+    bench.announcing.meanwhile = fail
+    assert bench.consume(plan_event("growth"), "{") == ["parked_failed", "applied"]
+    assert bench.stays == set()
+    assert len(bench.lines("announcement_lost")) == 1
+    assert len(bench.other_announcing.told) == 2
+    metrics = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    assert [line["AnnouncementsLost"] for line in metrics if "AnnouncementsLost" in line] == [[1.0]]
+
+
+# --- Refresh on upgrade ---------------------------------------------------------------------------------------------
+
+
+def refreshed(bench: Bench) -> list[str]:
+    """The data types that Codat was asked to pull, in order."""
+    return [call.removeprefix("refresh ") for call in bench.codat.calls if call.startswith("refresh ")]
+
+
+def test_an_upgrade_has_codat_pull_what_became_more_frequent_once_it_is_confirmed(bench: Bench) -> None:
+    bench.consume(plan_event("free"))
+    bench.codat.calls.clear()
+    assert bench.consume(plan_event("scale", minutes=1)) == ["applied"]
+    assert bench.codat.calls[:3] == ["get", "update", f"refresh {refreshed(bench)[0]}"]
+    assert bench.plans.items[COMPANY].applied is not None
+    assert "invoices" in refreshed(bench)
+    assert "company" not in refreshed(bench), "it was weekly before"
+    (line,) = bench.lines("refresh_queued")
+    assert (line["correlation_id"], line["company_id"]) == ("scale-1", str(COMPANY))
+    assert line["queued"] == len(refreshed(bench))
+
+
+def test_a_company_that_had_no_plan_before_is_upgraded_too(bench: Bench) -> None:
+    bench.consume(plan_event("scale"))
+    assert "invoices" in refreshed(bench)
+
+
+def test_a_plan_that_does_not_ask_for_it_refreshes_nothing(bench: Bench) -> None:
+    bench.consume(plan_event("growth"))
+    assert refreshed(bench) == []
+
+
+def test_a_repair_refreshes_nothing(bench: Bench) -> None:
+    bench.consume(plan_event("scale"))
+    bench.codat.companies[COMPANY] = PRESETS.for_company("free", COMPANY).over(bench.codat.companies[COMPANY])
+    bench.codat.calls.clear()
+    assert bench.consume(plan_event("scale", minutes=1)) == ["applied"]
+    assert refreshed(bench) == []
+
+
+def test_a_connection_refreshes_nothing_since_codat_pulls_a_new_source_by_itself(connections: Bench) -> None:
+    event = json.loads(connection_event())
+    assert connections.consume(json.dumps(event | {"detail": event["detail"] | {"plan": "scale"}})) == ["applied"]
+    assert refreshed(connections) == []
+
+
+def test_companies_of_one_batch_are_all_settled_before_any_is_refreshed(bench: Bench) -> None:
+    bench.consume(plan_event("scale"), plan_event("scale", company=OTHER_COMPANY))
+    calls = bench.codat.calls
+    assert max(n for n, call in enumerate(calls) if call == "update") < calls.index(f"refresh {refreshed(bench)[0]}")
+
+
+def test_a_degraded_upgrade_refreshes_what_was_written_for_it(bench: Bench) -> None:
+    bench.codat.has_hourly = False
+    assert bench.consume(plan_event("scale")) == ["degraded"]
+    assert "invoices" in refreshed(bench)
+
+
+def test_what_no_source_offers_does_not_keep_codat_from_pulling_the_rest(bench: Bench) -> None:
+    bench.codat.failures = [None, None, BadRequest("not supported", status=400), NotFound("no data", status=404)]
+    assert bench.consume(plan_event("scale")) == ["applied"]
+    (line,) = bench.lines("refresh_queued")
+    assert line["queued"] == len(refreshed(bench)) - 2
+
+
+@pytest.mark.parametrize(
+    ("failure", "reason"),
+    [
+        (RateLimited("slow down", retry_after=timedelta(hours=2)), "rate_limited"),
+        (ServerError("no", status=500), "server_error"),
+        (PaymentRequired("Account expired", kind=PaymentRequiredKind.ACCOUNT_EXPIRED), "account_expired"),
+    ],
+)
+def test_a_refresh_that_fails_ends_there_and_fails_no_event(bench: Bench, failure: Exception, reason: str) -> None:
+    bench.codat.failures = [None, None, None, failure]
+    assert bench.consume(plan_event("scale")) == ["applied"]
+    assert (bench.stays, bench.dead_letters.parked, bench.plans.noted) == (set(), [], {})
+    (line,) = bench.lines("refresh_failed")
+    assert (line["levelname"], line["queued"], line["reason"]) == ("WARNING", 1, reason)
+    assert not line["exc_info"]
+    assert len(refreshed(bench)) == 2
+
+
+def test_a_bug_in_a_refresh_is_logged_with_its_trace_and_fails_no_event(bench: Bench) -> None:
+    bench.codat.failures = [None, None, ZeroDivisionError("a bug")]
+    assert bench.consume(plan_event("scale")) == ["applied"]
+    (line,) = bench.lines("refresh_failed")
+    assert line["exc_info"][0] is ZeroDivisionError
+
+
+def test_a_refresh_ends_where_time_does_not_allow_another_call(bench: Bench) -> None:
+    context = FakeContext(*[60.0] * 6, START_SECONDS - 1)
+    assert bench.consume(plan_event("scale"), context=context) == ["applied"]
+    (line,) = bench.lines("refresh_failed")
+    assert (line["queued"], line["reason"]) == (1, OutOfTime.reason)
+    assert len(refreshed(bench)) == 1

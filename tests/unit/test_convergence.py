@@ -5,7 +5,15 @@ from datetime import timedelta
 
 import pytest
 
-from codat_sync.codat.errors import PaymentRequired, PaymentRequiredKind, ServerError, Unreachable
+from codat_sync.codat.errors import (
+    BadRequest,
+    Conflict,
+    NotFound,
+    PaymentRequired,
+    PaymentRequiredKind,
+    ServerError,
+    Unreachable,
+)
 from codat_sync.codat.models import Frequency, SyncSettings
 from codat_sync.company_plans import DesiredPlan
 from codat_sync.convergence import MAX_ROUNDS, Convergence, PlanKeepsChanging
@@ -25,6 +33,13 @@ frequency = "daily"
 frequency = "daily"
 on_payment_required = "daily"
 [plans.scale.data_types]
+invoices = "hourly"
+[plans.eager]
+frequency = "daily"
+on_payment_required = "weekly"
+refresh_on_upgrade = true
+[plans.eager.data_types]
+bills = "monthly"
 invoices = "hourly"
 [plans.stubborn]
 frequency = "hourly"
@@ -207,6 +222,75 @@ def test_a_write_is_not_begun_without_time_for_it(convergence: Convergence, coda
     with pytest.raises(OutOfTime):
         convergence.converge(convergence.record(COMPANY, desired("growth")), "e", once())
     assert codat.calls == ["get"]
+
+
+def test_what_an_upgrade_makes_more_frequent_is_to_be_refreshed(convergence: Convergence, codat: FakeCodat) -> None:
+    codat.companies[COMPANY] = settings(setting("invoices", Frequency.DAILY), setting("company"), setting("bills"))
+    convergence.converge(convergence.record(COMPANY, desired("free")), "e", always)
+    converged = convergence.converge(convergence.record(COMPANY, desired("eager", minutes=1)), "e", always)
+    assert converged.to_refresh == ("invoices", "company")
+    assert [call for call in codat.calls if call.startswith("refresh")] == []
+
+
+@pytest.mark.parametrize("plan", ["growth", "account"])
+def test_a_preset_that_does_not_want_it_has_nothing_refreshed(convergence: Convergence, plan: str) -> None:
+    assert convergence.converge(convergence.record(COMPANY, desired(plan)), "e", always).to_refresh == ()
+
+
+def test_the_same_plan_again_is_no_upgrade(convergence: Convergence, codat: FakeCodat) -> None:
+    """A repair, or a preset that a deploy has changed: nobody is waiting for it."""
+    convergence.converge(convergence.record(COMPANY, desired("eager")), "e", always)
+    codat.companies[COMPANY] = settings(setting("invoices"), setting("company"))
+    converged = convergence.converge(convergence.record(COMPANY, desired("eager", minutes=1)), "e", always)
+    assert converged.differences
+    assert converged.to_refresh == ()
+
+
+def test_what_was_degraded_is_to_be_refreshed_as_far_as_it_became_more_frequent(
+    convergence: Convergence, codat: FakeCodat
+) -> None:
+    codat.has_hourly = False
+    codat.companies[COMPANY] = settings(setting("invoices", Frequency.WEEKLY), setting("company"), setting("bills"))
+    converged = convergence.converge(convergence.record(COMPANY, desired("eager")), "e", always)
+    assert converged.degraded_by is not None
+    assert converged.to_refresh == ("company",), "invoices stay weekly"
+
+
+def test_a_refresh_is_one_call_for_each_data_type(convergence: Convergence, codat: FakeCodat) -> None:
+    codat.companies[COMPANY] = settings()
+    assert list(convergence.refresh(COMPANY, ["invoices", "bills"], always)) == ["invoices", "bills"]
+    assert codat.calls == ["refresh invoices", "refresh bills"]
+
+
+def test_a_pull_that_is_under_way_already_is_as_good(convergence: Convergence) -> None:
+    assert list(convergence.refresh(COMPANY, ["invoices"], always)) == ["invoices"]
+
+
+@pytest.mark.parametrize("refusal", [BadRequest("not supported"), NotFound("no data"), Conflict("busy")])
+def test_a_data_type_that_cannot_be_refreshed_keeps_no_other_from_it(
+    convergence: Convergence, codat: FakeCodat, refusal: Exception
+) -> None:
+    codat.failures = [refusal]
+    assert list(convergence.refresh(COMPANY, ["invoices", "bills"], always)) == ["bills"]
+
+
+def test_a_refresh_ends_with_the_first_failure_that_concerns_the_others_too(
+    convergence: Convergence, codat: FakeCodat
+) -> None:
+    codat.failures = [None, ServerError("no", status=500)]
+    refreshed = convergence.refresh(COMPANY, ["invoices", "bills", "items"], always)
+    assert next(refreshed) == "invoices"
+    with pytest.raises(ServerError):
+        next(refreshed)
+    assert codat.calls == ["refresh invoices", "refresh bills"]
+
+
+def test_no_refresh_is_asked_for_without_time_for_it(convergence: Convergence, codat: FakeCodat) -> None:
+    refreshed = convergence.refresh(COMPANY, ["invoices", "bills"], once())
+    assert next(refreshed) == "invoices"
+    with pytest.raises(OutOfTime):
+        next(refreshed)
+    assert codat.calls == ["refresh invoices"]
 
 
 def test_a_company_that_nobody_named_a_plan_for_gets_the_default_plan(convergence: Convergence) -> None:

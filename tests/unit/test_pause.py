@@ -19,6 +19,7 @@ from codat_sync.codat.errors import (
     RateLimited,
     ServerError,
 )
+from codat_sync.codat.models import SyncSettings
 from codat_sync.consumer import Consumer
 from codat_sync.convergence import Convergence
 from codat_sync.events import read_plan_event
@@ -100,6 +101,16 @@ def test_while_a_pause_lasts_nobody_calls_codat(
             process.get_sync_settings(COMPANY)
         assert refusal.value.retry_after == timedelta(minutes=40)
     assert codat.calls == []
+
+
+def test_while_a_pause_lasts_no_refresh_is_asked_for(paused: PausingCodat, codat: FakeCodat, clock: Clock) -> None:
+    with pytest.raises(RateLimited, match="quota used up"):
+        paused.queue_refresh(COMPANY, "invoices")
+    assert codat.calls == []
+    clock.forward(HOUR)
+    codat.companies[COMPANY] = SyncSettings()
+    assert paused.queue_refresh(COMPANY, "invoices")
+    assert codat.calls == ["refresh invoices"]
 
 
 def test_a_pause_lifts_itself_when_its_time_has_come(

@@ -98,6 +98,11 @@ def test_scale_is_hourly_for_money_owed_and_paid_and_falls_back_to_daily() -> No
     assert set(frequencies(degraded.over(SyncSettings())).values()) == {"daily", "weekly"}
 
 
+def test_an_upgrade_to_scale_alone_is_pulled_at_once() -> None:
+    refreshed = {plan for plan in PACKAGED.plans if PACKAGED.for_company(plan, COMPANY).refresh_on_upgrade}
+    assert refreshed == {"scale"}
+
+
 @pytest.mark.parametrize("plan", PACKAGED.plans)
 def test_no_packaged_plan_cuts_history(plan: str) -> None:
     current = shown(*(setting(name, monthsToSync=1, syncFromWindow=1) for name in DATA_TYPES))
@@ -311,6 +316,10 @@ FREQUENCIES = "off, hourly, daily, weekly, monthly"
             "plan a: use_account_defaults leaves nothing else to say: Codat's account settings apply",
         ),
         (
+            "use_account_defaults = true\nrefresh_on_upgrade = true",
+            "plan a: use_account_defaults leaves nothing else to say: Codat's account settings apply",
+        ),
+        (
             'use_account_defaults = true\ndata_types.bills = "daily"',
             "plan a: use_account_defaults leaves nothing else to say: Codat's account settings apply",
         ),
@@ -394,7 +403,9 @@ def test_a_date_at_the_edge_of_the_calendar_is_a_problem_like_others(moment: str
     assert "sync_from_utc" in problems(f'frequency = "daily"\nsync_from_utc = "{moment}"')[0]
 
 
-@pytest.mark.parametrize("flag", ["use_account_defaults", "allow_history_narrowing", "allow_all_off"])
+@pytest.mark.parametrize(
+    "flag", ["use_account_defaults", "allow_history_narrowing", "allow_all_off", "refresh_on_upgrade"]
+)
 @pytest.mark.parametrize("value", ['"yes"', "1"])
 def test_a_flag_is_true_or_false_and_nothing_else(flag: str, value: str) -> None:
     assert problems(f"{flag} = {value}")
@@ -696,6 +707,12 @@ def test_the_order_of_the_file_is_in_no_fingerprint() -> None:
 def test_the_name_of_a_plan_is_in_no_fingerprint() -> None:
     read = preset('frequency = "daily"')
     assert read.fingerprint == replace(read, plan="renamed").fingerprint
+
+
+def test_what_is_done_beside_the_settings_is_in_no_fingerprint() -> None:
+    read = preset('frequency = "daily"\nrefresh_on_upgrade = true')
+    assert read.refresh_on_upgrade
+    assert read.fingerprint == preset('frequency = "daily"').fingerprint
 
 
 # --- Properties -----------------------------------------------------------------------------------------------------

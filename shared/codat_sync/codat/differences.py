@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from codat_sync.codat.models import SyncSchedule, SyncSetting, SyncSettings
+from codat_sync.codat.models import Frequency, SyncSchedule, SyncSetting, SyncSettings
 
 _HISTORY = ("months_to_sync", "sync_from_window", "sync_from_utc")
 
@@ -36,17 +36,36 @@ def differences(before: SyncSettings, after: SyncSettings) -> tuple[Difference, 
     return tuple(_differences(before, after))
 
 
+def more_frequent(before: SyncSettings, after: SyncSettings) -> tuple[str, ...]:
+    """The data types that ``after`` pulls more often than ``before``, the most frequent first; each once.
+
+    One that was off, unset or absent was never pulled. Of a schedule that Codat does not document nothing is said.
+    """
+    hours: dict[str, int] = {}
+    for old, setting in _matched(before, after):
+        then, now = _hours(old.sync_schedule if old else None), _hours(setting.sync_schedule)
+        if then is not None and now and (then == Frequency.OFF or now < then):
+            hours[setting.data_type] = now
+    return tuple(sorted(hours, key=hours.__getitem__))
+
+
 def _differences(before: SyncSettings, after: SyncSettings) -> Iterator[Difference]:
     if before.overrides_defaults != after.overrides_defaults:
         yield Difference(
             None, "overrides_defaults", _words(before.overrides_defaults), _words(after.overrides_defaults)
         )
+    for old, setting in _matched(before, after):
+        yield from _setting_differences(old, setting)
+
+
+def _matched(before: SyncSettings, after: SyncSettings) -> Iterator[tuple[SyncSetting | None, SyncSetting]]:
+    """Each setting of ``after``, and what it was before."""
     known: dict[str, list[SyncSetting]] = {}
     for setting in before.settings:
         known.setdefault(setting.data_type, []).append(setting)
     for setting in after.settings:
         same_type = known.get(setting.data_type)
-        yield from _setting_differences(same_type.pop(0) if same_type else None, setting)
+        yield same_type.pop(0) if same_type else None, setting
 
 
 def _setting_differences(before: SyncSetting | None, after: SyncSetting) -> Iterator[Difference]:
@@ -66,6 +85,15 @@ def _same_schedule(before: SyncSchedule | JsonValue, after: SyncSchedule | JsonV
         return False
     hours = {before.hour_of_day, after.hour_of_day}
     return None in hours or len(hours) == 1 or not after.has_hour
+
+
+def _hours(schedule: SyncSchedule | JsonValue) -> int | None:
+    """The hours between two pulls, 0 for never; None where nobody can say."""
+    if isinstance(schedule, SyncSchedule):
+        return schedule.interval_hours
+    if schedule is None:
+        return Frequency.OFF
+    return schedule if type(schedule) is int and schedule > 0 else None
 
 
 def _words(value: SyncSchedule | JsonValue, number: str = "every {} hours") -> str:
