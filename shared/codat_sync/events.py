@@ -1,4 +1,4 @@
-"""The events that this project takes, from billing, onboarding and Codat, in EventBridge's envelope.
+"""The events that this project takes, in EventBridge's envelope: what happened to a company, and what is asked of us.
 
 docs/events.md tells producers what to send; ``events/`` has a sample of each.
 """
@@ -14,10 +14,16 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel
 
+from codat_sync.codat.errors import PaymentRequiredKind
+
 PLAN_CHANGED: Final = ("Company Upgraded Plan", "Company Downgraded Plan", "Company Changed Plan")
 PLAN_CANCELLED: Final = "Company Cancelled Plan"
 NEW_CONNECTION: Final = "New Connection"
 CODAT_CONNECTED: Final = ("company.created", "connection.connected", "connection.reconnected")
+COMPANY_RECONCILIATION: Final = "Company Reconciliation Requested"
+RECONCILIATION: Final = "Reconciliation Requested"
+CODAT_UPGRADED: Final = "Codat Plan Upgraded"
+REDRIVE: Final = "Redrive Requested"
 
 CLOCK_SKEW: Final = timedelta(minutes=15)
 """How far ahead of our clock an event may have occurred. One from further in the future would make all later events
@@ -96,13 +102,18 @@ class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, alias_generator=to_camel, use_attribute_docstrings=True)
 
 
-class Envelope(_Model):
-    """EventBridge's envelope, as far as it is read; the rest may be absent, as in one that a producer sends to SQS."""
+class Request(_Model):
+    """The part of EventBridge's envelope that a request needs. A schedule's message has no more."""
 
     id: _Id
     detail_type: Annotated[str, Field(alias="detail-type")]
-    time: _Moment
     detail: dict[str, Any]
+
+
+class Envelope(Request):
+    """EventBridge's envelope, as far as it is read; the rest may be absent, as in one that a producer sends to SQS."""
+
+    time: _Moment
 
 
 class PlanChanged(_Model):
@@ -142,6 +153,34 @@ class NewConnection(_Model):
     """The plan that the company is on. Without it the company keeps the one we know, or gets the default plan."""
     occurred_at: _Moment | None = None
     """When it connected, in ISO 8601; no offset means UTC. Without it the envelope's time counts."""
+
+
+class CompanyReconciliation(_Model):
+    """The detail of a request to look at one company: of whoever is on call, of a reconciliation, or of a backfill."""
+
+    company_id: UUID
+    """Codat's id of the company."""
+    plan: _PlanName | None = None
+    """The plan that its tag at Codat names, if one does. It counts for no more than a tag."""
+
+
+class Reconciliation(_Model):
+    """The detail of a request to look at all companies that we know."""
+
+    report_only: bool = False
+    """Whether to say only what has drifted, and change nothing."""
+
+
+class Redrive(_Model):
+    """The detail of the news that Codat's bill is paid, or of a request to try whether it is.
+
+    What is not named is not narrowed: an empty detail stands for everything that is parked.
+    """
+
+    reasons: frozenset[PaymentRequiredKind] = frozenset()
+    """Only what is parked for one of these reasons."""
+    company_id: UUID | None = None
+    """Only what is parked for this company."""
 
 
 def _referred_to(payload: object) -> object:
@@ -197,7 +236,51 @@ def read_connection_event(body: str, *, now: datetime, plan_tag: str) -> Company
     )
 
 
+def read_company_reconciliation(body: str, *, now: datetime) -> CompanyEvent:
+    """A request to look at one company, whatever we believe of it. Raises ``MalformedEvent``."""
+    envelope = _envelope(body, (COMPANY_RECONCILIATION,))
+    asked = _detail(CompanyReconciliation, envelope)
+    return _event(envelope, now, asked.company_id, None, plan=asked.plan, authority=Authority.TAGGED, connected=True)
+
+
+@dataclass(frozen=True)
+class ReconciliationRequest:
+    """Somebody, or the night's schedule, wants all companies looked at."""
+
+    request_id: str
+    requested_at: datetime
+    report_only: bool
+
+
+@dataclass(frozen=True)
+class RedriveRequest:
+    """Somebody, or the day's schedule, wants what Codat's bill keeps in the DLQ brought back.
+
+    No reasons stand for every reason, no company for every company. Only what was parked before ``requested_at``.
+    """
+
+    request_id: str
+    requested_at: datetime
+    reasons: frozenset[PaymentRequiredKind] = frozenset()
+    company_id: UUID | None = None
+
+
+def read_reconciliation_request(body: str, *, sent_at: datetime) -> ReconciliationRequest:
+    """A request to look at all companies. ``sent_at``: when SQS got it. Raises ``MalformedEvent``."""
+    request = _request(body, (RECONCILIATION,))
+    asked = _detail(Reconciliation, request)
+    return ReconciliationRequest(request.id, sent_at, asked.report_only)
+
+
+def read_redrive_request(body: str, *, sent_at: datetime) -> RedriveRequest:
+    """A request to bring parked events back. ``sent_at``: when SQS got it. Raises ``MalformedEvent``."""
+    request = _request(body, (CODAT_UPGRADED, REDRIVE))
+    asked = _detail(Redrive, request)
+    return RedriveRequest(request.id, sent_at, asked.reasons, asked.company_id)
+
+
 _Detail = TypeVar("_Detail", bound=_Model)
+_Request = TypeVar("_Request", bound=Request)
 
 
 def _event(
@@ -227,8 +310,16 @@ def _event(
 
 
 def _envelope(body: str, taken: Collection[str]) -> Envelope:
+    return _read(Envelope, body, taken)
+
+
+def _request(body: str, taken: Collection[str]) -> Request:
+    return _read(Request, body, taken)
+
+
+def _read(model: type[_Request], body: str, taken: Collection[str]) -> _Request:
     try:
-        envelope = Envelope.model_validate_json(body)
+        envelope = model.model_validate_json(body)
     except ValidationError as error:
         raise MalformedEvent(_in_words(error)) from error
     if envelope.detail_type not in taken:
@@ -236,7 +327,7 @@ def _envelope(body: str, taken: Collection[str]) -> Envelope:
     return envelope
 
 
-def _detail(model: type[_Detail], envelope: Envelope) -> _Detail:
+def _detail(model: type[_Detail], envelope: Request) -> _Detail:
     try:
         return model.model_validate(envelope.detail)
     except ValidationError as error:

@@ -1,6 +1,7 @@
 """One item for each company: the newest plan stays desired, whichever way the events come."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import permutations
 from typing import Any
@@ -13,7 +14,15 @@ from hypothesis import strategies as st
 from moto import mock_aws
 from mypy_boto3_dynamodb import DynamoDBClient
 
-from codat_sync.company_plans import AppliedPreset, CompanyPlan, CompanyPlans, DesiredPlan, RecordGone
+from codat_sync.company_plans import (
+    AppliedPreset,
+    CompanyPage,
+    CompanyPlan,
+    CompanyPlans,
+    DesiredPlan,
+    NotedFailure,
+    RecordGone,
+)
 from codat_sync.events import Authority
 
 TABLE = "company-plans"
@@ -104,6 +113,12 @@ def test_an_order_is_text_that_reads_as_what_it_is() -> None:
     assert stated("a", event_id="x#y").order == "2#2026-02-01T12:00:00.000000+00:00#x#y"
 
 
+def test_an_order_tells_the_authority_and_the_moment() -> None:
+    assert (tagged("a").authority, tagged("a").occurred_at) == (Authority.TAGGED, NOW)
+    assumed = DesiredPlan.assumed("a", "e1")
+    assert (assumed.authority, assumed.occurred_at) == (Authority.ASSUMED, None)
+
+
 NAMED = st.tuples(
     st.sampled_from([Authority.TAGGED, Authority.STATED]),
     st.datetimes(
@@ -130,7 +145,7 @@ def test_the_order_is_by_authority_then_moment_then_event(
 
 
 def test_the_first_plan_is_recorded(table: Table, plans: CompanyPlans) -> None:
-    assert plans.record(COMPANY, stated("growth"), at=NOW) == CompanyPlan(COMPANY, stated("growth"))
+    assert plans.record(COMPANY, stated("growth"), at=NOW) == CompanyPlan(COMPANY, stated("growth"), NOW)
     assert table.item() == {
         "companyId": str(COMPANY),
         "desiredPlan": "growth",
@@ -190,7 +205,9 @@ def test_whichever_way_events_come_the_newest_plan_stays(table: Table, plans: Co
 
 def test_companies_do_not_touch_each_other(plans: CompanyPlans) -> None:
     plans.record(COMPANY, stated("growth"), at=NOW)
-    assert plans.record(OTHER, stated("free", minutes=-1), at=NOW) == CompanyPlan(OTHER, stated("free", minutes=-1))
+    assert plans.record(OTHER, stated("free", minutes=-1), at=NOW) == CompanyPlan(
+        OTHER, stated("free", minutes=-1), NOW
+    )
     assert plans.record(COMPANY, stated("growth"), at=NOW).desired == stated("growth")
 
 
@@ -200,7 +217,7 @@ def test_companies_do_not_touch_each_other(plans: CompanyPlans) -> None:
 def test_what_was_applied_is_noted_where_it_is_still_desired(table: Table, plans: CompanyPlans) -> None:
     plans.record(COMPANY, stated("growth"), at=NOW)
     assert plans.confirm(COMPANY, stated("growth"), APPLIED, at=LATER) == CompanyPlan(
-        COMPANY, stated("growth"), APPLIED
+        COMPANY, stated("growth"), NOW, APPLIED, LATER
     )
     item = table.item()
     assert item is not None
@@ -229,9 +246,8 @@ def test_a_newer_event_that_names_the_same_plan_is_newer_all_the_same(plans: Com
 
 def test_a_confirmation_may_come_twice(plans: CompanyPlans) -> None:
     plans.record(COMPANY, stated("growth"), at=NOW)
-    assert plans.confirm(COMPANY, stated("growth"), APPLIED, at=NOW) == plans.confirm(
-        COMPANY, stated("growth"), APPLIED, at=LATER
-    )
+    first = plans.confirm(COMPANY, stated("growth"), APPLIED, at=NOW)
+    assert plans.confirm(COMPANY, stated("growth"), APPLIED, at=LATER) == replace(first, applied_at=LATER)
 
 
 def test_what_stands_in_for_hourly_is_noted_and_forgotten_again(table: Table, plans: CompanyPlans) -> None:
@@ -253,9 +269,14 @@ def test_each_method_is_one_call(table: Table, plans: CompanyPlans) -> None:
         plans.confirm(COMPANY, stated("growth"), APPLIED, at=NOW)
         plans.confirm(COMPANY, stated("free", minutes=-1), APPLIED, at=NOW)
         plans.note_failure(COMPANY, "e1", "rate_limited", at=NOW)
+        plans.note_drift(COMPANY, 1, at=NOW)
+        plans.note_in_step(COMPANY)
+        plans.get(COMPANY)
+        plans.page(None, 10)
+        plans.known([COMPANY])
     finally:
         table.client.meta.events.unregister("before-call.dynamodb", unique_id="calls")
-    assert calls == ["UpdateItem"] * 5
+    assert calls == ["UpdateItem"] * 7 + ["GetItem", "Scan", "BatchGetItem"]
 
 
 # --- Noting a failure -----------------------------------------------------------------------------------------------
@@ -273,12 +294,138 @@ def test_the_newest_failure_is_kept_with_the_company_and_the_rest_stays(table: T
         "lastFailureBy": "e3",
         "lastFailureAt": LATER.isoformat(),
     }
-    assert plans.record(COMPANY, stated("growth"), at=LATER) == confirmed
+    failure = NotedFailure("forbidden", "", "e3", LATER)
+    assert plans.record(COMPANY, stated("growth"), at=LATER) == replace(confirmed, last_failure=failure)
+
+
+def test_a_failure_is_a_slug_and_the_words_of_whoever_refused(plans: CompanyPlans) -> None:
+    plans.record(COMPANY, stated("growth"), at=NOW)
+    plans.note_failure(COMPANY, "e1", "bad_request: sync schedule: not known", at=NOW)
+    company = plans.get(COMPANY)
+    assert company is not None
+    assert company.last_failure == NotedFailure("bad_request", "sync schedule: not known", "e1", NOW)
 
 
 def test_a_company_without_a_record_gets_none_by_a_failure(table: Table, plans: CompanyPlans) -> None:
     plans.note_failure(COMPANY, "e1", "rate_limited", at=NOW)
     assert table.item() is None
+
+
+# --- Drift ----------------------------------------------------------------------------------------------------------
+
+
+def test_drift_is_noted_with_the_company_and_the_rest_stays(plans: CompanyPlans) -> None:
+    plans.record(COMPANY, stated("growth"), at=NOW)
+    confirmed = plans.confirm(COMPANY, stated("growth"), APPLIED, at=NOW)
+    plans.note_drift(COMPANY, 2, at=LATER)
+    assert plans.get(COMPANY) == replace(confirmed, times_drifted=2, drifted_at=LATER)
+
+
+def test_a_company_in_step_again_has_drifted_no_times_but_still_when_it_last_did(plans: CompanyPlans) -> None:
+    recorded = plans.record(COMPANY, stated("growth"), at=NOW)
+    plans.note_drift(COMPANY, 2, at=LATER)
+    plans.note_in_step(COMPANY)
+    assert plans.get(COMPANY) == replace(recorded, times_drifted=0, drifted_at=LATER)
+
+
+def test_recording_and_confirming_leave_drift_as_it_is(plans: CompanyPlans) -> None:
+    plans.record(COMPANY, stated("growth"), at=NOW)
+    plans.note_drift(COMPANY, 2, at=LATER)
+    assert plans.record(COMPANY, stated("scale", minutes=1), at=LATER).times_drifted == 2
+    assert plans.confirm(COMPANY, stated("scale", minutes=1), APPLIED, at=LATER).times_drifted == 2
+
+
+def test_a_company_without_a_record_gets_none_by_drift(table: Table, plans: CompanyPlans) -> None:
+    plans.note_drift(COMPANY, 1, at=NOW)
+    plans.note_in_step(COMPANY)
+    assert table.item() is None
+
+
+# --- Looking at companies -------------------------------------------------------------------------------------------
+
+
+def test_a_record_is_got_as_it_is(plans: CompanyPlans) -> None:
+    recorded = plans.record(COMPANY, stated("growth"), at=NOW)
+    assert plans.get(COMPANY) == recorded
+    assert plans.get(OTHER) is None
+
+
+def ids(count: int) -> list[UUID]:
+    return [UUID(int=number) for number in range(count)]
+
+
+@pytest.mark.parametrize("limit", [1, 3, 4, 7, 8, 100])
+def test_pages_hold_every_company_once(plans: CompanyPlans, limit: int) -> None:
+    recorded = [plans.record(each, stated("growth"), at=NOW) for each in ids(7)]
+    pages = [plans.page(None, limit)]
+    while pages[-1].last:
+        pages.append(plans.page(pages[-1].last, limit))
+    assert all(len(page.companies) <= limit for page in pages)
+    found = [company for page in pages for company in page.companies]
+    assert sorted(found, key=lambda company: company.company_id) == recorded
+
+
+def test_a_page_may_begin_after_any_company(plans: CompanyPlans) -> None:
+    for each in ids(7):
+        plans.record(each, stated("growth"), at=NOW)
+    whole = plans.page(None, 100).companies
+    assert plans.page(str(whole[2].company_id), 100).companies == whole[3:]
+
+
+def test_an_empty_table_has_one_empty_page(plans: CompanyPlans) -> None:
+    assert plans.page(None, 10) == CompanyPage(())
+
+
+def put(table: Table, **texts: str) -> None:
+    table.client.put_item(TableName=TABLE, Item={name: {"S": text} for name, text in texts.items()})
+
+
+def test_our_own_items_are_no_companies(table: Table, plans: CompanyPlans) -> None:
+    put(table, companyId="#pause", reason="rate_limited")
+    recorded = plans.record(COMPANY, stated("growth"), at=NOW)
+    assert plans.page(None, 10) == CompanyPage((recorded,))
+
+
+def test_an_item_that_is_no_record_keeps_nobody_from_the_others(table: Table, plans: CompanyPlans) -> None:
+    put(table, companyId=str(OTHER))
+    put(table, companyId="Toft Stores", desiredPlan="growth", desiredOrder="0", desiredBy="x", desiredAt="yesterday")
+    recorded = plans.record(COMPANY, stated("growth"), at=NOW)
+    page = plans.page(None, 10)
+    assert page.companies == (recorded,)
+    assert sorted(page.unreadable) == sorted([str(OTHER), "Toft Stores"])
+
+
+def test_of_many_companies_it_is_told_which_are_known(plans: CompanyPlans) -> None:
+    for each in ids(105)[::2]:
+        plans.record(each, stated("growth"), at=NOW)
+    assert plans.known(ids(210)) == set(ids(105)[::2])
+    assert plans.known([]) == set()
+
+
+def test_one_company_may_be_asked_for_twice(plans: CompanyPlans) -> None:
+    plans.record(COMPANY, stated("growth"), at=NOW)
+    assert plans.known([COMPANY, COMPANY, OTHER]) == {COMPANY}
+
+
+class HalfHearted:
+    """A DynamoDB that does one key of a batch at a time, as it may."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def batch_get_item(self, **request: Any) -> dict[str, Any]:  # noqa: ANN401  # As boto3's own.
+        self.calls += 1
+        (asked,) = request["RequestItems"].values()
+        first, *rest = asked["Keys"]
+        undone = {TABLE: {**asked, "Keys": rest}} if rest else {}
+        return {"Responses": {TABLE: [first]}, "UnprocessedKeys": undone}
+
+
+def test_what_dynamodb_leaves_undone_is_asked_for_again() -> None:
+    dynamodb = HalfHearted()
+    plans = CompanyPlans(dynamodb, TABLE)  # type: ignore[arg-type]  # As much of DynamoDB as is called.
+    assert plans.known(ids(5)) == set(ids(5))
+    assert dynamodb.calls == 5
 
 
 # --- What else may be at the table ----------------------------------------------------------------------------------

@@ -12,17 +12,27 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from codat_sync.codat.errors import PaymentRequiredKind
 from codat_sync.events import (
     CLOCK_SKEW,
     CODAT_CONNECTED,
+    CODAT_UPGRADED,
+    COMPANY_RECONCILIATION,
     NEW_CONNECTION,
     PLAN_CANCELLED,
     PLAN_CHANGED,
+    RECONCILIATION,
+    REDRIVE,
     Authority,
     CompanyEvent,
     MalformedEvent,
+    ReconciliationRequest,
+    RedriveRequest,
+    read_company_reconciliation,
     read_connection_event,
     read_plan_event,
+    read_reconciliation_request,
+    read_redrive_request,
 )
 from tests.unit.json_strategies import JSON
 
@@ -30,11 +40,28 @@ NOW = datetime(2026, 2, 1, 12, 0, tzinfo=UTC)
 COMPANY = UUID("8a210b68-6988-4001-a1eb-0242ac120001")
 CONNECTION = "ee2eb431-c0fa-4dc9-93fa-d29781c12bcd"
 SAMPLES = sorted((Path(__file__).parents[2] / "events").glob("*.json"))
-TYPES = (*PLAN_CHANGED, PLAN_CANCELLED, NEW_CONNECTION, *CODAT_CONNECTED)
+TYPES = (
+    *PLAN_CHANGED,
+    PLAN_CANCELLED,
+    NEW_CONNECTION,
+    *CODAT_CONNECTED,
+    COMPANY_RECONCILIATION,
+    RECONCILIATION,
+    CODAT_UPGRADED,
+    REDRIVE,
+)
 
 read_plan = partial(read_plan_event, now=NOW)
 read_connection = partial(read_connection_event, now=NOW, plan_tag="plan")
-READERS: list[Callable[[str], CompanyEvent]] = [read_plan, read_connection]
+read_company = partial(read_company_reconciliation, now=NOW)
+read_reconciliation = partial(read_reconciliation_request, sent_at=NOW)
+read_redrive = partial(read_redrive_request, sent_at=NOW)
+EVENT_READERS: list[Callable[[str], CompanyEvent]] = [read_plan, read_connection, read_company]
+READERS: list[Callable[[str], CompanyEvent | ReconciliationRequest | RedriveRequest]] = [
+    *EVENT_READERS,
+    read_reconciliation,
+    read_redrive,
+]
 
 
 def body(detail_type: str, detail: object, **envelope: object) -> str:
@@ -55,7 +82,7 @@ def codat_body(payload: object, detail_type: str = "company.created", **detail: 
     return body(detail_type, {"eventType": detail_type, "payload": payload, **detail})
 
 
-def words(read: Callable[[str], CompanyEvent], text: str) -> str:
+def words(read: Callable[[str], object], text: str) -> str:
     with pytest.raises(MalformedEvent) as raised:
         read(text)
     return str(raised.value)
@@ -208,16 +235,64 @@ def test_a_payload_of_another_shape_is_malformed(payload: object) -> None:
     assert words(read_connection, codat_body(payload)).startswith("detail.payload")
 
 
+# --- Requests -------------------------------------------------------------------------------------------------------
+
+
+def test_a_company_that_is_to_be_looked_at_keeps_the_plan_that_it_has() -> None:
+    event = read_company(body(COMPANY_RECONCILIATION, {"companyId": str(COMPANY)}))
+    assert (event.plan, event.authority, event.connected) == (None, Authority.ASSUMED, True)
+
+
+def test_a_plan_in_such_a_request_counts_for_no_more_than_a_tag() -> None:
+    event = read_company(body(COMPANY_RECONCILIATION, {"companyId": str(COMPANY), "plan": " growth "}))
+    assert (event.plan, event.authority) == ("growth", Authority.TAGGED)
+
+
+def test_a_schedules_message_needs_no_more_than_an_id_and_a_type() -> None:
+    text = json.dumps({"id": "night-1", "detail-type": RECONCILIATION, "detail": {}})
+    assert read_reconciliation(text) == ReconciliationRequest("night-1", NOW, report_only=False)
+
+
+def test_a_reconciliation_may_only_report() -> None:
+    assert read_reconciliation(body(RECONCILIATION, {"reportOnly": True})).report_only
+
+
+@pytest.mark.parametrize("detail_type", [CODAT_UPGRADED, REDRIVE])
+def test_a_redrive_is_of_everything_unless_it_is_narrowed(detail_type: str) -> None:
+    assert read_redrive(body(detail_type, {})) == RedriveRequest("event-1", NOW, frozenset(), None)
+    narrowed = read_redrive(body(detail_type, {"reasons": ["hourly_not_allowed"], "companyId": str(COMPANY)}))
+    assert (narrowed.reasons, narrowed.company_id) == (frozenset({PaymentRequiredKind.HOURLY_NOT_ALLOWED}), COMPANY)
+
+
+@pytest.mark.parametrize(
+    ("read", "text", "field"),
+    [
+        (read_company, body(COMPANY_RECONCILIATION, {"companyId": "../x"}), "detail.companyId"),
+        (read_reconciliation, body(RECONCILIATION, {"reportOnly": "perhaps"}), "detail.reportOnly"),
+        (read_redrive, body(REDRIVE, {"reasons": ["unknown"]}), "detail.reasons"),
+        (read_redrive, body(REDRIVE, {"companyId": 7}), "detail.companyId"),
+    ],
+    ids=["company", "mode", "reason", "company of a redrive"],
+)
+def test_a_request_that_is_not_understood_is_malformed(read: Callable[[str], object], text: str, field: str) -> None:
+    assert words(read, text).startswith(field)
+
+
 # --- The envelope ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.name)
-def test_each_sample_is_read_by_one_reader_and_refused_by_the_other(sample: Path) -> None:
+def test_each_sample_is_read_by_one_reader_and_refused_by_all_others(sample: Path) -> None:
     text = sample.read_text("utf-8")
-    mine, other = (read_plan, read_connection) if sample.name.startswith("company_") else (read_connection, read_plan)
-    event = mine(text)
-    assert event.event_id == json.loads(text)["id"]
-    assert words(other, text).startswith("detail-type: ")
+    read: list[CompanyEvent | ReconciliationRequest | RedriveRequest] = []
+    for reader in READERS:
+        try:
+            read.append(reader(text))
+        except MalformedEvent as refusal:
+            assert str(refusal).startswith("detail-type: ")  # noqa: PT017  # All but one refuse.
+    (event,) = read
+    event_id = event.event_id if isinstance(event, CompanyEvent) else event.request_id
+    assert event_id == json.loads(text)["id"]
 
 
 def test_the_envelope_may_hold_no_more_than_is_read() -> None:
@@ -421,14 +496,15 @@ def test_an_envelope_from_the_future_does_not_matter_where_the_detail_says_when(
 # --- Anything -------------------------------------------------------------------------------------------------------
 
 
-def read_or_malformed(read: Callable[[str], CompanyEvent], text: str) -> None:
+def read_or_malformed(read: Callable[[str], object], text: str) -> None:
     try:
         event = read(text)
     except MalformedEvent as error:
         assert 0 < len(str(error)) <= 600  # noqa: PT017  # Of the error itself there is little to claim.
     else:
-        assert event.occurred_at.tzinfo is UTC
-        assert event.occurred_at <= NOW + CLOCK_SKEW
+        if isinstance(event, CompanyEvent):
+            assert event.occurred_at.tzinfo is UTC
+            assert event.occurred_at <= NOW + CLOCK_SKEW
 
 
 @pytest.mark.parametrize("read", READERS)
@@ -436,7 +512,7 @@ def read_or_malformed(read: Callable[[str], CompanyEvent], text: str) -> None:
 @given(text=st.text() | st.text('{}[]":,\\ntruefalse0123456789.e-', max_size=40) | JSON.map(json.dumps))
 @example(text='{"id": "\\ud800"}')
 @example(text='{"detail": ' + "9" * 5000 + "}")
-def test_any_text_is_an_event_or_malformed(read: Callable[[str], CompanyEvent], text: str) -> None:
+def test_any_text_is_an_event_or_malformed(read: Callable[[str], object], text: str) -> None:
     read_or_malformed(read, text)
 
 

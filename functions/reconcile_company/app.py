@@ -1,0 +1,23 @@
+"""A company is to be looked at: bring Codat's sync settings to the preset of its plan, whatever we believe of them."""
+
+import os
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from codat_sync.config import Config
+from codat_sync.consumer import Consumer
+from codat_sync.wiring import wire_company_reconciliation
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+
+
+@cache
+def consumer() -> Consumer:
+    return wire_company_reconciliation(Config.from_env(os.environ))
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> "PartialItemFailureResponse":
+    return consumer().consume(event, context)

@@ -1,0 +1,271 @@
+"""A night: what somebody changed at Codat is found, repaired and told of. The functions whole, with AWS in memory."""
+
+import importlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import boto3
+import pytest
+import requests
+import responses
+from moto import mock_aws
+from mypy_boto3_sqs import SQSClient
+
+from codat_sync.codat.client import CodatClient
+from codat_sync.company_plans import CompanyPlan, CompanyPlans
+from codat_sync.company_reconciliations import CompanyReconciliations
+from codat_sync.events import Authority
+from codat_sync.presets import Presets
+from codat_sync.reconciliation_runs import ReconciliationRuns, Run
+from ops.backfill import Backfill, Surveyed
+from tests.fakes import FakeContext, fixed_key
+
+ROOT = Path(__file__).parents[2]
+URL = "https://api.codat.io"
+COMPANIES = [f"8a210b68-6988-40{number:02}-a1eb-0242ac120001" for number in range(6)]
+DAILY, MONTHLY = 24, 720
+QUEUES: Final = ("source", "reconciliations", "companies", "payment-required", "failed-events", "subscriber")
+# As template.yaml has it: a schedule's message is no whole envelope.
+NIGHT = '{"id": "night-1", "detail-type": "Reconciliation Requested", "detail": {}}'
+
+
+@dataclass
+class Account:
+    """A Codat account with companies in it."""
+
+    settings: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    tags: dict[str, dict[str, str]] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+
+    def answer(self, request: requests.PreparedRequest) -> tuple[int, dict[str, str], str]:
+        self.calls.append(str(request.method))
+        path = str(request.path_url).partition("?")[0].split("/")
+        if path[-1] == "companies":
+            listed = [{"id": each, "tags": self.tags.get(each, {})} for each in COMPANIES]
+            return 200, {}, json.dumps({"results": listed, "_links": {}})
+        company = path[2]
+        if request.method == "POST":
+            self.settings[company] = json.loads(request.body or "{}")["settings"]
+            return 204, {}, ""
+        shown = self.settings.setdefault(
+            company, [{"dataType": "invoices", "fetchOnFirstLink": True, "syncSchedule": MONTHLY, "syncOrder": 0}]
+        )
+        quota = {"X-Rate-Limit-Limit": "7000", "X-Rate-Limit-Remaining": "6000"}
+        return 200, quota, json.dumps({"companyId": company, "overridesDefaults": True, "settings": shown})
+
+    def invoices(self, company: str) -> int:
+        (hours,) = (each["syncSchedule"] for each in self.settings[company] if each["dataType"] == "invoices")
+        return int(hours)
+
+
+@dataclass
+class Deployed:
+    """The stack's parts in memory, and three functions in front of them."""
+
+    sqs: SQSClient
+    urls: dict[str, str]
+
+    def work_off(self, queue: str, function: str) -> int:
+        """What Lambda does with what lies on a queue; how many invocations that took."""
+        os.environ["SOURCE_QUEUE_URL"] = self.urls[queue]
+        app = importlib.import_module(f"functions.{function}.app")
+        wired = app.reconciliation if function == "reconcile_companies" else app.consumer
+        wired.cache_clear()
+        invocations = 0
+        while messages := self.sqs.receive_message(
+            QueueUrl=self.urls[queue], MaxNumberOfMessages=10, MessageSystemAttributeNames=["All"]
+        ).get("Messages"):
+            invocations += 1
+            records = [
+                {
+                    "messageId": each["MessageId"],
+                    "receiptHandle": each["ReceiptHandle"],
+                    "body": each["Body"],
+                    "attributes": each["Attributes"],
+                    "messageAttributes": {},
+                    "eventSource": "aws:sqs",
+                    "eventSourceARN": f"arn:aws:sqs:eu-west-2:123456789012:{queue}",
+                    "awsRegion": "eu-west-2",
+                }
+                for each in messages
+            ]
+            assert app.handler({"Records": records}, FakeContext(900.0)) == {"batchItemFailures": []}
+            for each in messages:
+                self.sqs.delete_message(QueueUrl=self.urls[queue], ReceiptHandle=each["ReceiptHandle"])
+        return invocations
+
+    def send(self, queue: str, body: str) -> None:
+        self.sqs.send_message(QueueUrl=self.urls[queue], MessageBody=body)
+
+    def put_in_force(self, *companies: str, plan: str = "growth") -> None:
+        """Events of billing's, up to their outcomes."""
+        sample = json.loads((ROOT / "events/company_upgraded_plan.json").read_text("utf-8"))
+        for company in companies:
+            sample["detail"] = {"companyId": company, "plan": plan, "occurredAt": datetime.now(UTC).isoformat()}
+            self.send("source", json.dumps(sample | {"id": f"{company} to {plan}"}))
+        self.work_off("source", "company_plan_changed")
+        self.said()
+
+    def said(self) -> list[Any]:
+        """What this stack said on the bus since it was last asked."""
+        found: list[Any] = []
+        while messages := self.sqs.receive_message(QueueUrl=self.urls["subscriber"], MaxNumberOfMessages=10).get(
+            "Messages"
+        ):
+            found += [json.loads(each["Body"]) for each in messages]
+            for each in messages:
+                self.sqs.delete_message(QueueUrl=self.urls["subscriber"], ReceiptHandle=each["ReceiptHandle"])
+        return found
+
+    @property
+    def plans(self) -> CompanyPlans:
+        return CompanyPlans(boto3.client("dynamodb"), "company-plans")
+
+    def record(self, company: str) -> CompanyPlan:
+        records = {str(each.company_id): each for each in self.plans.page(None, 100).companies}
+        return records[company]
+
+    @property
+    def run(self) -> Run:
+        run = ReconciliationRuns(boto3.client("dynamodb"), "company-plans").newest()
+        assert run is not None
+        return run
+
+
+@pytest.fixture
+def deployed() -> Iterator[Deployed]:
+    with mock_aws():
+        sqs = boto3.client("sqs")
+        urls = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in QUEUES}
+        bus = boto3.client("events")
+        bus.create_event_bus(Name="the-bus")
+        bus.put_rule(Name="subscriber", EventBusName="the-bus", EventPattern='{"source": ["codat-sync"]}')
+        attributes = sqs.get_queue_attributes(QueueUrl=urls["subscriber"], AttributeNames=["QueueArn"])["Attributes"]
+        bus.put_targets(
+            Rule="subscriber", EventBusName="the-bus", Targets=[{"Id": "queue", "Arn": attributes["QueueArn"]}]
+        )
+        boto3.client("secretsmanager").create_secret(Name="codat-sync/api-key", SecretString="an-api-key")
+        boto3.client("dynamodb").create_table(
+            TableName="company-plans",
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=[{"AttributeName": "companyId", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "companyId", "AttributeType": "S"}],
+        )
+        os.environ.update(
+            CODAT_API_KEY_SECRET_NAME="codat-sync/api-key",  # noqa: S106  # A name.
+            CODAT_BASE_URL=URL,
+            COMPANY_PLANS_TABLE_NAME="company-plans",
+            EVENT_BUS_NAME="the-bus",
+            FAILED_EVENTS_QUEUE_URL=urls["failed-events"],
+            PAYMENT_REQUIRED_QUEUE_URL=urls["payment-required"],
+            RECONCILE_CALLS_PER_MINUTE="1000",
+            RECONCILE_COMPANY_QUEUE_URL=urls["companies"],
+        )
+        yield Deployed(sqs, urls)
+
+
+@pytest.fixture
+def codat() -> Iterator[Account]:
+    account = Account()
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as mocked:
+        for method in (responses.GET, responses.POST):
+            mocked.add_callback(method, f"{URL}/companies", account.answer)
+            for company in COMPANIES:
+                mocked.add_callback(method, f"{URL}/companies/{company}/syncSettings", account.answer)
+        yield account
+
+
+def test_what_somebody_changed_at_codat_is_repaired_in_the_night_and_told_of(
+    deployed: Deployed, codat: Account
+) -> None:
+    deployed.put_in_force(*COMPANIES)
+    codat.settings[COMPANIES[2]][0]["syncSchedule"] = 1
+    codat.calls.clear()
+
+    deployed.send("reconciliations", NIGHT)
+    assert deployed.work_off("reconciliations", "reconcile_companies") == 1
+    assert codat.calls == ["GET"] * 6
+    assert (deployed.run.counts["checked"], deployed.run.counts["changed_at_codat"]) == (6, 1)
+    (drifted,) = deployed.said()
+    assert drifted["detail-type"] == "Company Sync Settings Drifted"
+    assert (drifted["detail"]["companyId"], drifted["detail"]["causedBy"]) == (COMPANIES[2], "night-1")
+    assert [each["words"].split(" at ")[0] for each in drifted["detail"]["differences"]] == ["invoices: hourly → daily"]
+
+    assert deployed.work_off("companies", "reconcile_company") == 1
+    assert codat.invoices(COMPANIES[2]) == DAILY
+    assert deployed.run.outcomes == {"repaired": 1}
+    (applied,) = deployed.said()
+    assert (applied["detail-type"], applied["detail"]["causedBy"]) == (
+        "Company Sync Settings Applied",
+        f"night-1/{COMPANIES[2]}",
+    )
+    record = deployed.record(COMPANIES[2])
+    assert (record.times_drifted, record.desired.plan) == (1, "growth")
+
+
+def test_the_night_after_all_is_in_step(deployed: Deployed, codat: Account) -> None:
+    deployed.put_in_force(*COMPANIES)
+    codat.settings[COMPANIES[2]][0]["syncSchedule"] = 1
+    for night in ("night-1", "night-2"):
+        deployed.send("reconciliations", NIGHT.replace("night-1", night))
+        deployed.work_off("reconciliations", "reconcile_companies")
+        deployed.work_off("companies", "reconcile_company")
+    assert (deployed.run.run_id, deployed.run.counts) == ("night-2", {"checked": 6, "in_step": 6})
+    assert deployed.record(COMPANIES[2]).times_drifted == 0
+
+
+def test_a_report_changes_nothing_at_codat(deployed: Deployed, codat: Account) -> None:
+    deployed.put_in_force(*COMPANIES)
+    codat.settings[COMPANIES[2]][0]["syncSchedule"] = 1
+    codat.calls.clear()
+    deployed.send("reconciliations", (ROOT / "events/reconciliation_requested.report_only.json").read_text("utf-8"))
+    deployed.work_off("reconciliations", "reconcile_companies")
+    assert deployed.work_off("companies", "reconcile_company") == 0
+    assert (codat.calls, codat.invoices(COMPANIES[2])) == (["GET"] * 6, 1)
+    assert [each["detail"]["willBeRepaired"] for each in deployed.said()] == [False]
+
+
+def test_whoever_is_on_call_may_have_one_company_looked_at(deployed: Deployed, codat: Account) -> None:
+    sample = json.loads((ROOT / "events/company_reconciliation_requested.json").read_text("utf-8"))
+    company = COMPANIES[0]
+    deployed.put_in_force(company)
+    codat.settings[company][0]["syncSchedule"] = 1
+    deployed.send("companies", json.dumps(sample | {"detail": {"companyId": company}}))
+    deployed.work_off("companies", "reconcile_company")
+    assert codat.invoices(company) == DAILY
+
+
+def test_a_backfill_brings_those_whom_we_do_not_know_to_the_plans_of_their_tags(
+    deployed: Deployed, codat: Account
+) -> None:
+    deployed.put_in_force(COMPANIES[0], plan="free")
+    codat.tags = {COMPANIES[0]: {"plan": "scale"}, COMPANIES[1]: {"plan": "growth"}, COMPANIES[2]: {"plan": "gold"}}
+    backfill = Backfill(
+        CodatClient(URL, fixed_key("key")).list_companies,
+        deployed.plans,
+        Presets.packaged(),
+        CompanyReconciliations(deployed.sqs, deployed.urls["companies"]).send,
+        plan_tag="plan",
+        name="backfill-1",
+        now=lambda: datetime.now(UTC),
+    )
+    surveyed = sum(backfill.survey(), Surveyed())
+    assert (surveyed.known, dict(surveyed.plans), surveyed.unknown_tags) == (1, {"growth": 1, "free": 4}, {"gold": 1})
+    assert sum(backfill.enqueue(), Surveyed()) == surveyed
+    deployed.work_off("companies", "reconcile_company")
+    assert [deployed.record(each).desired.plan for each in COMPANIES] == [
+        "free",
+        "growth",
+        "free",
+        "free",
+        "free",
+        "free",
+    ]
+    assert deployed.record(COMPANIES[1]).desired.authority is Authority.TAGGED
+    assert (codat.invoices(COMPANIES[0]), codat.invoices(COMPANIES[1])) == (MONTHLY, DAILY)
+    assert sum(backfill.survey(), Surveyed()) == Surveyed(known=6)

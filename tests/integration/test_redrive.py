@@ -1,0 +1,347 @@
+"""Codat's bill, from the first 402 to the last company at its preset: both functions whole, with AWS in memory.
+
+Codat is an account that has no hourly schedule until it is paid for, as it answers over HTTP.
+"""
+
+import importlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import requests
+import responses
+from moto import mock_aws
+from mypy_boto3_sqs import SQSClient
+
+from codat_sync import parked_events
+from codat_sync.parked_events import DeadLetterQueue
+from tests.fakes import FakeContext
+
+ROOT = Path(__file__).parents[2]
+URL = "https://api.codat.io"
+COMPANIES = [f"8a210b68-6988-40{number:02}-a1eb-0242ac120001" for number in range(12)]
+HOURLY = {
+    "error": "SyncSettingsValidationException: Sync schedule not allowed",
+    "correlationId": "c0ffee",
+    "validation": {"errors": [{"message": "Sync schedule is not allowed for this client."}]},
+}
+EXPIRED = {"error": "Payment Required", "validation": {"errors": [{"message": "Account expired."}]}}
+
+
+class Killed(BaseException):
+    """The function is gone in the middle of its work."""
+
+
+@dataclass
+class Account:
+    """A Codat account, and what it was asked."""
+
+    paid: bool = False
+    expired: bool = False
+    settings: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    calls: list[tuple[str, str]] = field(default_factory=list)
+
+    def answer(self, request: requests.PreparedRequest) -> tuple[int, dict[str, str], str]:
+        company = str(request.path_url).split("/")[2]
+        self.calls.append((str(request.method), company))
+        if self.expired:
+            return 402, {}, json.dumps(EXPIRED)
+        if request.method == "GET":
+            shown = self.settings.setdefault(
+                company, [{"dataType": "invoices", "fetchOnFirstLink": True, "syncSchedule": 168, "syncOrder": 0}]
+            )
+            return 200, {}, json.dumps({"companyId": company, "overridesDefaults": True, "settings": shown})
+        wanted = json.loads(request.body or "{}")["settings"]
+        if not self.paid and any(each["syncSchedule"] == 1 for each in wanted):
+            return 402, {}, json.dumps(HOURLY)
+        self.settings[company] = wanted
+        return 204, {}, ""
+
+    def hours(self, company: str) -> int:
+        """Between two pulls of the company's invoices."""
+        (hours,) = (each["syncSchedule"] for each in self.settings[company] if each["dataType"] == "invoices")
+        return int(hours)
+
+    @property
+    def writes(self) -> int:
+        return sum(method == "POST" for method, _ in self.calls)
+
+
+@dataclass
+class Deployed:
+    """The stack's parts in memory, and the two functions in front of them."""
+
+    sqs: SQSClient
+    urls: dict[str, str]
+
+    def upgrade(self, *companies: str, plan: str = "scale") -> None:
+        """Events of billing's, up to their outcomes."""
+        sample = json.loads((ROOT / "events/company_upgraded_plan.json").read_text("utf-8"))
+        for company in companies:
+            sample["detail"] |= {"companyId": company, "plan": plan, "occurredAt": datetime.now(UTC).isoformat()}
+            sample["id"] = f"{company} to {plan}"
+            self.sqs.send_message(QueueUrl=self.urls["source"], MessageBody=json.dumps(sample))
+        self.settle_source_queue()
+
+    def settle_source_queue(self) -> None:
+        """What Lambda does with what lies on the source queue, until nothing does."""
+        while messages := self.sqs.receive_message(
+            QueueUrl=self.urls["source"],
+            MaxNumberOfMessages=10,
+            MessageSystemAttributeNames=["All"],
+            MessageAttributeNames=["All"],
+        ).get("Messages"):
+            records = [_record(each, self.arn("source")) for each in messages]
+            answer = self._invoke("company_plan_changed", "source", records)
+            assert answer == {"batchItemFailures": []}
+            for each in messages:
+                self.sqs.delete_message(QueueUrl=self.urls["source"], ReceiptHandle=each["ReceiptHandle"])
+
+    def redrive(self, sample: str = "codat_plan_upgraded") -> bool:
+        """Ask for a redrive, once; whether it is done."""
+        message = {
+            "MessageId": "m",
+            "ReceiptHandle": "h",
+            "Body": (ROOT / f"events/{sample}.json").read_text("utf-8"),
+            "Attributes": {
+                "ApproximateReceiveCount": "1",
+                "SentTimestamp": str(int((datetime.now(UTC) + timedelta(seconds=1)).timestamp() * 1000)),
+            },
+        }
+        records = [_record(message, "arn:aws:sqs:eu-west-2:123456789012:redrives")]
+        answer = self._invoke("redrive_payment_required", "redrives", records, FakeContext(900))
+        return not answer["batchItemFailures"]
+
+    def parked(self) -> dict[str, str]:
+        """By event id, the reason of each parked event."""
+        with_reason = {}
+        for each in self._lying("payment-required"):
+            said = {name: value["StringValue"] for name, value in each["MessageAttributes"].items()}
+            with_reason[said["eventId"]] = said["reason"]
+        return with_reason
+
+    def waiting(self) -> list[Any]:
+        """What lies on the source queue."""
+        return self._lying("source")
+
+    def arn(self, name: str) -> str:
+        attributes = self.sqs.get_queue_attributes(QueueUrl=self.urls[name], AttributeNames=["QueueArn"])
+        return attributes["Attributes"]["QueueArn"]
+
+    def _lying(self, name: str) -> list[Any]:
+        url, found = self.urls[name], []
+        while messages := self.sqs.receive_message(
+            QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+        ).get("Messages"):
+            found += messages
+        for each in found:
+            self.sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=each["ReceiptHandle"], VisibilityTimeout=0)
+        return found
+
+    def _invoke(
+        self, function: str, queue: str, records: list[dict[str, Any]], context: FakeContext | None = None
+    ) -> Any:  # noqa: ANN401
+        os.environ["SOURCE_QUEUE_URL"] = self.urls[queue]
+        app = importlib.import_module(f"functions.{function}.app")
+        return app.handler({"Records": records}, context or FakeContext())
+
+
+def _record(message: Any, arn: str) -> dict[str, Any]:  # noqa: ANN401
+    """A message as Lambda hands it to a function."""
+    return {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": message["Attributes"],
+        "messageAttributes": {
+            name: {"dataType": value["DataType"], "stringValue": value["StringValue"]}
+            for name, value in message.get("MessageAttributes", {}).items()
+        },
+        "eventSource": "aws:sqs",
+        "eventSourceARN": arn,
+        "awsRegion": "eu-west-2",
+    }
+
+
+@pytest.fixture
+def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
+    monkeypatch.setattr(parked_events, "LONG_POLL_SECONDS", 0)
+    # The functions believe in a pause for as long as the redrive waits after lifting one. No test waits.
+    monkeypatch.setattr("codat_sync.pause.CACHE", timedelta(0))
+    monkeypatch.setattr("codat_sync.wiring.sleep", lambda _: None)
+    with mock_aws():
+        sqs = boto3.client("sqs")
+        urls = {
+            name: sqs.create_queue(QueueName=name)["QueueUrl"]
+            for name in ("source", "redrives", "payment-required", "failed-events")
+        }
+        boto3.client("events").create_event_bus(Name="bus")
+        boto3.client("secretsmanager").create_secret(Name="codat-sync/api-key", SecretString="an-api-key")
+        boto3.client("dynamodb").create_table(
+            TableName="company-plans",
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=[{"AttributeName": "companyId", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "companyId", "AttributeType": "S"}],
+        )
+        os.environ.update(
+            CODAT_API_KEY_SECRET_NAME="codat-sync/api-key",  # noqa: S106  # A name.
+            CODAT_BASE_URL=URL,
+            COMPANY_PLANS_TABLE_NAME="company-plans",
+            EVENT_BUS_NAME="bus",
+            FAILED_EVENTS_QUEUE_URL=urls["failed-events"],
+            PAYMENT_REQUIRED_QUEUE_URL=urls["payment-required"],
+            MAX_CONCURRENT_COMPANIES="1",
+            REDRIVE_EVENTS_PER_MINUTE="10000",
+        )
+        for function in ("company_plan_changed", "redrive_payment_required"):
+            importlib.import_module(f"functions.{function}.app").consumer.cache_clear()
+        yield Deployed(sqs, urls)
+
+
+@pytest.fixture
+def account() -> Iterator[Account]:
+    account = Account()
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as codat:
+        for company in COMPANIES:
+            for method in ("GET", "POST"):
+                codat.add_callback(method, f"{URL}/companies/{company}/syncSettings", callback=account.answer)
+        yield account
+
+
+@pytest.fixture
+def degraded(deployed: Deployed, account: Account) -> list[str]:
+    """The ids of the events of companies that are daily where they should be hourly."""
+    deployed.upgrade(*COMPANIES)
+    assert {account.hours(company) for company in COMPANIES} == {24}
+    account.calls.clear()
+    return [f"{company} to scale" for company in COMPANIES]
+
+
+def test_with_the_account_unpaid_it_makes_exactly_one_write_and_leaves_the_dlq_as_it_was(
+    deployed: Deployed, account: Account, degraded: list[str]
+) -> None:
+    assert deployed.redrive()
+    assert account.writes == 1
+    assert deployed.parked() == dict.fromkeys(degraded, "hourly_not_allowed")
+    assert deployed.waiting() == []
+
+
+def test_with_it_paid_every_company_ends_at_its_preset_and_the_dlq_is_empty(
+    deployed: Deployed, account: Account, degraded: list[str]
+) -> None:
+    account.paid = True
+    assert deployed.redrive()
+    assert account.writes == 1, "the probe's"
+    assert deployed.parked() == {}
+    assert len(deployed.waiting()) == len(degraded)
+    assert all("parkedAt" in each["MessageAttributes"] for each in deployed.waiting())
+    deployed.settle_source_queue()
+    assert {account.hours(company) for company in COMPANIES} == {1}
+    assert deployed.parked() == {}
+    assert account.writes == len(COMPANIES)
+
+
+def test_a_body_comes_back_byte_for_byte(deployed: Deployed, account: Account) -> None:
+    deployed.upgrade(COMPANIES[0])
+    (parked,) = deployed._lying("payment-required")
+    account.paid = True
+    deployed.redrive()
+    (back,) = deployed.waiting()
+    assert (back["Body"], back["MessageAttributes"]) == (parked["Body"], parked["MessageAttributes"])
+
+
+def test_paid_one_redrive_later_they_come_back_one_redrive_later(
+    deployed: Deployed, account: Account, degraded: list[str]
+) -> None:
+    assert deployed.redrive("redrive_requested")
+    account.paid = True
+    assert deployed.redrive("redrive_requested")
+    deployed.settle_source_queue()
+    assert {account.hours(company) for company in COMPANIES} == {1}
+    assert degraded
+    assert deployed.parked() == {}
+
+
+def test_the_newest_plan_wins_over_what_was_parked(deployed: Deployed, account: Account, degraded: list[str]) -> None:
+    deployed.upgrade(COMPANIES[0], plan="starter")
+    deployed.upgrade(COMPANIES[-1], plan="growth")
+    account.paid = True
+    assert deployed.redrive()
+    deployed.settle_source_queue()
+    assert deployed.parked() == {}
+    assert len(degraded) == len(COMPANIES)
+    hours = {company: account.hours(company) for company in COMPANIES}
+    assert hours == dict.fromkeys(COMPANIES, 1) | {COMPANIES[0]: 24, COMPANIES[-1]: 24}, "invoices are daily in both"
+
+
+def test_one_reason_and_company_alone(deployed: Deployed, account: Account, degraded: list[str]) -> None:
+    account.paid = True
+    sample = json.loads((ROOT / "events/redrive_requested.one_reason.json").read_text("utf-8"))
+    assert sample["detail"]["companyId"] == COMPANIES[1]
+    assert deployed.redrive("redrive_requested.one_reason")
+    deployed.settle_source_queue()
+    assert [company for company in COMPANIES if account.hours(company) == 1] == [COMPANIES[1]]
+    assert len(deployed.parked()) == len(degraded) - 1
+
+
+def test_killed_between_sending_and_deleting_it_loses_nothing(
+    deployed: Deployed, account: Account, degraded: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account.paid = True
+    with monkeypatch.context() as patched:
+
+        def killed(*_: object) -> None:
+            raise Killed
+
+        patched.setattr(DeadLetterQueue, "_delete", killed)
+        with pytest.raises(Killed):
+            deployed.redrive()
+    sent = {json.loads(each["Body"])["id"] for each in deployed.waiting()}
+    assert sent
+    assert deployed.parked() == dict.fromkeys(degraded, "hourly_not_allowed"), "none has left before"
+    deployed.settle_source_queue()
+    assert deployed.redrive()
+    deployed.settle_source_queue()
+    assert deployed.parked() == {}
+    assert {account.hours(company) for company in COMPANIES} == {1}
+
+
+class TestExpiredAccount:
+    @pytest.fixture(autouse=True)
+    def expired(self, deployed: Deployed, account: Account) -> None:
+        """One call finds out; the pause parks the others."""
+        account.expired = True
+        deployed.upgrade(*COMPANIES, plan="growth")
+        assert set(deployed.parked().values()) == {"account_expired"}
+        assert len(account.calls) == 1
+        account.calls.clear()
+
+    def test_while_it_is_expired_one_call_says_so_and_none_is_a_write(
+        self, deployed: Deployed, account: Account
+    ) -> None:
+        assert deployed.redrive()
+        assert [method for method, _ in account.calls] == ["GET"]
+        assert len(deployed.parked()) == len(COMPANIES)
+
+    def test_once_it_is_paid_the_pause_no_longer_answers_for_codat(self, deployed: Deployed, account: Account) -> None:
+        account.expired = False
+        assert deployed.redrive()
+        deployed.settle_source_queue()
+        assert deployed.parked() == {}
+        assert {account.hours(company) for company in COMPANIES} == {24}
+
+
+def test_while_codat_has_no_answer_the_request_stays_on_its_queue(
+    deployed: Deployed, account: Account, degraded: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(account, "answer", None)
+    with responses.RequestsMock() as codat:
+        codat.get(f"{URL}/companies/{COMPANIES[0]}/syncSettings", status=500)
+        assert not deployed.redrive()
+    assert len(deployed.parked()) == len(degraded)
