@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
@@ -14,6 +15,7 @@ from uuid import UUID
 
 from codat_sync.codat.differences import differences
 from codat_sync.codat.models import SyncSettings
+from codat_sync.parked_events import DeadLetterQueue, ParkedEvent
 from codat_sync.presets import Presets
 from codat_sync.triage import Outcome
 from local.storm import StormEvent, detail_of, key_of
@@ -21,10 +23,10 @@ from local.storm import StormEvent, detail_of, key_of
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
-    from mypy_boto3_sqs.type_defs import MessageTypeDef
 
+READING_SECONDS: Final = 900.0
+"""More than it takes to read a DLQ, or to empty it."""
 _BATCH: Final = 10
-_HIDDEN_SECONDS: Final = 900  # While a DLQ is read, each message is seen once.
 
 
 @dataclass(frozen=True)
@@ -210,46 +212,24 @@ def desired_plans(dynamodb: "DynamoDBClient", table: str) -> dict[UUID, str]:
     }
 
 
-def read_all(sqs: "SQSClient", url: str) -> Iterator[list["MessageTypeDef"]]:
-    """All messages of a DLQ, ten at a time. What is not deleted can be seen again once this has ended."""
-    kept: list[MessageTypeDef] = []
-    try:
-        while messages := sqs.receive_message(
-            QueueUrl=url,
-            MaxNumberOfMessages=_BATCH,
-            MessageAttributeNames=["All"],
-            MessageSystemAttributeNames=["All"],
-            VisibilityTimeout=_HIDDEN_SECONDS,
-            WaitTimeSeconds=0,
-        ).get("Messages"):
-            kept += messages
-            yield messages
-    finally:
-        for start in range(0, len(kept), _BATCH):
-            # Those that were deleted meanwhile are refused one by one, which is as it should be.
-            sqs.change_message_visibility_batch(
-                QueueUrl=url,
-                Entries=[
-                    {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"], "VisibilityTimeout": 0}
-                    for number, message in enumerate(kept[start : start + _BATCH])
-                ],
-            )
+def dead_letter_queue(sqs: "SQSClient", url: str) -> DeadLetterQueue:
+    """One of the stack's DLQs, to look into and to empty."""
+    return DeadLetterQueue(sqs, url, lambda: datetime.now(UTC))
 
 
 def letters(sqs: "SQSClient", outputs: Mapping[str, str], dlqs: Iterable[str]) -> list[Letter]:
     """What lies in the DLQs."""
     return [
-        Letter(dlq, message["Body"], reason_of(message))
+        Letter(dlq, event.body, reason_of(event))
         for dlq in dlqs
-        for messages in read_all(sqs, outputs[dlq])
-        for message in messages
+        for parked in dead_letter_queue(sqs, outputs[dlq]).read(lambda: READING_SECONDS)
+        for event in parked
     ]
 
 
-def reason_of(message: "MessageTypeDef") -> str:
+def reason_of(event: ParkedEvent) -> str:
     """Why it was parked; what SQS itself moved there says no reason."""
-    attributes = message.get("MessageAttributes", {})
-    return attributes["reason"]["StringValue"] if "reason" in attributes else "moved by SQS"
+    return event.reason or "moved by SQS"
 
 
 @dataclass

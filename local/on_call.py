@@ -1,15 +1,12 @@
 """What people do while and after a storm: lift the pause, put parked events back."""
 
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from local.ledger import read_all, reason_of
-from local.producers import send_all
+from local.ledger import READING_SECONDS, dead_letter_queue, reason_of
+from local.processes import StackError
 from local.stack import LocalStack
 from local.storm import MALFORMED, UNKNOWN_PLAN
-
-if TYPE_CHECKING:
-    from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 PAYMENT_REQUIRED: Final = "PaymentRequiredQueueUrl"
 FAILED_EVENTS: Final = "FailedEventsQueueUrl"
@@ -47,26 +44,12 @@ class OnCall:
         return sum(self._put_back(dlq) for dlq in (PAYMENT_REQUIRED, FAILED_EVENTS))
 
     def _put_back(self, dlq: str) -> int:
-        sqs, url = self._stack.aws.sqs, self._stack.outputs[dlq]
+        dead_letters = dead_letter_queue(self._stack.aws.sqs, self._stack.outputs[dlq])
         count = 0
-        for messages in read_all(sqs, url):
-            by_queue: dict[str, list[MessageTypeDef]] = {}
-            for message in messages:
-                if reason_of(message) not in {MALFORMED, UNKNOWN_PLAN}:
-                    by_queue.setdefault(source_of(message), []).append(message)
-            for arn, ours in by_queue.items():
-                source = sqs.get_queue_url(QueueName=arn.rpartition(":")[2])["QueueUrl"]
-                send_all(self._stack, source, [(each["Body"], each.get("MessageAttributes", {})) for each in ours])
-                for each in ours:  # Sent first, deleted second.
-                    sqs.delete_message(QueueUrl=url, ReceiptHandle=each["ReceiptHandle"])
-                    self.put_back[dlq, reason_of(each)] += 1
-                count += len(ours)
+        for parked in dead_letters.read(lambda: READING_SECONDS):
+            result = dead_letters.put_back([each for each in parked if each.reason not in {MALFORMED, UNKNOWN_PLAN}])
+            if stuck := [*result.homeless, *result.failed]:
+                raise StackError(f"{len(stuck)} events could not be put back: {stuck[0][1]}")
+            self.put_back.update((dlq, reason_of(each)) for each in result.moved)
+            count += len(result.moved)
         return count
-
-
-def source_of(message: "MessageTypeDef") -> str:
-    """The ARN of the queue that it was parked from, whether a function did that or SQS."""
-    attributes = message.get("MessageAttributes", {})
-    if "sourceQueue" in attributes:
-        return attributes["sourceQueue"]["StringValue"]
-    return message["Attributes"]["DeadLetterQueueSourceArn"]

@@ -4,7 +4,7 @@ import json
 import queue
 import threading
 from collections.abc import Sequence
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -16,14 +16,11 @@ SENDERS: Final = 4
 BATCH: Final = 10
 
 
-def send_all(stack: LocalStack, url: str, messages: Sequence[tuple[str, Any]]) -> None:
-    """Up to ten messages, each a body and its attributes; raise StackError unless SQS has them all."""
+def send_all(stack: LocalStack, url: str, bodies: Sequence[str]) -> None:
+    """Up to ten messages; raise StackError unless SQS has them all."""
     answer = stack.aws.sqs.send_message_batch(
         QueueUrl=url,
-        Entries=[
-            {"Id": str(number), "MessageBody": body, "MessageAttributes": attributes}
-            for number, (body, attributes) in enumerate(messages)
-        ],
+        Entries=[{"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)],
     )
     if answer.get("Failed"):
         raise StackError(f"SQS refused {len(answer['Failed'])} messages: {answer['Failed'][0]['Code']}")
@@ -108,6 +105,6 @@ class Producers:
             ours = [event for event in events if event.queue == output]
             for start in range(0, len(ours), BATCH):
                 chunk = ours[start : start + BATCH]
-                send_all(self._stack, self._stack.outputs[output], [(event.body, {}) for event in chunk])
+                send_all(self._stack, self._stack.outputs[output], [event.body for event in chunk])
                 for event in chunk:
                     event.deliveries += 1

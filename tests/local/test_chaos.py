@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -15,13 +16,13 @@ import pytest
 from codat_sync.codat.models import SyncSettings
 from codat_sync.events import CompanyEvent, MalformedEvent, read_connection_event, read_plan_event
 from codat_sync.presets import Presets
-from local.ledger import CompanyState, Found, Ledger, Letter, OwnAccount, balance, reason_of
-from local.on_call import source_of
+from local.ledger import CompanyState, Found, Ledger, Letter, OwnAccount, balance
+from local.on_call import FAILED_EVENTS as FAILED
+from local.on_call import PAYMENT_REQUIRED, OnCall
+from local.processes import StackError
 from local.storm import MALFORMED, PLAN_QUEUE, StormEvent, key_of, new_uuid, newest_plans, storm
 from local.weather import Killer, workers_of
-
-if TYPE_CHECKING:
-    from mypy_boto3_sqs.type_defs import MessageTypeDef
+from tests.fakes import FakeMessage, FakeSqs
 
 NOW = datetime(2026, 2, 1, 12, tzinfo=UTC)
 PRESETS = Presets.packaged()
@@ -204,18 +205,30 @@ class TestOwnAccount:
 class TestOnCall:
     ARN = "arn:aws:sqs:us-east-1:000000000000:source"
 
-    def test_what_a_function_parked_goes_back_to_the_queue_that_it_names(self) -> None:
-        parked: MessageTypeDef = {
-            "MessageAttributes": {
-                "sourceQueue": {"DataType": "String", "StringValue": self.ARN},
-                "reason": {"DataType": "String", "StringValue": "unreachable"},
-            }
-        }
-        assert (source_of(parked), reason_of(parked)) == (self.ARN, "unreachable")
+    def on_call(self, queues: dict[str, list[FakeMessage]]) -> OnCall:
+        stack: Any = SimpleNamespace(
+            aws=SimpleNamespace(sqs=FakeSqs(queues)), outputs={output: output for output in (PAYMENT_REQUIRED, FAILED)}
+        )
+        return OnCall(stack)
 
-    def test_what_sqs_moved_goes_back_to_where_sqs_had_it_from(self) -> None:
-        moved: MessageTypeDef = {"Attributes": {"DeadLetterQueueSourceArn": self.ARN}}
-        assert (source_of(moved), reason_of(moved)) == (self.ARN, "moved by SQS")
+    def parked(self, number: int, reason: str | None) -> FakeMessage:
+        said = {"sourceQueue": self.ARN} | ({"reason": reason} if reason else {})
+        attributes = {name: {"DataType": "String", "StringValue": text} for name, text in said.items()}
+        return FakeMessage(f"m{number}", f"event {number}", attributes, NOW)
+
+    def test_puts_back_all_but_what_can_never_be_settled(self) -> None:
+        reasons = ["unreachable", MALFORMED, "unknown_plan", None]
+        queues = {PAYMENT_REQUIRED: [], FAILED: [self.parked(*each) for each in enumerate(reasons)], "source": []}
+        on_call = self.on_call(queues)
+        assert on_call.put_parked_events_back() == 2
+        assert [each.body for each in queues["source"]] == ["event 0", "event 3"]
+        assert [each.body for each in queues[FAILED]] == ["event 1", "event 2"]
+        assert on_call.put_back == {(FAILED, "unreachable"): 1, (FAILED, "moved by SQS"): 1}
+
+    def test_says_so_where_an_event_cannot_be_put_back(self) -> None:
+        on_call = self.on_call({PAYMENT_REQUIRED: [self.parked(0, "company_limit")], FAILED: []})
+        with pytest.raises(StackError, match="NonExistentQueue"):
+            on_call.put_parked_events_back()
 
 
 class TestKiller:
