@@ -5,8 +5,13 @@
   a module that the layer lacks is missing here too.
 - It keeps everything in memory. What it puts on disk (each worker's unpacked code and layer) is below its folder.
 - TLS, since queue policies that refuse plain HTTP are in force here as they are at AWS.
-- IAM is enforced: a function may do what its role allows. EventBridge's own delivery to a queue is not checked, and a
-  rule target's retries and DLQ are not modelled.
+- It transforms a SAM template with the defaults of its parameters, whatever was given. Here it uses the values, as
+  CloudFormation does: SAM decides by them whether there is CodeDeploy, and when a function has a new version.
+- Of an alarm that calculates it takes the first metric alone, as a stand-in: alarms do not ring here.
+- It has no CodeDeploy and no composite alarms: the parameters that ask for those are not given here.
+- IAM is enforced: a function may do what its role allows. It asks for a permission of its own for each of SQS's batch
+  calls, which IAM does not know; here, as there, who may send, delete or hide one message may do so with ten.
+- EventBridge's own delivery to a queue is not checked, and a rule target's retries and DLQ are not modelled.
 """
 
 import contextlib
@@ -30,11 +35,40 @@ _RUNTIME = Path(".local/runtime")
 _MINISTACK = Path(".local/ministack")
 
 # The functions' sys.path is that of the interpreter; what is added here is seen by this one process.
-_RUN = (
-    "import runpy, site, sys;"
-    "site.addsitedir(sys.argv.pop(1));"
-    "runpy.run_module('hypercorn', run_name='__main__', alter_sys=True)"
-)
+_RUN = """
+import copy, runpy, site, sys
+site.addsitedir(sys.argv.pop(1))
+from ministack.core import iam_actions
+from ministack.services.cloudformation import changesets, engine, handlers, provisioners
+
+def iam_action(service, *request):
+    action = extract_iam_action(service, *request)
+    return action.removesuffix("Batch") if service == "sqs" and action else action
+
+def transform(template, provided=None, previous=None):
+    given = copy.deepcopy(template)
+    for name, value in engine._transform_parameters(given, provided, previous).items():
+        given["Parameters"][name]["Default"] = value
+    transformed = apply_transforms(given, provided, previous)
+    if "Parameters" in template:
+        transformed["Parameters"] = template["Parameters"]
+    return transformed
+
+def alarm_record(name, properties):
+    metrics = [each["MetricStat"]["Metric"] for each in properties.get("Metrics", ()) if "MetricStat" in each]
+    if metrics:
+        first = {key: metrics[0][key] for key in ("Namespace", "MetricName")}
+        properties = {key: value for key, value in properties.items() if key != "Metrics"} | first
+    return metric_alarm_record(name, properties)
+
+extract_iam_action = iam_actions.extract_iam_action
+iam_actions.extract_iam_action = iam_action
+metric_alarm_record = provisioners._cw_metric_alarm_record
+provisioners._cw_metric_alarm_record = alarm_record
+apply_transforms = engine._apply_transforms
+engine._apply_transforms = changesets._apply_transforms = handlers._apply_transforms = transform
+runpy.run_module("hypercorn", run_name="__main__", alter_sys=True)
+"""
 
 # Functions inherit MiniStack's environment. These alone of the developer's may be in it.
 _KEPT = (

@@ -19,6 +19,7 @@ def environment() -> Iterator[None]:
             AWS_SECRET_ACCESS_KEY="testing",  # noqa: S106  # Opens nothing.
             AWS_DEFAULT_REGION="eu-west-2",
             AWS_EC2_METADATA_DISABLED="true",
+            POWERTOOLS_METRICS_NAMESPACE="codat-sync",
             POWERTOOLS_SERVICE_NAME="tests",
         )
         yield

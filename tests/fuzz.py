@@ -9,6 +9,7 @@ bounded time: an unexpected error or a batch that took too long fails the run, w
 import argparse
 import io
 import json
+import os
 import resource
 import sys
 import time
@@ -145,6 +146,7 @@ def main() -> int:
     parser.add_argument("--bodies", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
+    os.environ["POWERTOOLS_METRICS_NAMESPACE"] = "fuzz"
     logger().setLevel("CRITICAL")
     began = time.monotonic()
     with redirect_stdout(io.StringIO()) as metrics:  # Metrics go to standard output.

@@ -26,11 +26,13 @@ class Config(BaseModel):
     codat_sync_schedule_format: Literal["auto", "object", "hours"] = "auto"
     company_plan_tag: _Text = "plan"
     company_plans_table_name: _Text
+    event_bus_name: _Text
     failed_events_queue_url: _Text
     first_deferral_seconds: Annotated[int, Field(ge=1, le=900)] = 60
     max_concurrent_companies: Annotated[int, Field(ge=1, le=10)] = 4
     max_receive_count: Annotated[int, Field(ge=1, le=1000)] = 10
     payment_required_queue_url: _Text
+    powertools_metrics_namespace: _Text  # Read by Powertools; here, so that a function without one does not start.
     source_queue_url: _Text
 
     @property
@@ -47,3 +49,21 @@ class Config(BaseModel):
             problems = (f"{problem['loc'][0]} ({problem['msg']})" for problem in error.errors(include_input=False))
             # Not from the error: its text repeats what it was given, and Lambda logs the whole chain.
             raise InvalidConfig(f"environment variables: {', '.join(problems)}") from None
+
+
+class ReconciliationConfig(Config):
+    """What the function that walks over all companies is told beside that.
+
+    ``reconcile_calls_per_minute`` is its pace at Codat. ``reconcile_quota_share`` is a percentage: once that much of
+    Codat's daily quota is used up, by whomever, it waits for the next day.
+    """
+
+    reconcile_calls_per_minute: Annotated[int, Field(ge=1, le=1000)] = 300
+    reconcile_company_queue_url: _Text
+    reconcile_quota_share: Annotated[int, Field(ge=1, le=100)] = 50
+
+
+class RedriveConfig(Config):
+    """What the function that brings parked events back is told beside that: its pace."""
+
+    redrive_events_per_minute: Annotated[int, Field(ge=1, le=10_000)] = 300

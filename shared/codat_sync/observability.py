@@ -1,21 +1,29 @@
 """Logs and metrics. No traces: the event id, which every line carries as correlation_id, ties an event together.
 
-Both speak to standard output, in JSON, so that nothing here can fail for want of a network.
+Both speak to standard output, in JSON, so that nothing here can fail for want of a network. Metrics are in CloudWatch's
+embedded metric format; POWERTOOLS_METRICS_NAMESPACE names their namespace, the stack's.
 """
 
+import json
+import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from threading import Lock
 from typing import Final
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit, single_metric
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
+from codat_sync.codat.client import Answer
+from codat_sync.codat.rate_limits import RateLimit
 from codat_sync.triage import Outcome
 
-NAMESPACE: Final = "CodatSync"
-"""Of every metric."""
 NO_PLAN: Final = "none"
+NO_ANSWER: Final = "no_answer"
+MANY_ANSWERS: Final = 50
+"""Half of the values that one line may hold of a metric, so that those of other threads which come in between fit too.
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html"""
 
 
 @cache
@@ -25,27 +33,118 @@ def logger() -> Logger:
 
 
 def count_outcomes(outcomes: Iterable[tuple[Outcome, str | None]], reasons: Iterable[str]) -> None:
-    """Write one metric for each outcome, ``Events`` by outcome and plan, and ``Failures`` by reason, for a batch.
-
-    In CloudWatch's embedded metric format.
-    """
+    """Write one metric for each outcome, ``Events`` by outcome and plan, and ``Failures`` by reason, for a batch."""
     by_plan = Counter((outcome, plan or NO_PLAN) for outcome, plan in outcomes)
     by_outcome: Counter[Outcome] = Counter()
     for (outcome, plan), count in by_plan.items():
         by_outcome[outcome] += count
-        with single_metric(name="Events", unit=MetricUnit.Count, value=count, namespace=NAMESPACE) as metric:
-            metric.add_dimension("outcome", outcome.value)
-            metric.add_dimension("plan", plan)
+        _count("Events", count, outcome=outcome.value, plan=plan)
     for reason, count in Counter(reasons).items():
-        with single_metric(name="Failures", unit=MetricUnit.Count, value=count, namespace=NAMESPACE) as metric:
-            metric.add_dimension("reason", reason)
-    metrics = Metrics(namespace=NAMESPACE)
-    for outcome, count in by_outcome.items():
-        metrics.add_metric(name=outcome.value.title().replace("_", ""), unit=MetricUnit.Count, value=count)
-    metrics.flush_metrics()
+        _count("Failures", count, reason=reason)
+    _count_by_function({outcome.value.title().replace("_", ""): count for outcome, count in by_outcome.items()})
+
+
+def count_lost_announcements(count: int) -> None:
+    """Write how many announcements may never have reached the event bus: ``AnnouncementsLost``, by function."""
+    _count_by_function({"AnnouncementsLost": count})
+
+
+def count_reconciled(checked: int, drifted: int, keep_drifting: int, by_data_type: Mapping[str, int]) -> None:
+    """Write what was found of some companies: ``CompaniesChecked``, ``CompaniesDrifted``, ``CompaniesKeepDrifting``.
+
+    And ``Drift`` by data type: how many of them differed in it.
+    """
+    _count_by_function(
+        {"CompaniesChecked": checked, "CompaniesDrifted": drifted, "CompaniesKeepDrifting": keep_drifting}
+    )
+    for data_type, count in by_data_type.items():
+        _count("Drift", count, dataType=data_type)
+
+
+def count_redrive(moved: Mapping[str, int], refused: Iterable[str]) -> None:
+    """Write how many parked events went back to their queues, ``Redriven``, and what a probe shows to be unpaid yet.
+
+    The latter is ``RedriveRefused``, 1 for each; both by reason.
+    """
+    for name, counts in (("Redriven", moved), ("RedriveRefused", dict.fromkeys(refused, 1))):
+        for reason, count in counts.items():
+            _count(name, count, reason=reason)
 
 
 def count_pause(reason: str) -> None:
     """Write that calls to Codat were paused, by reason."""
-    with single_metric(name="PausesBegun", unit=MetricUnit.Count, value=1, namespace=NAMESPACE) as metric:
-        metric.add_dimension("reason", reason)
+    _count("PausesBegun", 1, reason=reason)
+
+
+def count_companies(by_plan: Mapping[str, int]) -> None:
+    """Write how many companies have each plan, ``CompaniesByPlan``: of all companies, at one time."""
+    for plan, count in by_plan.items():
+        _count("CompaniesByPlan", count, plan=plan)
+
+
+class CodatCalls:
+    """What Codat's answers show of it. Safe to share between threads.
+
+    They are gathered, since CloudWatch takes its money by the byte: the twenty calls of a batch are three lines and
+    0.9 KB, where a line for each would be 11 KB.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._answers: list[Answer] = []
+
+    def note(self, answer: Answer) -> None:
+        """Written by ``write``, or once there are many: a walk of a quarter of an hour shows while it goes on."""
+        with self._lock:
+            self._answers.append(answer)
+            full = len(self._answers) >= MANY_ANSWERS
+        if full:
+            self.write()
+
+    def write(self) -> None:
+        """Write ``CodatCalls`` by status and ``CodatLatency`` of what was noted, and the quota as last heard of.
+
+        The latter is ``CodatQuotaRemaining`` and ``CodatQuotaLimit``. These and the latency stand under the service
+        ``codat``, whichever function called it.
+        """
+        with self._lock:
+            answers, self._answers = self._answers, []
+        statuses = Counter(NO_ANSWER if each.status is None else str(each.status) for each in answers)
+        for status, count in statuses.items():
+            _count("CodatCalls", count, status=status)
+        _write_codat([each for each in answers if each.status is not None])
+
+
+def _write_codat(answers: Sequence[Answer]) -> None:
+    metrics = EphemeralMetrics(service="codat")
+    for each in answers:
+        metrics.add_metric("CodatLatency", MetricUnit.Milliseconds, round(each.seconds * 1000))
+    newest = answers[-1].rate_limit if answers else RateLimit()
+    for name, value in {"CodatQuotaRemaining": newest.remaining, "CodatQuotaLimit": newest.limit}.items():
+        if value is not None:
+            metrics.add_metric(name, MetricUnit.Count, value)
+    _write(metrics)
+
+
+def _count_by_function(counts: Mapping[str, int]) -> None:
+    """Under the dimension ``service``, which POWERTOOLS_SERVICE_NAME names."""
+    metrics = EphemeralMetrics()
+    for name, count in counts.items():
+        metrics.add_metric(name, MetricUnit.Count, count)
+    _write(metrics)
+
+
+def _count(name: str, count: int, **dimensions: str) -> None:
+    """Under these dimensions alone. With the function's name, an alarm on all functions would not find it."""
+    metrics = EphemeralMetrics()
+    metrics.service = ""  # Or Powertools adds it.
+    metrics.add_metric(name, MetricUnit.Count, count)
+    for dimension, value in dimensions.items():
+        metrics.add_dimension(dimension, value)
+    _write(metrics)
+
+
+def _write(metrics: EphemeralMetrics) -> None:
+    """At once: print() writes a line and its end apart, and another thread's line may come between them."""
+    if metrics.metric_set:
+        sys.stdout.write(json.dumps(metrics.serialize_metric_set(), separators=(",", ":")) + "\n")

@@ -1,43 +1,153 @@
 """Puts the parts together for one function, once for each process."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from random import SystemRandom
+from time import sleep
+from typing import TYPE_CHECKING
 
 import boto3
 from aws_lambda_powertools.utilities.parameters import SecretsProvider
+from botocore.config import Config as BotoConfig
 
+from codat_sync.announcements import ATTEMPTS, CONNECT_SECONDS, READ_SECONDS, Announcements
 from codat_sync.api_key import SecretApiKey
 from codat_sync.codat.client import CodatClient
 from codat_sync.company_plans import CompanyPlans
-from codat_sync.config import Config
-from codat_sync.consumer import Consumer, ReadEvent
+from codat_sync.company_reconciliations import CompanyReconciliations
+from codat_sync.config import Config, ReconciliationConfig, RedriveConfig
+from codat_sync.consumer import Announcing, Consumer, ReadEvent
 from codat_sync.convergence import Convergence
 from codat_sync.dead_letters import DeadLetters
 from codat_sync.deferral import SourceQueue
+from codat_sync.duties import DutyConsumer
+from codat_sync.events import (
+    ReconciliationRequest,
+    RedriveRequest,
+    read_company_reconciliation,
+    read_reconciliation_request,
+    read_redrive_request,
+)
+from codat_sync.observability import CodatCalls
+from codat_sync.pace import Pace, Quota
+from codat_sync.parked_events import DeadLetterQueue
 from codat_sync.pause import PausingCodat, StoredPause
 from codat_sync.presets import Presets
+from codat_sync.reconciliation import Reconciliation
+from codat_sync.reconciliation_runs import ReconciliationRuns, Tally
+from codat_sync.redrive import Redrive
 from codat_sync.triage import Outcome
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
 
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def wire_consumer(config: Config, read: ReadEvent, now: Callable[[], datetime] = _utc_now) -> Consumer:
-    """A consumer with AWS and Codat behind it. Raises ``InvalidPresets`` before any event is touched."""
+def wire_consumer(
+    config: Config, read: ReadEvent, now: Callable[[], datetime] = _utc_now, announcing: Sequence[Announcing] = ()
+) -> Consumer:
+    """A consumer with AWS and Codat behind it. Raises ``InvalidPresets`` before any event is touched.
+
+    ``announcing`` are told how events ended, beside the event bus.
+    """
     sqs = boto3.client("sqs")
-    codat = CodatClient(
+    dynamodb = boto3.client("dynamodb")
+    calls = CodatCalls()
+    pausing = PausingCodat(_codat(config, calls, now), StoredPause(dynamodb, config.company_plans_table_name), now)
+    plans = CompanyPlans(dynamodb, config.company_plans_table_name)
+    return Consumer(
+        read,
+        Convergence(pausing, plans, Presets.packaged(), now),
+        _dead_letters(sqs, config, now),
+        SourceQueue(sqs, config.source_queue_url),
+        first_deferral_seconds=config.first_deferral_seconds,
+        max_concurrent_companies=config.max_concurrent_companies,
+        max_receive_count=config.max_receive_count,
+        now=now,
+        random=SystemRandom(),
+        announcing=[_announcements(config, now), *announcing],
+        write_metrics=calls.write,
+    )
+
+
+def wire_company_reconciliation(config: Config, now: Callable[[], datetime] = _utc_now) -> Consumer:
+    """A consumer of what a reconciliation handed over, which counts it there. Raises ``InvalidPresets``."""
+    runs = ReconciliationRuns(boto3.client("dynamodb"), config.company_plans_table_name)
+    return wire_consumer(config, read_company_reconciliation, now, [Tally(runs)])
+
+
+def wire_reconciliation(
+    config: ReconciliationConfig, now: Callable[[], datetime] = _utc_now
+) -> DutyConsumer[ReconciliationRequest]:
+    """The duty that walks over all companies, with AWS and Codat behind it. Raises ``InvalidPresets``."""
+    sqs, dynamodb = boto3.client("sqs"), boto3.client("dynamodb")
+    calls = CodatCalls()
+    codat = _codat(config, calls, now)
+    pausing = PausingCodat(codat, StoredPause(dynamodb, config.company_plans_table_name), now)
+    plans, presets = CompanyPlans(dynamodb, config.company_plans_table_name), Presets.packaged()
+    reconciliation = Reconciliation(
+        Convergence(pausing, plans, presets, now),
+        presets,
+        plans,
+        ReconciliationRuns(dynamodb, config.company_plans_table_name),
+        CompanyReconciliations(sqs, config.reconcile_company_queue_url),
+        _announcements(config, now),
+        pace=Pace(config.reconcile_calls_per_minute),
+        quota=Quota(lambda: codat.rate_limit, share=config.reconcile_quota_share, now=now),
+        max_concurrent_companies=config.max_concurrent_companies,
+        now=now,
+    )
+    source = SourceQueue(sqs, config.source_queue_url)
+    return DutyConsumer(
+        read_reconciliation_request, reconciliation, _dead_letters(sqs, config, now), source, calls.write
+    )
+
+
+def wire_redrive(config: RedriveConfig, now: Callable[[], datetime] = _utc_now) -> DutyConsumer[RedriveRequest]:
+    """The duty that empties the payment-required DLQ, with AWS and Codat behind it. Raises ``InvalidPresets``."""
+    sqs, dynamodb = boto3.client("sqs"), boto3.client("dynamodb")
+    plans = CompanyPlans(dynamodb, config.company_plans_table_name)
+    calls = CodatCalls()
+    redrive = Redrive(
+        DeadLetterQueue(sqs, config.payment_required_queue_url, now),
+        Convergence(_codat(config, calls, now), plans, Presets.packaged(), now),
+        plans,
+        StoredPause(dynamodb, config.company_plans_table_name),
+        Pace(config.redrive_events_per_minute),
+        _announcements(config, now),
+        now=now,
+        sleep=sleep,
+    )
+    source = SourceQueue(sqs, config.source_queue_url)
+    return DutyConsumer(read_redrive_request, redrive, _dead_letters(sqs, config, now), source, calls.write)
+
+
+def _announcements(config: Config, now: Callable[[], datetime]) -> Announcements:
+    """With a client that gives up early: a bus that does not answer must not use up the function's time."""
+    patience = BotoConfig(
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
+    )
+    return Announcements(boto3.client("events", config=patience), config.event_bus_name, now)
+
+
+def _codat(config: Config, calls: CodatCalls, now: Callable[[], datetime]) -> CodatClient:
+    return CodatClient(
         config.codat_base_url,
         SecretApiKey(SecretsProvider(), config.codat_api_key_secret_name),
         dialect=config.dialect,
         max_connections=config.max_concurrent_companies,
+        on_answer=calls.note,
         now=now,
     )
-    dynamodb = boto3.client("dynamodb")
-    pausing = PausingCodat(codat, StoredPause(dynamodb, config.company_plans_table_name), now)
-    plans = CompanyPlans(dynamodb, config.company_plans_table_name)
-    dead_letters = DeadLetters(
+
+
+def _dead_letters(sqs: "SQSClient", config: Config, now: Callable[[], datetime]) -> DeadLetters:
+    return DeadLetters(
         sqs,
         {
             Outcome.DEGRADED: config.payment_required_queue_url,
@@ -45,15 +155,4 @@ def wire_consumer(config: Config, read: ReadEvent, now: Callable[[], datetime] =
             Outcome.PARKED_FAILED: config.failed_events_queue_url,
         },
         now,
-    )
-    return Consumer(
-        read,
-        Convergence(pausing, plans, Presets.packaged(), now),
-        dead_letters,
-        SourceQueue(sqs, config.source_queue_url),
-        first_deferral_seconds=config.first_deferral_seconds,
-        max_concurrent_companies=config.max_concurrent_companies,
-        max_receive_count=config.max_receive_count,
-        now=now,
-        random=SystemRandom(),
     )

@@ -1,8 +1,9 @@
-"""Each sample in events/ is understood, and reaches the queue of the function that understands it."""
+"""Each sample in events/ is understood, and reaches the queue of the function that understands it; what we say none."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,58 @@ from jsonschema import Draft202012Validator
 from moto import mock_aws
 
 from codat_sync import events
-from codat_sync.consumer import ReadEvent
-from codat_sync.events import CompanyEvent, MalformedEvent, read_connection_event, read_plan_event
-from local.event_schemas import FOLDER, schemas
+from codat_sync.announcements import SOURCE, Announcement
+from codat_sync.events import (
+    MalformedEvent,
+    read_company_reconciliation,
+    read_connection_event,
+    read_plan_event,
+    read_reconciliation_request,
+    read_redrive_request,
+)
+from local.event_schemas import ANNOUNCEMENTS, FOLDER, schemas
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = sorted((ROOT / "events").glob("*.json"))
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
-READERS: dict[str, ReadEvent] = {
-    "CompanyPlanChangedRule": read_plan_event,
-    "NewConnectionRule": partial(read_connection_event, plan_tag="plan"),
+READERS: dict[str, Callable[[str], object]] = {
+    "CodatPlanUpgradedRule": partial(read_redrive_request, sent_at=NOW),
+    "CompanyPlanChangedRule": partial(read_plan_event, now=NOW),
+    "CompanyReconciliationRequestedRule": partial(read_company_reconciliation, now=NOW),
+    "NewConnectionRule": partial(read_connection_event, now=NOW, plan_tag="plan"),
+    "ReconciliationRequestedRule": partial(read_reconciliation_request, sent_at=NOW),
+}
+TAKEN = {
+    "CodatPlanUpgradedRule": {events.CODAT_UPGRADED, events.REDRIVE},
+    "CompanyPlanChangedRule": {*events.PLAN_CHANGED, events.PLAN_CANCELLED},
+    "CompanyReconciliationRequestedRule": {events.COMPANY_RECONCILIATION},
+    "NewConnectionRule": {events.NEW_CONNECTION, *events.CODAT_CONNECTED},
+    "ReconciliationRequestedRule": {events.RECONCILIATION},
 }
 TEMPLATE: Any = cfn_yaml.load(str(ROOT / "template.yaml"))
+RULES = {name for name, each in TEMPLATE["Resources"].items() if each["Type"] == "AWS::Events::Rule"}
+DETAIL = {
+    "companyId": "8a210b68-6988-4001-a1eb-0242ac120001",
+    "plan": "scale",
+    "preset": {"plan": "scale", "fingerprint": "20d10c115c06c69d"},
+    "causedBy": "6f1e0e2a-0c1b-4a57-9d3e-1c64c3b5b001",
+    "occurredAt": NOW,
+    "differences": [
+        {"dataType": "invoices", "field": "sync_schedule", "before": "daily", "after": "hourly", "words": "…"}
+    ],
+    "degradedTo": "daily",
+    "words": "Sync schedule not allowed",
+    "reason": "account_expired",
+    "status": 402,
+    "correlationId": None,
+    "dlq": "payment_required",
+    "cause": "changed_at_codat",
+    "believedSince": None,
+    "timesInARow": 1,
+    "willBeRepaired": True,
+}
+"""All that our events say, in one."""
+SAID = [announcement.model_validate(DETAIL) for announcement in ANNOUNCEMENTS]
 
 
 def pattern(rule: str) -> dict[str, Any]:
@@ -37,7 +78,7 @@ def rules_that_match(*samples: dict[str, Any]) -> list[set[str]]:
         bus, sqs = boto3.client("events"), boto3.client("sqs")
         bus.create_event_bus(Name="bus")
         queues = {}
-        for rule in READERS:
+        for rule in RULES:
             queues[rule] = sqs.create_queue(QueueName=rule)["QueueUrl"]
             arn = sqs.get_queue_attributes(QueueUrl=queues[rule], AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
             bus.put_rule(Name=rule, EventBusName="bus", EventPattern=json.dumps(pattern(rule)))
@@ -62,39 +103,62 @@ def sample(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text("utf-8"))  # type: ignore[no-any-return]
 
 
+@cache
+def rule_of_each_sample() -> dict[Path, set[str]]:
+    return dict(zip(SAMPLES, rules_that_match(*map(sample, SAMPLES)), strict=True))
+
+
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
 def test_a_sample_reaches_one_function_and_is_understood_there(path: Path) -> None:
-    ((rule,),) = rules_that_match(sample(path))
-    assert isinstance(READERS[rule](path.read_text("utf-8"), now=NOW), CompanyEvent)
+    (rule,) = rule_of_each_sample()[path]
+    assert READERS[rule](path.read_text("utf-8"))
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
-def test_a_sample_is_refused_by_the_other_function(path: Path) -> None:
-    ((rule,),) = rules_that_match(sample(path))
-    (other,) = set(READERS) - {rule}
-    with pytest.raises(MalformedEvent, match="detail-type"):
-        READERS[other](path.read_text("utf-8"), now=NOW)
+def test_a_sample_is_refused_by_every_other_function(path: Path) -> None:
+    for other in RULES - rule_of_each_sample()[path]:
+        with pytest.raises(MalformedEvent, match="detail-type"):
+            READERS[other](path.read_text("utf-8"))
 
 
 def test_there_is_a_sample_of_each_detail_type_that_is_taken() -> None:
-    taken = {*events.PLAN_CHANGED, events.PLAN_CANCELLED, events.NEW_CONNECTION, *events.CODAT_CONNECTED}
-    assert {sample(path)["detail-type"] for path in SAMPLES} == taken
+    assert {sample(path)["detail-type"] for path in SAMPLES} == set().union(*TAKEN.values())
 
 
-@pytest.mark.parametrize(
-    ("rule", "taken"),
-    [
-        ("CompanyPlanChangedRule", {*events.PLAN_CHANGED, events.PLAN_CANCELLED}),
-        ("NewConnectionRule", {events.NEW_CONNECTION, *events.CODAT_CONNECTED}),
-    ],
-)
-def test_a_rule_passes_on_what_its_function_takes_and_nothing_else(rule: str, taken: set[str]) -> None:
-    assert set(pattern(rule)["detail-type"]) == taken
+@pytest.mark.parametrize("rule", sorted(RULES))
+def test_a_rule_passes_on_what_its_function_takes_and_nothing_else(rule: str) -> None:
+    assert set(pattern(rule)["detail-type"]) == TAKEN[rule]
 
 
-def test_no_rule_listens_to_our_own_events() -> None:
-    own = {**sample(SAMPLES[0]), "source": "codat-sync"}
-    assert rules_that_match(own, {**own, "source": "billing", "detail-type": "Something Else"}) == [set(), set()]
+@pytest.mark.parametrize("announcement", SAID, ids=lambda said: type(said).__name__)
+def test_no_rule_listens_to_what_this_stack_says(announcement: Announcement) -> None:
+    detail = json.loads(announcement.detail())
+    said = {"source": SOURCE, "detail-type": announcement.detail_type, "detail": detail}
+    assert rules_that_match(said, {**said, "source": "billing"}) == [set(), set()]
+
+
+def test_no_rule_listens_to_our_own_source_whatever_we_say() -> None:
+    own = [
+        {"source": SOURCE, "detail-type": detail_type, "detail": {}}
+        for taken in TAKEN.values()
+        for detail_type in taken
+    ]
+    assert rules_that_match(*own) == [set()] * len(own)
+
+
+@pytest.mark.parametrize("announcement", SAID, ids=lambda said: type(said).__name__)
+def test_what_this_stack_says_satisfies_the_schema_for_subscribers(announcement: Announcement) -> None:
+    schema = json.loads((FOLDER / f"{type(announcement).__name__}.json").read_text("utf-8"))
+    detail = json.loads(announcement.detail())
+    Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER).validate(detail)
+    assert set(schema["required"]) <= set(detail) == set(schema["properties"])
+
+
+@pytest.mark.parametrize("announcement", SAID, ids=lambda said: type(said).__name__)
+def test_subscribers_are_told_of_all_that_this_stack_says(announcement: Announcement) -> None:
+    docs = (ROOT / "docs/events.md").read_text("utf-8")
+    named = [announcement.detail_type, *json.loads(announcement.detail())]
+    assert [name for name in named if f"`{name}`" not in docs] == []
 
 
 def test_a_sample_without_the_fields_that_only_eventbridge_adds_is_understood() -> None:
@@ -103,7 +167,7 @@ def test_a_sample_without_the_fields_that_only_eventbridge_adds_is_understood() 
     assert read_plan_event(json.dumps(sent_to_sqs), now=NOW) == read_plan_event(json.dumps(whole), now=NOW)
 
 
-def test_the_schemas_for_producers_are_those_of_the_contracts() -> None:
+def test_the_schemas_are_those_of_the_contracts() -> None:
     """If this fails after a change of a contract: make schemas."""
     assert {path.name: path.read_text("utf-8") for path in FOLDER.glob("*.json")} == schemas()
 
@@ -117,6 +181,12 @@ def test_the_schemas_for_producers_are_those_of_the_contracts() -> None:
         ("PlanCancelled", "company_cancelled_plan"),
         ("NewConnection", "new_connection"),
         ("NewConnection", "new_connection.with_plan"),
+        ("CompanyReconciliation", "company_reconciliation_requested"),
+        ("Reconciliation", "reconciliation_requested"),
+        ("Reconciliation", "reconciliation_requested.report_only"),
+        ("Redrive", "codat_plan_upgraded"),
+        ("Redrive", "redrive_requested"),
+        ("Redrive", "redrive_requested.one_reason"),
     ],
 )
 def test_a_sample_satisfies_the_schema_for_producers(schema: str, stem: str) -> None:

@@ -1,6 +1,7 @@
 """The template as data: numbers that hang together are asserted together."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -8,15 +9,18 @@ import pytest
 from cfnlint.decode import cfn_yaml
 
 from codat_sync.codat.client import REQUEST_SECONDS
-from codat_sync.config import CODAT_BASE_URL, Config
+from codat_sync.config import CODAT_BASE_URL, Config, ReconciliationConfig, RedriveConfig
 from codat_sync.consumer import START_SECONDS
 from codat_sync.deferral import LONGEST_SECONDS
+from codat_sync.duties import ReadRequest
+from codat_sync.events import read_reconciliation_request, read_redrive_request
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE: Mapping[str, Any] = cfn_yaml.load(str(ROOT / "template.yaml"))
 RESOURCES: Mapping[str, Any] = TEMPLATE["Resources"]
 GLOBALS: Mapping[str, Any] = TEMPLATE["Globals"]["Function"]
 DAY = 24 * 60 * 60
+KEY = {"Fn::If": ["HasKmsKey", {"Ref": "KmsKeyArn"}, {"Ref": "AWS::NoValue"}]}
 
 
 def properties(kind: str) -> dict[str, Any]:
@@ -30,11 +34,31 @@ RULES = properties("AWS::Events::Rule")
 SOURCE_QUEUES = {name: queue for name, queue in QUEUES.items() if "RedrivePolicy" in queue}
 DLQS = {name: queue for name, queue in QUEUES.items() if name not in SOURCE_QUEUES}
 POLICIES = properties("AWS::SQS::QueuePolicy")
+SCHEDULES = properties("AWS::Scheduler::Schedule")
+DUTIES: Mapping[str, type[Config]] = {
+    "ReconcileCompaniesFunction": ReconciliationConfig,
+    "RedrivePaymentRequiredFunction": RedriveConfig,
+}
+"""The functions whose messages ask for more than one invocation can do, and what each reads of its environment."""
+CONSUMERS = [name for name in FUNCTIONS if name not in DUTIES]
+ROLES = properties("AWS::IAM::Role")
+
+
+def statements(policies: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """All that some policies allow, also what a parameter has to ask for."""
+    listed = [each for policy in policies for each in policy["PolicyDocument"]["Statement"]]
+    return [each["Fn::If"][1] if "Fn::If" in each else each for each in listed]
+
+
 STATEMENTS = [
-    statement
-    for policy in properties("AWS::IAM::ManagedPolicy").values()
-    for statement in policy["PolicyDocument"]["Statement"]
+    *statements(properties("AWS::IAM::ManagedPolicy").values()),
+    *statements(policy for role in ROLES.values() for policy in role.get("Policies", [])),
 ]
+
+
+def timeout_of(name: str) -> int:
+    """How long an invocation of a function may take, in seconds."""
+    return FUNCTIONS[name].get("Timeout", GLOBALS["Timeout"])  # type: ignore[no-any-return]  # YAML.
 
 
 def source_of(function: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -52,7 +76,7 @@ def test_there_is_a_function_for_each_folder_and_a_folder_for_each_function() ->
 def test_a_message_stays_hidden_for_six_times_the_functions_timeout(name: str) -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html"""
     queue = QUEUES[source_of(FUNCTIONS[name])["Queue"]["Fn::GetAtt"][0]]
-    assert queue["VisibilityTimeout"] >= 6 * GLOBALS["Timeout"]
+    assert queue["VisibilityTimeout"] >= 6 * timeout_of(name)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -62,7 +86,15 @@ def test_only_the_messages_that_failed_come_back(name: str) -> None:
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_the_concurrency_of_a_queue_is_bounded(name: str) -> None:
-    assert source_of(FUNCTIONS[name])["ScalingConfig"]["MaximumConcurrency"] == {"Ref": "MaximumConcurrency"}
+    """Live events have a parameter for it; all others get the least that SQS allows."""
+    live = name in {"CompanyPlanChangedFunction", "NewConnectionFunction"}
+    bound = source_of(FUNCTIONS[name])["ScalingConfig"]["MaximumConcurrency"]
+    assert bound == ({"Ref": "MaximumConcurrency"} if live else 2)
+
+
+def test_what_is_handed_over_goes_to_codat_at_a_low_pace() -> None:
+    variables = FUNCTIONS["ReconcileCompanyFunction"]["Environment"]["Variables"]
+    assert variables["MAX_CONCURRENT_COMPANIES"] == "1"
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -72,15 +104,27 @@ def test_a_function_has_a_log_group_with_a_retention(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_may_defer_and_needs_its_own_queue_only(name: str) -> None:
-    poller = FUNCTIONS[name]["Policies"][0]["SQSPollerPolicy"]["QueueName"]["Fn::GetAtt"]
-    assert poller == [source_of(FUNCTIONS[name])["Queue"]["Fn::GetAtt"][0], "QueueName"]
+def test_a_function_has_a_role_of_its_own_for_its_own_queue_and_its_own_log(name: str) -> None:
+    """Without one, SAM gives it managed policies for every queue and every log."""
+    function = FUNCTIONS[name]
+    role = name.replace("Function", "Role")
+    own = {each["Sid"]: each for each in statements(ROLES[role]["Policies"])}
+    assert function["Role"] == {"Fn::GetAtt": [role, "Arn"]}
+    assert own["WriteLogs"]["Resource"] == {"Fn::GetAtt": [function["LoggingConfig"]["LogGroup"]["Ref"], "Arn"]}
+    assert own["ReadAndDefer"]["Resource"] == source_of(function)["Queue"]
+    assert "sqs:ChangeMessageVisibility" in own["ReadAndDefer"]["Action"]
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_a_role_can_be_bounded(name: str) -> None:
+    boundary = ["HasPermissionsBoundary", {"Ref": "PermissionsBoundaryArn"}, {"Ref": "AWS::NoValue"}]
+    assert ROLES[name]["PermissionsBoundary"] == {"Fn::If": boundary}
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_the_environment_is_what_the_config_reads(name: str) -> None:
     environment = {**GLOBALS["Environment"]["Variables"], **FUNCTIONS[name]["Environment"]["Variables"]}
-    read = {field.upper() for field in Config.model_fields}
+    read = {field.upper() for field in DUTIES.get(name, Config).model_fields}
     assert set(environment) == read | {"POWERTOOLS_SERVICE_NAME"}
     assert environment["SOURCE_QUEUE_URL"] == {"Ref": source_of(FUNCTIONS[name])["Queue"]["Fn::GetAtt"][0]}
 
@@ -104,22 +148,86 @@ def test_one_company_can_always_be_finished_within_the_timeout() -> None:
 def test_a_dlq_keeps_messages_longer_than_the_queue_before_it(name: str) -> None:
     """A message that SQS moves keeps its age."""
     (dlq,) = {SOURCE_QUEUES[name]["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]}
-    assert SOURCE_QUEUES[name]["MessageRetentionPeriod"] == 4 * DAY
+    assert SOURCE_QUEUES[name]["MessageRetentionPeriod"] == (10 if name == "ReconciliationsQueue" else 4) * DAY
     assert QUEUES[dlq]["MessageRetentionPeriod"] == 14 * DAY
 
 
-@pytest.mark.parametrize("name", SOURCE_QUEUES)
+@pytest.mark.parametrize("name", CONSUMERS)
 def test_a_deferred_message_is_dead_lettered_before_it_expires(name: str) -> None:
-    receives = SOURCE_QUEUES[name]["RedrivePolicy"]["maxReceiveCount"]
+    queue = QUEUES[source_of(FUNCTIONS[name])["Queue"]["Fn::GetAtt"][0]]
+    receives = queue["RedrivePolicy"]["maxReceiveCount"]
     first = TEMPLATE["Parameters"]["FirstDeferralSeconds"]["Default"]
     longest = sum(min(first * 2**receive, LONGEST_SECONDS) for receive in range(receives))
     assert GLOBALS["Environment"]["Variables"]["MAX_RECEIVE_COUNT"] == str(receives)
-    assert longest < SOURCE_QUEUES[name]["MessageRetentionPeriod"]
+    assert longest < queue["MessageRetentionPeriod"]
+
+
+@pytest.mark.parametrize("name", DUTIES)
+def test_a_duty_may_come_back_as_often_as_a_million_companies_need(name: str) -> None:
+    queue = QUEUES[source_of(FUNCTIONS[name])["Queue"]["Fn::GetAtt"][0]]
+    pace = {
+        "ReconcileCompaniesFunction": "ReconcileCallsPerMinute",
+        "RedrivePaymentRequiredFunction": "RedriveEventsPerMinute",
+    }
+    per_minute = TEMPLATE["Parameters"][pace[name]]["Default"]
+    minutes = 1_000_000 / per_minute
+    assert source_of(FUNCTIONS[name])["BatchSize"] == 1
+    assert minutes / (timeout_of(name) / 60) < queue["RedrivePolicy"]["maxReceiveCount"]
+    walks = 2 if name == "ReconcileCompaniesFunction" else 1  # A request may have to wait for one under way.
+    assert walks * minutes * 60 < queue["MessageRetentionPeriod"]
+
+
+READ_REQUEST: Mapping[str, ReadRequest[object]] = {
+    "NightlyReconciliation": read_reconciliation_request,
+    "DailyRedrive": read_redrive_request,
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_a_schedule_says_what_its_function_understands(name: str) -> None:
+    """Scheduler puts the id of each execution in:
+    https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html
+    """
+    READ_REQUEST[name](SCHEDULES[name]["Target"]["Input"], sent_at=datetime(2026, 2, 1, tzinfo=UTC))
+    assert '"<aws.scheduler.execution-id>"' in SCHEDULES[name]["Target"]["Input"]
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_a_schedule_keeps_trying_for_a_day_and_loses_nothing(name: str) -> None:
+    target = SCHEDULES[name]["Target"]
+    assert target["RetryPolicy"] == {"MaximumEventAgeInSeconds": DAY, "MaximumRetryAttempts": 185}
+    assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["UndeliveredEventsQueue", "Arn"]}}
+
+
+def test_a_schedule_may_send_to_its_queue_and_to_the_dlq_alone() -> None:
+    (statement,) = [each for each in STATEMENTS if each["Sid"] == "SendRequests"]
+    targets = [schedule["Target"]["Arn"] for schedule in SCHEDULES.values()]
+    assert statement["Resource"] == [*targets, {"Fn::GetAtt": ["UndeliveredEventsQueue", "Arn"]}]
 
 
 @pytest.mark.parametrize("name", QUEUES)
 def test_a_queue_is_encrypted(name: str) -> None:
-    assert QUEUES[name]["SqsManagedSseEnabled"] is True
+    """By SQS's own key, or by the customer's."""
+    assert QUEUES[name]["SqsManagedSseEnabled"] == {"Fn::If": ["HasKmsKey", {"Ref": "AWS::NoValue"}, True]}
+    assert QUEUES[name]["KmsMasterKeyId"] == KEY
+
+
+@pytest.mark.parametrize("name", properties("AWS::Logs::LogGroup"))
+def test_the_logs_can_have_a_customers_key(name: str) -> None:
+    assert RESOURCES[name]["Properties"]["KmsKeyId"] == KEY
+
+
+def test_table_environment_and_bus_can_have_a_customers_key() -> None:
+    assert RESOURCES["CompanyPlansTable"]["Properties"]["SSESpecification"]["KMSMasterKeyId"] == KEY
+    assert RESOURCES["EventBus"]["Properties"]["KmsKeyIdentifier"] == KEY
+    assert GLOBALS["KmsKeyArn"] == KEY
+
+
+@pytest.mark.parametrize("name", ["ConsumerPolicy", "SchedulesRole"])
+def test_who_sends_or_receives_may_use_a_customers_key(name: str) -> None:
+    policies = RESOURCES[name]["Properties"].get("Policies", [RESOURCES[name]["Properties"]])
+    (key,) = [each for each in statements(policies) if each["Sid"] == "UseTheKey"]
+    assert key["Resource"] == {"Ref": "KmsKeyArn"}
 
 
 @pytest.mark.parametrize("name", QUEUES)

@@ -6,6 +6,8 @@ import socket
 import traceback
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from http import HTTPMethod
+from itertools import count
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -24,6 +26,7 @@ from codat_sync.codat.client import (
     QUICK_RETRIES,
     READ_SECONDS,
     REQUEST_SECONDS,
+    Answer,
     CodatClient,
 )
 from codat_sync.codat.errors import (
@@ -349,6 +352,57 @@ def test_the_quota_is_that_of_the_newest_answer(codat: CodatClient, http: respon
         http.get(SETTINGS_URL, json=HOURS_FORM, headers={"X-Rate-Limit-Remaining": remaining})
         codat.get_sync_settings(COMPANY)
     assert codat.rate_limit.remaining == 6
+
+
+# --- The observer ---------------------------------------------------------------------------------------------------
+
+
+class Observed:
+    """A client whose every look at the clock is half a second after the one before, and what its observer is told."""
+
+    def __init__(self, url: str, *keys: str) -> None:
+        self.answers: list[Answer] = []
+        self.codat = CodatClient(
+            url,
+            Keys(*keys or (KEY,)),
+            on_answer=self.answers.append,
+            now=lambda: NOW,
+            monotonic=count(0, 0.5).__next__,
+        )
+
+
+@pytest.mark.parametrize("status", [200, 204, 301, 400, 402, 404, 429, 500])
+def test_an_observer_is_told_of_every_answer_and_what_it_says_of_the_quota(status: int) -> None:
+    observed = Observed(URL)
+    with responses.RequestsMock() as http:
+        http.post(
+            f"{URL}/companies/{COMPANY}/data/all",
+            status=status,
+            headers={"X-Rate-Limit-Limit": "1000", "X-Rate-Limit-Remaining": "7"},
+        )
+        try:
+            observed.codat.queue_refresh(COMPANY)
+        except CodatError as error:
+            assert error.status == status  # noqa: PT017  # What is asserted is below; some answers are no error.
+    assert observed.answers == [Answer(HTTPMethod.POST, status, 0.5, RateLimit(limit=1000, remaining=7))]
+
+
+def test_an_observer_is_told_that_no_answer_came() -> None:
+    with scripted_server(cut) as server, pytest.raises(Unreachable):
+        (observed := Observed(server.url)).codat.get_sync_settings(COMPANY)
+    assert observed.answers == [Answer(HTTPMethod.GET, None, 0.5, RateLimit())]
+
+
+def test_quick_retries_are_part_of_one_answer() -> None:
+    with scripted_server(cut, answer(503), answer(200)) as server:
+        (observed := Observed(server.url)).codat.get_account_sync_settings()
+    assert [each.status for each in observed.answers] == [200]
+
+
+def test_the_second_request_after_a_401_is_an_answer_of_its_own() -> None:
+    with scripted_server(answer(401), answer(200)) as server:
+        (observed := Observed(server.url, KEY, OTHER_KEY)).codat.get_account_sync_settings()
+    assert [each.status for each in observed.answers] == [401, 200]
 
 
 # --- The key --------------------------------------------------------------------------------------------------------

@@ -7,14 +7,16 @@ import pytest
 from pydantic import ValidationError
 
 from codat_sync.codat.models import Dialect
-from codat_sync.config import Config, InvalidConfig
+from codat_sync.config import Config, InvalidConfig, ReconciliationConfig, RedriveConfig
 
 ENVIRONMENT = {
     "CODAT_BASE_URL": "https://api.codat.io",
     "CODAT_API_KEY_SECRET_NAME": "codat/api-key",
     "COMPANY_PLANS_TABLE_NAME": "company-plans",
+    "EVENT_BUS_NAME": "events",
     "FAILED_EVENTS_QUEUE_URL": "https://sqs.eu-west-2.amazonaws.com/123456789012/failed",
     "PAYMENT_REQUIRED_QUEUE_URL": "https://sqs.eu-west-2.amazonaws.com/123456789012/payment",
+    "POWERTOOLS_METRICS_NAMESPACE": "codat-sync",
     "SOURCE_QUEUE_URL": "https://sqs.eu-west-2.amazonaws.com/123456789012/source",
 }
 
@@ -138,3 +140,35 @@ def test_no_value_is_repeated_in_the_traceback_that_lambda_logs(environment: dic
 def test_a_config_is_a_value() -> None:
     with pytest.raises(ValidationError):
         config().company_plan_tag = "other"  # type: ignore[misc]  # That is the claim.
+
+
+# --- What the duties are told beside that ---------------------------------------------------------------------------
+
+COMPANIES_QUEUE = "https://sqs.eu-west-2.amazonaws.com/123456789012/company-reconciliations"
+
+
+def test_a_reconciliation_is_told_its_queue_and_has_a_pace_and_a_share_of_the_quota() -> None:
+    read = ReconciliationConfig.from_env({**ENVIRONMENT, "RECONCILE_COMPANY_QUEUE_URL": COMPANIES_QUEUE})
+    assert read.reconcile_company_queue_url == COMPANIES_QUEUE
+    assert (read.reconcile_calls_per_minute, read.reconcile_quota_share) == (300, 50)
+
+
+def test_a_redrive_has_a_pace() -> None:
+    assert RedriveConfig.from_env(ENVIRONMENT).redrive_events_per_minute == 300
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [
+        (ReconciliationConfig, "RECONCILE_COMPANY_QUEUE_URL", ""),
+        (ReconciliationConfig, "RECONCILE_CALLS_PER_MINUTE", "0"),
+        (ReconciliationConfig, "RECONCILE_CALLS_PER_MINUTE", "1001"),
+        (ReconciliationConfig, "RECONCILE_QUOTA_SHARE", "0"),
+        (ReconciliationConfig, "RECONCILE_QUOTA_SHARE", "101"),
+        (RedriveConfig, "REDRIVE_EVENTS_PER_MINUTE", "0"),
+        (RedriveConfig, "REDRIVE_EVENTS_PER_MINUTE", "10001"),
+    ],
+)
+def test_a_variable_of_a_duty_that_cannot_be_used_is_named(kind: type[Config], name: str, value: str) -> None:
+    with pytest.raises(InvalidConfig, match=name):
+        kind.from_env({**ENVIRONMENT, "RECONCILE_COMPANY_QUEUE_URL": COMPANIES_QUEUE, name: value})

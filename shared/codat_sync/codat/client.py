@@ -4,7 +4,9 @@ https://docs.codat.io/platform-api
 """
 
 import base64
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPMethod, HTTPStatus
 from types import TracebackType
@@ -45,6 +47,16 @@ class ApiKey(Protocol):
         """The key; where ``rejected`` is the one just refused, a fresh look at its source, within reason."""
 
 
+@dataclass(frozen=True)
+class Answer:
+    """How one request ended, quick retries included. ``status`` is None where no answer came."""
+
+    method: HTTPMethod
+    status: int | None
+    seconds: float
+    rate_limit: RateLimit
+
+
 class CodatClient:
     """Codat, for one account. Safe to share between threads.
 
@@ -61,14 +73,21 @@ class CodatClient:
         *,
         dialect: Dialect | None = None,
         max_connections: int = 10,
+        on_answer: Callable[[Answer], None] = lambda _: None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``dialect`` None means: answer in the one in which Codat speaks."""
+        """``dialect`` None means: answer in the one in which Codat speaks.
+
+        ``on_answer`` is told of each request, in the thread that made it, before the caller is.
+        """
         self._base_url = base_url.rstrip("/")
         self._api_key = api_key
         self._dialect = dialect
         self._heard_dialect: Dialect | None = None
+        self._on_answer = on_answer
         self._now = now
+        self._monotonic = monotonic
         self._session = requests.Session()
         self._session.headers.update({"Accept": "application/json", "User-Agent": _user_agent()})
         adapter = HTTPAdapter(pool_maxsize=max_connections, max_retries=_quick_retry())
@@ -172,6 +191,7 @@ class CodatClient:
         raise error_for(response.status_code, body, response.headers, self._now())
 
     def _send(self, method: HTTPMethod, path: str, key: str, **content: Any) -> requests.Response:  # noqa: ANN401
+        began = self._monotonic()
         try:
             response = self._session.request(
                 method,
@@ -182,8 +202,10 @@ class CodatClient:
                 **content,
             )
         except requests.RequestException as error:
+            self._on_answer(Answer(method, None, self._monotonic() - began, RateLimit()))
             raise Unreachable(f"{method} {path}: {type(error).__name__}") from error
         self.rate_limit = RateLimit.read(response.headers, self._now())
+        self._on_answer(Answer(method, response.status_code, self._monotonic() - began, self.rate_limit))
         return response
 
 

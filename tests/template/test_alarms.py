@@ -1,0 +1,133 @@
+"""Alarms ring on what matters, tell somebody, and lead to what to do."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cfnlint.decode import cfn_yaml
+
+from codat_sync.api_key import ApiKeyUnusable
+from codat_sync.codat.errors import BadRequest, PaymentRequiredKind, RateLimited, Unauthorized
+from codat_sync.presets import UnknownPlan
+from codat_sync.triage import triage
+
+ROOT = Path(__file__).parents[2]
+RESOURCES: dict[str, Any] = cfn_yaml.load(str(ROOT / "template.yaml"))["Resources"]
+ALARMS = {name: each["Properties"] for name, each in RESOURCES.items() if each["Type"] == "AWS::CloudWatch::Alarm"}
+COMPOSITES = {
+    name: each["Properties"] for name, each in RESOURCES.items() if each["Type"] == "AWS::CloudWatch::CompositeAlarm"
+}
+TOPIC = {"Fn::If": ["OwnAlarmTopic", {"Ref": "AlarmTopic"}, {"Ref": "AlarmTopicArn"}]}
+
+
+def text(value: Any) -> str:  # noqa: ANN401  # YAML.
+    return str(value["Fn::Sub"]) if isinstance(value, dict) else str(value)
+
+
+def metrics(alarm: dict[str, Any]) -> list[dict[str, Any]]:
+    """The metrics that an alarm reads."""
+    if "Metrics" not in alarm:
+        return [alarm]
+    return [each["MetricStat"]["Metric"] for each in alarm["Metrics"] if "MetricStat" in each]
+
+
+def watched(name: str) -> set[tuple[str, str]]:
+    """The values of its metrics' dimensions, by metric."""
+    return {
+        (each["MetricName"], str(dimension["Value"]))
+        for each in metrics(ALARMS[name])
+        for dimension in each["Dimensions"]
+    }
+
+
+FED_INTO_COMPOSITES = set(re.findall(r"\$\{(\w+)\}", "".join(text(each["AlarmRule"]) for each in COMPOSITES.values())))
+
+
+@pytest.mark.parametrize("name", [*ALARMS, *COMPOSITES])
+def test_an_alarm_leads_to_its_heading_in_the_runbook(name: str) -> None:
+    description = text((ALARMS | COMPOSITES)[name]["AlarmDescription"])
+    (anchor,) = re.findall(r"Runbook: \$\{RunbookUrl\}#([\w-]+)$", description)
+    headings = re.findall(r"^#+ (.+)$", (ROOT / "docs/runbook.md").read_text("utf-8"), re.MULTILINE)
+    assert anchor in {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
+ROLL_BACK = {
+    alarm["Ref"]
+    for alarm in cfn_yaml.load(str(ROOT / "template.yaml"))["Globals"]["Function"]["DeploymentPreference"]["Alarms"]
+}
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_an_alarm_tells_somebody_or_something(name: str) -> None:
+    actions = ALARMS[name].get("AlarmActions")
+    if actions is None:
+        assert name in FED_INTO_COMPOSITES | ROLL_BACK
+    else:
+        assert actions == {"Fn::If": ["SomebodyIsTold", [TOPIC], {"Ref": "AWS::NoValue"}]}
+
+
+@pytest.mark.parametrize("name", COMPOSITES)
+def test_a_composite_rings_only_where_somebody_is_told(name: str) -> None:
+    assert RESOURCES[name]["Condition"] == "SomebodyIsTold"
+    assert COMPOSITES[name]["AlarmActions"] == [TOPIC]
+    assert set(re.findall(r"\$\{(\w+)\}", text(COMPOSITES[name]["AlarmRule"]))) <= set(ALARMS)
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_an_alarm_says_what_silence_means(name: str) -> None:
+    assert ALARMS[name]["TreatMissingData"] == ("breaching" if name == "NoPlanEventsAlarm" else "notBreaching")
+
+
+@pytest.mark.parametrize(
+    "queue",
+    [
+        name
+        for name, each in RESOURCES.items()
+        if each["Type"] == "AWS::SQS::Queue" and "RedrivePolicy" not in each["Properties"]
+    ],
+)
+def test_a_dlq_rings_with_its_first_message(queue: str) -> None:
+    (alarm,) = [
+        alarm
+        for alarm in ALARMS.values()
+        if any(d["Value"] == {"Fn::GetAtt": [queue, "QueueName"]} for d in alarm.get("Dimensions", []))
+    ]
+    assert (alarm["MetricName"], alarm["Threshold"]) == ("ApproximateNumberOfMessagesVisible", 0)
+
+
+def test_live_events_that_wait_ring_and_those_of_a_walk_do_not() -> None:
+    waiting = {name for name in ALARMS if "ApproximateAgeOfOldestMessage" in str(metrics(ALARMS[name]))}
+    assert {value for name in waiting for _, value in watched(name)} == {
+        str({"Fn::GetAtt": [queue, "QueueName"]}) for queue in ("CompanyPlanChangedQueue", "NewConnectionQueue")
+    }
+
+
+def test_a_refused_key_and_a_missing_one_ring() -> None:
+    assert watched("ApiKeyAlarm") == {("Failures", Unauthorized.reason), ("Failures", ApiKeyUnusable.reason)}
+
+
+def test_both_reasons_for_a_pause_ring() -> None:
+    assert watched("PauseAlarm") == {
+        ("PausesBegun", RateLimited.reason),
+        ("PausesBegun", PaymentRequiredKind.ACCOUNT_EXPIRED.value),
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "metric"), [("FunctionsFailAlarm", "Errors"), ("FunctionsThrottledAlarm", "Throttles")]
+)
+def test_every_function_is_watched(name: str, metric: str) -> None:
+    functions = [name for name, each in RESOURCES.items() if each["Type"] == "AWS::Serverless::Function"]
+    assert watched(name) == {(metric, str({"Ref": function})) for function in functions}
+
+
+def test_a_new_version_is_taken_back_for_what_a_bad_deployment_does() -> None:
+    reasons = {value for metric, value in watched("NewVersionFailsAlarm") if metric == "Failures"}
+    assert {"NewVersionFailsAlarm"} == ROLL_BACK
+    assert reasons == {triage(KeyError("a bug")).reason, BadRequest.reason, UnknownPlan.reason}
+
+
+def test_our_own_metrics_are_read_where_they_are_written() -> None:
+    ours = {str(each["Namespace"]) for alarm in ALARMS.values() for each in metrics(alarm)}
+    assert ours - {"AWS/SQS", "AWS/Lambda"} == {str({"Ref": "AWS::StackName"})}

@@ -1,0 +1,222 @@
+"""Metrics can be found where they are looked for, and cost little."""
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from http import HTTPMethod
+from random import Random
+from typing import Any
+
+import pytest
+
+from codat_sync.codat.client import Answer
+from codat_sync.codat.rate_limits import RateLimit
+from codat_sync.consumer import Consumer
+from codat_sync.convergence import Convergence
+from codat_sync.duties import DutyConsumer
+from codat_sync.events import ReconciliationRequest, read_plan_event, read_reconciliation_request
+from codat_sync.observability import (
+    MANY_ANSWERS,
+    CodatCalls,
+    count_companies,
+    count_lost_announcements,
+    count_outcomes,
+    count_pause,
+    count_reconciled,
+    count_redrive,
+)
+from codat_sync.presets import Presets
+from codat_sync.triage import Outcome
+from tests.fakes import NOW, FakeCodat, FakeContext, FakeDeadLetters, FakePlans, FakeQueue, sqs_event
+
+Said = Callable[[], list[dict[str, Any]]]
+QUOTA = RateLimit(limit=1000, remaining=7)
+
+
+@pytest.fixture
+def said(capsys: pytest.CaptureFixture[str]) -> Said:
+    """The metrics that were written since one last asked."""
+    return lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def answer(status: int | None = 200, seconds: float = 0.25, quota: RateLimit = QUOTA) -> Answer:
+    return Answer(HTTPMethod.GET, status, seconds, quota)
+
+
+def dimensions(line: dict[str, Any]) -> dict[str, str]:
+    """The one set of dimensions that a line's metrics stand under."""
+    (directive,) = line["_aws"]["CloudWatchMetrics"]
+    (names,) = directive["Dimensions"]
+    return {name: line[name] for name in names}
+
+
+@pytest.mark.parametrize(
+    ("write", "name", "under"),
+    [
+        (
+            partial(count_outcomes, [(Outcome.APPLIED, "growth")], []),
+            "Events",
+            {"outcome": "applied", "plan": "growth"},
+        ),
+        (partial(count_outcomes, [(Outcome.APPLIED, None)], []), "Events", {"outcome": "applied", "plan": "none"}),
+        (partial(count_outcomes, [], ["forbidden"]), "Failures", {"reason": "forbidden"}),
+        (partial(count_pause, "rate_limited"), "PausesBegun", {"reason": "rate_limited"}),
+        (partial(count_reconciled, 1, 1, 0, {"invoices": 1}), "Drift", {"dataType": "invoices"}),
+        (partial(count_redrive, {"company_limit": 1}, []), "Redriven", {"reason": "company_limit"}),
+        (partial(count_redrive, {}, ["company_limit"]), "RedriveRefused", {"reason": "company_limit"}),
+        (partial(count_companies, {"growth": 3}), "CompaniesByPlan", {"plan": "growth"}),
+    ],
+)
+def test_what_all_functions_count_together_stands_under_no_function(
+    write: Callable[[], None], name: str, under: dict[str, str], said: Said
+) -> None:
+    """An alarm reads one set of dimensions, and finds only what was written under exactly that."""
+    write()
+    (line,) = [line for line in said() if name in line]
+    assert dimensions(line) == under
+
+
+@pytest.mark.parametrize(
+    ("write", "name"),
+    [
+        (partial(count_outcomes, [(Outcome.PARKED_FAILED, None)], []), "ParkedFailed"),
+        (partial(count_lost_announcements, 2), "AnnouncementsLost"),
+        (partial(count_reconciled, 9, 2, 1, {}), "CompaniesChecked"),
+        (partial(count_reconciled, 9, 2, 1, {}), "CompaniesDrifted"),
+        (partial(count_reconciled, 9, 2, 1, {}), "CompaniesKeepDrifting"),
+    ],
+)
+def test_what_one_function_counts_stands_under_its_name(write: Callable[[], None], name: str, said: Said) -> None:
+    write()
+    (line,) = [line for line in said() if name in line]
+    assert dimensions(line) == {"service": "tests"}
+
+
+def test_metrics_are_in_the_namespace_of_the_stack(said: Said) -> None:
+    count_outcomes([(Outcome.APPLIED, "growth")], ["forbidden"])
+    CodatCalls().note(answer())
+    assert {each["Namespace"] for line in said() for each in line["_aws"]["CloudWatchMetrics"]} == {"codat-sync"}
+
+
+def test_nothing_to_count_is_no_line(said: Said) -> None:
+    count_outcomes([], [])
+    CodatCalls().write()
+    assert said() == []
+
+
+def test_calls_are_counted_by_status(said: Said) -> None:
+    calls = CodatCalls()
+    for status in (200, 429, 200, None):
+        calls.note(answer(status))
+    calls.write()
+    counted = {line["status"]: line["CodatCalls"] for line in said() if "CodatCalls" in line}
+    assert counted == {"200": [2], "429": [1], "no_answer": [1]}
+
+
+def test_the_latency_is_that_of_answers_each_in_whole_milliseconds(said: Said) -> None:
+    calls = CodatCalls()
+    for status, seconds in ((200, 0.0804), (500, 1.5), (None, 6.0)):
+        calls.note(answer(status, seconds))
+    calls.write()
+    (line,) = [line for line in said() if "CodatLatency" in line]
+    assert line["CodatLatency"] == [80, 1500]
+    assert dimensions(line) == {"service": "codat"}
+
+
+@pytest.mark.parametrize(
+    ("quota", "written"),
+    [
+        (QUOTA, {"CodatQuotaRemaining": [7], "CodatQuotaLimit": [1000]}),
+        (RateLimit(limit=1000, remaining=0), {"CodatQuotaRemaining": [0], "CodatQuotaLimit": [1000]}),
+        (RateLimit(remaining=7), {"CodatQuotaRemaining": [7]}),
+        (RateLimit(), {}),
+    ],
+)
+def test_the_quota_is_what_the_newest_answer_said_of_it(
+    quota: RateLimit, written: dict[str, list[int]], said: Said
+) -> None:
+    calls = CodatCalls()
+    calls.note(answer(quota=RateLimit(limit=9, remaining=9)))
+    calls.note(answer(quota=quota))
+    calls.note(answer(None, quota=RateLimit()))
+    calls.write()
+    (line,) = [line for line in said() if "CodatLatency" in line]
+    assert {name: value for name, value in line.items() if name.startswith("CodatQuota")} == written
+
+
+def test_what_was_written_is_not_written_again(said: Said) -> None:
+    calls = CodatCalls()
+    calls.note(answer())
+    calls.write()
+    assert said() != []
+    calls.write()
+    assert said() == []
+
+
+def test_many_answers_are_written_without_being_asked(said: Said) -> None:
+    calls = CodatCalls()
+    for _ in range(MANY_ANSWERS - 1):
+        calls.note(answer())
+    assert said() == []
+    calls.note(answer())
+    assert len(said()) == 2
+
+
+def test_threads_lose_no_answer_and_no_line_holds_more_than_it_may(said: Said) -> None:
+    calls = CodatCalls()
+    with ThreadPoolExecutor(10) as threads:
+        list(threads.map(lambda number: calls.note(answer(seconds=number / 1000)), range(2_000)))
+    calls.write()
+    lines = [line["CodatLatency"] for line in said() if "CodatLatency" in line]
+    assert sorted(value for line in lines for value in line) == list(range(2_000))
+    assert max(map(len, lines)) < 100
+
+
+def test_the_calls_of_a_batch_cost_less_than_one_line_of_a_kilobyte(capsys: pytest.CaptureFixture[str]) -> None:
+    """Ten events make two calls each where all is new; one line for each call would be eleven kilobytes."""
+    calls = CodatCalls()
+    for number in range(20):
+        calls.note(answer(200 + 4 * (number % 2), seconds=0.1 + number / 100))
+    calls.write()
+    assert len(capsys.readouterr().out) < 1024
+
+
+def test_a_batch_writes_what_was_gathered_when_all_else_is_done() -> None:
+    written: list[str] = []
+    consumer = Consumer(
+        read_plan_event,
+        Convergence(FakeCodat(), FakePlans(), Presets.packaged(), lambda: NOW),
+        FakeDeadLetters(),
+        FakeQueue(),
+        first_deferral_seconds=60,
+        max_concurrent_companies=1,
+        max_receive_count=10,
+        now=lambda: NOW,
+        random=Random(0),  # noqa: S311  # No wait is waited for.
+        write_metrics=lambda: written.append("written"),
+    )
+    consumer.consume(sqs_event("{"), FakeContext())
+    assert written == ["written"]
+
+
+class FailingDuty:
+    """A duty that says when it is done, and does not get far."""
+
+    def __init__(self, log: list[str]) -> None:
+        self._log = log
+
+    def carry_out(self, _request: ReconciliationRequest, _seconds_left: Callable[[], float]) -> timedelta | None:
+        self._log.append("carried out")
+        raise ZeroDivisionError
+
+
+def test_a_duty_that_fails_has_its_calls_written_too() -> None:
+    log: list[str] = []
+    consumer = DutyConsumer(
+        read_reconciliation_request, FailingDuty(log), FakeDeadLetters(), FakeQueue(), lambda: log.append("written")
+    )
+    night = {"id": "night-1", "detail-type": "Reconciliation Requested", "detail": {}, "time": str(datetime.now(UTC))}
+    consumer.consume(sqs_event(json.dumps(night)), FakeContext(900.0))
+    assert log == ["carried out", "written"]
