@@ -63,10 +63,33 @@ class Build:
 
         A parameter that is not among them has its default.
         """
-        known = {name: each.get("Default") for name, each in self.template["Parameters"].items()} | dict(values)
+        defaults = {name: each.get("Default") for name, each in self.template["Parameters"].items()}
+        known = {"AWS::StackName": "codat-sync"} | defaults | dict(values)
         own = self.template["Resources"][function]["Properties"]["Environment"]["Variables"]
         given = {**self.settings["Environment"]["Variables"], **own}
-        return {name: str(known[value["Ref"]] if isinstance(value, dict) else value) for name, value in given.items()}
+        return {name: str(self._value(each, known)) for name, each in given.items()}
+
+    def timeout(self, function: str) -> int:
+        """How long Lambda lets one invocation take, in seconds."""
+        own = self.template["Resources"][function]["Properties"]
+        return int(own.get("Timeout", self.settings["Timeout"]))
+
+    def _value(self, value: Any, known: Mapping[str, Any]) -> Any:  # noqa: ANN401  # YAML.
+        match value:
+            case {"Ref": name}:
+                return known[name]
+            case {"Fn::If": [condition, one, other]}:
+                return self._value(one if self._holds(self.template["Conditions"][condition], known) else other, known)
+            case _:
+                return value
+
+    def _holds(self, condition: Any, known: Mapping[str, Any]) -> bool:  # noqa: ANN401
+        match condition:
+            case {"Fn::Not": [other]}:
+                return not self._holds(other, known)
+            case {"Fn::Equals": [one, other]}:
+                return bool(self._value(one, known) == self._value(other, known))
+        raise NotImplementedError(condition)
 
 
 @dataclass(frozen=True)

@@ -124,6 +124,7 @@ def stack(built: Artefacts, starts: Starts, moto_server: str, tmp_path: Path) ->
     aws = boto3.Session(region_name=REGION)
     connection: dict[str, Any] = {"endpoint_url": moto_server, "config": BotoConfig(proxies={})}
     sqs, dynamodb = aws.client("sqs", **connection), aws.client("dynamodb", **connection)
+    aws.client("events", **connection).create_event_bus(Name="codat-sync-events")
     queues = {
         name: sqs.create_queue(QueueName=name, Attributes={"VisibilityTimeout": "0"})["QueueUrl"]
         for name, each in built.for_this_machine.template["Resources"].items()
@@ -147,17 +148,19 @@ def stack(built: Artefacts, starts: Starts, moto_server: str, tmp_path: Path) ->
             sqs=sqs,
             dynamodb=dynamodb,
             codat=codat,
-            values=queues | {"CompanyPlansTable": "company-plans", "CodatBaseUrl": codat.url},
+            values=queues
+            | {"CompanyPlansTable": "company-plans", "CodatBaseUrl": codat.url, "EventBus": "codat-sync-events"},
         )
 
 
-@pytest.mark.parametrize(
-    ("name", "queue", "sample"),
-    [
-        (PLAN_CHANGED, "CompanyPlanChangedQueue", "company_upgraded_plan"),
-        (NEW_CONNECTION, "NewConnectionQueue", "new_connection.with_plan"),
-    ],
-)
+EVENTS = [
+    (PLAN_CHANGED, "CompanyPlanChangedQueue", "company_upgraded_plan"),
+    (NEW_CONNECTION, "NewConnectionQueue", "new_connection.with_plan"),
+    ("ReconcileCompanyFunction", "CompanyReconciliationsQueue", "company_reconciliation_requested"),
+]
+
+
+@pytest.mark.parametrize(("name", "queue", "sample"), EVENTS)
 def test_a_built_function_brings_codat_to_the_preset_of_the_plan(
     stack: Stack, name: str, queue: str, sample: str
 ) -> None:
@@ -165,7 +168,7 @@ def test_a_built_function_brings_codat_to_the_preset_of_the_plan(
     company = stack.codat.account.add_company(COMPANY)
     with stack.running(name) as function:
         assert stack.deliver(function, body, queue)[1] == []
-    assert stack.plans() == (json.loads(body)["detail"]["plan"],) * 2
+    assert stack.plans() == (json.loads(body)["detail"].get("plan", "free"),) * 2
     assert len(company.writes) == 1
     (settled,) = _settled(function)
     assert (settled["outcome"], settled["correlation_id"]) == ("applied", json.loads(body)["id"])
@@ -179,6 +182,30 @@ def test_a_warm_function_serves_the_next_event(stack: Stack) -> None:
         assert len(function.init_milliseconds()) == 1
     assert len(company.writes) == 1
     assert [line["outcome"] for line in _settled(function)] == ["applied", "unchanged", "unchanged"]
+
+
+def test_what_was_changed_behind_our_back_is_found_and_handed_over(stack: Stack) -> None:
+    company = stack.codat.account.add_company(COMPANY)
+    with stack.running(PLAN_CHANGED) as function:
+        stack.deliver(function, _event())
+    company.override = None
+    with stack.running("ReconcileCompaniesFunction") as walker:
+        assert stack.deliver(walker, _event("reconciliation_requested"), "ReconciliationsQueue")[1] == []
+    (handed_over,) = stack.messages("CompanyReconciliationsQueue")
+    assert json.loads(handed_over["Body"])["detail"] == {"companyId": COMPANY}
+
+
+def test_what_waits_for_codats_bill_goes_back_once_it_is_paid(stack: Stack) -> None:
+    stack.codat.account.add_company(COMPANY)
+    stack.codat.account.flags.free = True
+    with stack.running(PLAN_CHANGED) as function:
+        stack.deliver(function, _event())
+    stack.codat.account.flags.free = False
+    with stack.running("RedrivePaymentRequiredFunction") as redrive:
+        assert stack.deliver(redrive, _event("codat_plan_upgraded"), "RedrivesQueue")[1] == []
+    assert stack.messages("PaymentRequiredQueue") == []
+    (back,) = stack.messages("CompanyPlanChangedQueue")
+    assert back["Body"] == _event()
 
 
 def test_a_malformed_event_is_parked_byte_for_byte(stack: Stack) -> None:
@@ -291,7 +318,7 @@ def _lambda_environment(build: Build, name: str) -> dict[str, str]:
         layer=build.layer,
         runtime=RUNTIME,
         region=REGION,
-        timeout=build.settings["Timeout"],
+        timeout=build.timeout(name),
         memory=build.settings["MemorySize"],
     )
 
