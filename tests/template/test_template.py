@@ -266,6 +266,20 @@ def test_a_function_may_do_what_it_needs_and_no_more(statement: Mapping[str, Any
     assert statement["Resource"] != "*"
 
 
+@pytest.mark.parametrize("name", DLQS)
+def test_only_the_queues_before_it_may_move_messages_to_a_dlq(name: str) -> None:
+    """The functions send to theirs; SQS may move to one alone, and from the source queues alone."""
+    allowed = DLQS[name]["RedriveAllowPolicy"]
+    if name != "FailedEventsQueue":
+        assert allowed == {"redrivePermission": "denyAll"}
+        return
+    arn = "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:"
+    assert allowed["redrivePermission"] == "byQueue"
+    assert [each["Fn::Sub"] for each in allowed["sourceQueueArns"]] == [
+        arn + queue["QueueName"]["Fn::Sub"] for queue in SOURCE_QUEUES.values()
+    ]
+
+
 def test_the_table_outlives_the_stack_and_can_be_restored() -> None:
     table = RESOURCES["CompanyPlansTable"]
     assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
