@@ -11,6 +11,9 @@ KILLS ?= 20
 SEED ?= 1
 EXAMPLES ?= 500
 
+# Where `make deploy` deploys to.
+STAGE ?= try
+
 # The version of the template's PythonRuntime, for `make build`.
 BUILD_PYTHON ?= 3.13
 
@@ -18,6 +21,7 @@ VENV := .venv/bin/python
 DEV := .venv/.installed
 RUNTIME := .local/runtime/.installed
 MINISTACK := .local/ministack/.installed
+CHECKOV := .local/checkov/.installed
 
 SAM := PATH="$(CURDIR)/.venv/bin:$$PATH" $(VENV) -m samcli
 INSTALL := install --quiet --no-input --no-deps --require-hashes --requirement
@@ -29,7 +33,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help local demo chaos test check runtime fuzz format schemas build lock clean
+.PHONY: help local demo chaos test check system runtime fuzz format schemas build deploy lock clean
 
 help: ## Say what there is to make.
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,13 +52,18 @@ chaos: $(DEV) $(RUNTIME) $(MINISTACK) ## Thousands of events through the whole s
 test: $(DEV) ## The tests, with branch coverage.
 	$(VENV) -m pytest --cov $(ARGS)
 
-check: $(DEV) ## All that has to hold before a commit; changes no file.
+check: $(DEV) $(CHECKOV) ## All that has to hold before a commit; changes no file.
 	$(VENV) -m ruff format --check
 	$(VENV) -m ruff check
 	$(VENV) -m mypy
 	.venv/bin/cfn-lint
 	$(SAM) validate --lint
+	$(VENV) -m tests.template.translation > .local/template.json
+	.local/checkov/bin/checkov --file .local/template.json --framework cloudformation --skip-download --compact --quiet
 	$(MAKE) test
+
+system: $(DEV) $(RUNTIME) $(MINISTACK) ## The deployed stack at work: redrive, reconcile, deploy over it, delete it, the runbook.
+	$(VENV) -m pytest tests/system $(ARGS)
 
 runtime: $(DEV) ## The built artefacts under AWS's own runtime emulator (Linux with the runtime's own Python).
 	$(VENV) -m pytest tests/runtime $(ARGS)
@@ -73,12 +82,17 @@ build: $(DEV) ## What `sam deploy` takes to AWS (needs the runtime's own Python:
 	@python="$$($(VENV) -m uv python find --no-python-downloads --no-project $(BUILD_PYTHON))" && \
 		PATH="$$(dirname "$$python"):$$PATH" $(VENV) -m samcli build $(ARGS)
 
+deploy: build ## Build, and deploy to a stage of samconfig.toml (STAGE=try|prod ARGS=--no-confirm-changeset).
+	@overrides="$$($(VENV) -m ops.release $(STAGE))" && \
+		$(SAM) deploy --config-env $(STAGE) --parameter-overrides $$overrides $(ARGS)
+
 lock: $(DEV) ## Pin the packages of pyproject.toml anew (ARGS=--upgrade takes the newest).
-	$(LOCK) pyproject.toml --group dev --output-file requirements-dev.txt
+	$(LOCK) pyproject.toml --group dev --extra ops --output-file requirements-dev.txt
 	$(LOCK) pyproject.toml --constraints requirements-dev.txt --output-file shared/requirements.txt
 	$(LOCK) --group lambda-runtime --output-file local/requirements-runtime.txt
 	$(LOCK) --group lambda-runtime-interface --output-file local/requirements-runtime-interface.txt
 	$(LOCK) --group ministack --output-file local/requirements-ministack.txt
+	$(LOCK) --group checkov --output-file local/requirements-checkov.txt
 
 clean: ## Remove all that make made.
 	rm -rf .venv .local .aws-sam .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
@@ -96,6 +110,7 @@ $(DEV): requirements-dev.txt
 	@echo "Installing the development tools into .venv (once, about a minute)"
 	@"$(PYTHON)" -m venv --clear .venv
 	@$(VENV) -m pip $(INSTALL) $<
+	@$(VENV) -m pip install --quiet --no-input --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # The environment of the functions: what Lambda has, and nothing else.
@@ -109,4 +124,10 @@ $(MINISTACK): local/requirements-ministack.txt $(DEV)
 	@echo "Installing MiniStack, the emulator of AWS, into .local/ministack (once)"
 	@$(VENV) -m venv --clear --without-pip .local/ministack
 	@$(VENV) -m pip --python .local/ministack/bin/python $(INSTALL) $<
+	@touch $@
+
+$(CHECKOV): local/requirements-checkov.txt $(DEV)
+	@echo "Installing checkov into .local/checkov (once, half a minute)"
+	@$(VENV) -m venv --clear --without-pip .local/checkov
+	@$(VENV) -m pip --python .local/checkov/bin/python $(INSTALL) $<
 	@touch $@

@@ -8,6 +8,7 @@ import pytest
 
 from codat_sync import api_key, company_plans, company_reconciliations, convergence, events, presets, triage
 from codat_sync.codat import errors
+from ops.dlq import UNSAID
 
 RUNBOOK = (Path(__file__).parents[2] / "docs/runbook.md").read_text("utf-8")
 MODULES = (api_key, company_plans, company_reconciliations, convergence, errors, events, presets, triage)
@@ -20,16 +21,17 @@ REASONS = {
     if issubclass(each, Exception) and isinstance(reason := getattr(each, "reason", None), str)
 }
 KINDS = {kind.value for kind in errors.PaymentRequiredKind}
+OTHERS = {triage.triage(KeyError()).reason, UNSAID}
 
 
-@pytest.mark.parametrize("reason", sorted((REASONS - ABSTRACT) | KINDS | {triage.triage(KeyError()).reason}))
+@pytest.mark.parametrize("reason", sorted((REASONS - ABSTRACT) | KINDS | OTHERS))
 def test_a_reason_has_a_heading(reason: str) -> None:
     assert f"### `{reason}`\n" in RUNBOOK
 
 
 def test_no_heading_is_about_a_reason_that_is_gone() -> None:
     named = set(re.findall(r"^### `(\w+)`$", RUNBOOK, re.MULTILINE))
-    assert named <= REASONS | KINDS | {triage.triage(KeyError()).reason}
+    assert named <= REASONS | KINDS | OTHERS
 
 
 @pytest.mark.parametrize("anchor", sorted(set(re.findall(r"\]\(#([\w-]+)\)", RUNBOOK))))

@@ -1,0 +1,56 @@
+"""Which contract an event is to be read by, whatever queue it is meant for."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from pydantic_core import from_json
+
+from codat_sync.events import (
+    CODAT_CONNECTED,
+    CODAT_UPGRADED,
+    COMPANY_RECONCILIATION,
+    NEW_CONNECTION,
+    PLAN_CANCELLED,
+    PLAN_CHANGED,
+    RECONCILIATION,
+    REDRIVE,
+    CompanyEvent,
+    MalformedEvent,
+    ReconciliationRequest,
+    RedriveRequest,
+    read_company_reconciliation,
+    read_connection_event,
+    read_plan_event,
+    read_reconciliation_request,
+    read_redrive_request,
+)
+
+_Event = CompanyEvent | ReconciliationRequest | RedriveRequest
+
+_CONTRACTS: Final[Mapping[str, Callable[[str, datetime], _Event]]] = {
+    **dict.fromkeys((*PLAN_CHANGED, PLAN_CANCELLED), lambda body, now: read_plan_event(body, now=now)),
+    **dict.fromkeys(
+        (NEW_CONNECTION, *CODAT_CONNECTED), lambda body, now: read_connection_event(body, now=now, plan_tag="plan")
+    ),
+    COMPANY_RECONCILIATION: lambda body, now: read_company_reconciliation(body, now=now),
+    RECONCILIATION: lambda body, now: read_reconciliation_request(body, sent_at=now),
+    **dict.fromkeys((CODAT_UPGRADED, REDRIVE), lambda body, now: read_redrive_request(body, sent_at=now)),
+}
+
+
+def read_envelope(body: str, *, now: datetime) -> tuple[dict[str, Any], UUID | None]:
+    """The envelope of an event that some queue of the stack takes, and the company that it is about.
+
+    None where it is about no one company. Raises ``MalformedEvent``.
+    """
+    try:
+        envelope = from_json(body)
+    except ValueError as error:
+        raise MalformedEvent(f"not JSON: {error}") from error
+    detail_type = envelope.get("detail-type") if isinstance(envelope, dict) else None
+    if not isinstance(detail_type, str) or detail_type not in _CONTRACTS:
+        raise MalformedEvent(f"detail-type: {detail_type!r} is none of {', '.join(_CONTRACTS)}")
+    event = _CONTRACTS[detail_type](body, now)
+    return envelope, None if isinstance(event, ReconciliationRequest) else event.company_id

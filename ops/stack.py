@@ -1,0 +1,154 @@
+"""Where the parts of a deployed stack answer."""
+
+import os
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import boto3
+import botocore.session
+from aws_lambda_powertools.utilities.parameters import SecretsProvider
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from codat_sync.api_key import SecretApiKey
+from codat_sync.codat.client import CodatClient
+from codat_sync.company_plans import CompanyPlans
+from codat_sync.pause import StoredPause
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_sqs import SQSClient
+
+ENDPOINTS: Final = Path(".local/endpoints.env")
+"""Where `make local` says where its AWS answers, seen from the project's root."""
+
+_PATIENCE: Final[Mapping[str, Any]] = {
+    "connect_timeout": 5,
+    "read_timeout": 30,
+    "retries": {"mode": "standard", "total_max_attempts": 3},
+}
+_NOT_THERE: Final = "ValidationError"  # CloudFormation's word for a stack that it does not know.
+
+
+class StackNotFound(RuntimeError):
+    """There is no such stack where we looked, or it lacks what this tool needs."""
+
+
+@dataclass(frozen=True)
+class Aws:
+    """Clients of one account and region, all made in the same way."""
+
+    session: boto3.Session = field(default_factory=boto3.Session)
+    connection: Mapping[str, Any] = field(default_factory=lambda: {"config": Config(**_PATIENCE)})
+    """What each client is made with beside it."""
+
+    @classmethod
+    def local(cls, endpoints: Path) -> Self:
+        """The emulator of `make local`, whatever account or proxy this machine is set up for."""
+        try:
+            variables = _variables(endpoints.read_text("utf-8"))
+        except FileNotFoundError:
+            raise StackNotFound(f"no local stack runs here: {endpoints} is not there (make local)") from None
+        nothing = (None, None, os.devnull, None)
+        apart = botocore.session.Session(
+            session_vars={"profile": (None, None, None, None), "config_file": nothing, "credentials_file": nothing}
+        )
+        session = boto3.Session(
+            variables["AWS_ACCESS_KEY_ID"],
+            variables["AWS_SECRET_ACCESS_KEY"],
+            region_name=variables["AWS_REGION"],
+            botocore_session=apart,
+        )
+        address = {"endpoint_url": variables["AWS_ENDPOINT_URL"], "verify": variables["AWS_CA_BUNDLE"]}
+        return cls(session, {**address, "config": Config(proxies={}, **_PATIENCE)})
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack as CloudFormation describes it: its outputs and parameters by their names in template.yaml.
+
+    Asking for a client, an output or a parameter calls nobody.
+    """
+
+    name: str
+    outputs: Mapping[str, str]
+    parameters: Mapping[str, str]
+    aws: Aws
+
+    @classmethod
+    def find(cls, name: str, aws: Aws | None = None) -> Self:
+        """The stack of that name, in the account of the ordinary credentials unless another is given.
+
+        Raises ``StackNotFound``, and what boto3 raises where AWS does not answer.
+        """
+        aws = aws or Aws()
+        try:
+            cloudformation = aws.session.client("cloudformation", **aws.connection)
+            (stack,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] != _NOT_THERE:
+                raise
+            raise StackNotFound(
+                f"there is no stack {name!r} in {aws.session.region_name}: name it with --stack or CODAT_SYNC_STACK"
+            ) from error
+        outputs = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", ())}
+        parameters = {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", ())}
+        return cls(name, outputs, parameters, aws)
+
+    @classmethod
+    def local(cls, endpoints: Path = ENDPOINTS) -> Self:
+        """The stack of `make local`. Raises ``StackNotFound`` where none runs."""
+        return cls.find("codat-sync-local", Aws.local(endpoints))
+
+    def output(self, name: str) -> str:
+        """One output of the template. Raises ``StackNotFound`` where the stack is older than this tool."""
+        return self._known(self.outputs, name)
+
+    def parameter(self, name: str) -> str:
+        """One parameter of the template. Raises ``StackNotFound`` where the stack is older than this tool."""
+        return self._known(self.parameters, name)
+
+    @cached_property
+    def dynamodb(self) -> "DynamoDBClient":
+        return self.aws.session.client("dynamodb", **self.aws.connection)
+
+    @cached_property
+    def events(self) -> "EventBridgeClient":
+        return self.aws.session.client("events", **self.aws.connection)
+
+    @cached_property
+    def sqs(self) -> "SQSClient":
+        return self.aws.session.client("sqs", **self.aws.connection)
+
+    @cached_property
+    def codat(self) -> CodatClient:
+        """Codat, with the key that the functions have."""
+        secrets = self.aws.session.client("secretsmanager", **self.aws.connection)
+        api_key = SecretApiKey(SecretsProvider(boto3_client=secrets), self.parameter("CodatApiKeySecretName"))
+        return CodatClient(self.parameter("CodatBaseUrl"), api_key)
+
+    @cached_property
+    def plans(self) -> CompanyPlans:
+        return CompanyPlans(self.dynamodb, self.output("CompanyPlansTableName"))
+
+    @cached_property
+    def pause(self) -> StoredPause:
+        return StoredPause(self.dynamodb, self.output("CompanyPlansTableName"))
+
+    def _known(self, values: Mapping[str, str], name: str) -> str:
+        try:
+            return values[name]
+        except KeyError:
+            raise StackNotFound(
+                f"the stack {self.name!r} has no {name}: it was deployed from an older template"
+            ) from None
+
+
+def _variables(text: str) -> dict[str, str]:
+    """What a shell would make of NAME='value' lines."""
+    return dict(line.split("=", 1) for line in shlex.split(text))

@@ -1,0 +1,79 @@
+"""A deployed stack in memory, and a simulated Codat."""
+
+import json
+import time
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from codat_sync import parked_events
+from codat_sync.company_plans import CompanyPlans
+from local.codat_simulator.running import RunningSimulator, running_simulator
+from ops.stack import Aws, Stack, StackNotFound
+from tests.ops.on_call import ARN, BUS, KEY, QUEUES, TABLE, OnCall
+
+
+class KeepingSession(boto3.Session):
+    """Makes each client once: that takes longer than most tests."""
+
+    @cache  # noqa: B019  # There is one session, for all tests.
+    def client(self, service: Any, **_: Any) -> Any:  # noqa: ANN401
+        return super().client(service)
+
+
+@pytest.fixture(scope="session")
+def session() -> boto3.Session:
+    return KeepingSession("testing", "testing", region_name="eu-west-2")
+
+
+@pytest.fixture(scope="session")
+def codat() -> Iterator[RunningSimulator]:
+    with running_simulator(api_key=KEY) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def on_call(session: boto3.Session, codat: RunningSimulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[OnCall]:
+    monkeypatch.setattr(parked_events, "LONG_POLL_SECONDS", 0)
+    monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("nothing sleeps"))
+    codat.account.reset()
+    with mock_aws():
+        sqs, dynamodb, events = session.client("sqs"), session.client("dynamodb"), session.client("events")
+        urls = {name: sqs.create_queue(QueueName=queue)["QueueUrl"] for name, queue in QUEUES.items()}
+        dynamodb.create_table(
+            TableName=TABLE,
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=[{"AttributeName": "companyId", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "companyId", "AttributeType": "S"}],
+        )
+        events.create_event_bus(Name=BUS)
+        events.put_rule(Name="all", EventBusName=BUS, EventPattern=json.dumps({"account": ["123456789012"]}))
+        events.put_targets(Rule="all", EventBusName=BUS, Targets=[{"Id": "bus", "Arn": f"{ARN}{QUEUES['bus']}"}])
+        session.client("secretsmanager").create_secret(Name="codat-sync/api-key", SecretString=KEY)
+        stack = Stack(
+            name="codat-sync",
+            outputs={"EventBusName": BUS, "CompanyPlansTableName": TABLE, **urls},
+            parameters={
+                "CodatBaseUrl": codat.url,
+                "CodatApiKeySecretName": "codat-sync/api-key",
+                "CompanyPlanTag": "plan",
+                "ReconcileCallsPerMinute": "300",
+                "ReconcileQuotaShare": "50",
+            },
+            aws=Aws(session),
+        )
+
+        def find(name: str) -> Stack:
+            if name != stack.name:
+                raise StackNotFound(f"there is no stack {name!r}")
+            return stack
+
+        monkeypatch.setattr(Stack, "find", find)
+        caller = OnCall(codat.account, sqs, CompanyPlans(dynamodb, TABLE), urls, stack)
+        yield caller
+        # Whatever a test did, the key was never shown.
+        assert [result.output for result in caller.results if KEY in result.output] == []

@@ -1,0 +1,112 @@
+"""Where the parts of a stack are, in the account of the ordinary credentials or on this machine."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
+
+from local import endpoints
+from local.aws import Aws as LocalAws
+from local.sam import STACK_NAME
+from ops import stack as module
+from ops.stack import Aws, Stack, StackNotFound
+
+DESCRIBED = {
+    "StackName": "codat-sync",
+    "CreationTime": "2026-02-01T12:00:00Z",
+    "StackStatus": "CREATE_COMPLETE",
+    "Outputs": [{"OutputKey": "EventBusName", "OutputValue": "codat-sync-events"}],
+    "Parameters": [{"ParameterKey": "CompanyPlanTag", "ParameterValue": "tier"}],
+}
+
+
+@pytest.fixture
+def cloudformation(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
+    client = boto3.client("cloudformation")
+    monkeypatch.setattr(boto3.Session, "client", lambda *_, **__: client)
+    with Stubber(client) as stubber:
+        yield stubber
+
+
+def test_the_outputs_and_parameters_are_cloudformations(cloudformation: Stubber) -> None:
+    cloudformation.add_response("describe_stacks", {"Stacks": [DESCRIBED]}, {"StackName": "codat-sync"})
+    stack = Stack.find("codat-sync")
+    assert stack.output("EventBusName") == "codat-sync-events"
+    assert stack.parameter("CompanyPlanTag") == "tier"
+
+
+def test_a_stack_that_is_older_than_the_tool_says_what_it_lacks(cloudformation: Stubber) -> None:
+    bare = {name: value for name, value in DESCRIBED.items() if name not in {"Outputs", "Parameters"}}
+    cloudformation.add_response("describe_stacks", {"Stacks": [bare]})
+    stack = Stack.find("codat-sync")
+    with pytest.raises(StackNotFound, match="has no RedrivesQueueUrl: it was deployed from an older template"):
+        stack.output("RedrivesQueueUrl")
+    with pytest.raises(StackNotFound, match="has no ReconcileQuotaShare"):
+        stack.parameter("ReconcileQuotaShare")
+
+
+def test_a_stack_that_is_not_there(cloudformation: Stubber) -> None:
+    cloudformation.add_client_error("describe_stacks", "ValidationError", "Stack with id nobodys does not exist")
+    with pytest.raises(StackNotFound, match="there is no stack 'nobodys' in eu-west-2: name it with --stack"):
+        Stack.find("nobodys")
+
+
+def test_whatever_else_aws_says_is_passed_on(cloudformation: Stubber) -> None:
+    cloudformation.add_client_error("describe_stacks", "AccessDenied", "Not you")
+    with pytest.raises(ClientError, match="Not you"):
+        Stack.find("codat-sync")
+
+
+# --- This machine ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """What `make local` writes."""
+    aws = LocalAws("http://127.0.0.1:4566", tmp_path / "an authority.pem")
+    aws.ca_bundle.touch()
+    endpoints.write(tmp_path / "endpoints.env", aws.environment | {"CODAT_BASE_URL": "http://127.0.0.1:1"})
+    return tmp_path / "endpoints.env"
+
+
+def test_the_local_stack_is_reached_whatever_account_this_machine_is_set_up_for(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "HTTPS_PROXY", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://somewhere.else.example")
+    aws = Aws.local(file)
+    sqs = aws.session.client("sqs", **aws.connection)
+    assert sqs.meta.endpoint_url == "http://127.0.0.1:4566"
+    assert sqs.meta.region_name == "us-east-1"
+    assert aws.connection["config"].proxies == {}
+
+
+def test_it_is_found_by_the_name_that_make_local_gives_it(file: Path) -> None:
+    with mock.patch.object(Stack, "find") as find:
+        Stack.local(file)
+    assert find.call_args.args[0] == STACK_NAME
+
+
+def test_no_local_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StackNotFound, match=r"no local stack runs here: \.local/endpoints\.env is not there"):
+        Stack.local()
+
+
+def test_the_clients_are_made_when_they_are_asked_for() -> None:
+    asked: list[str] = []
+    session: Any = mock.Mock(client=lambda service, **_: asked.append(service))
+    stack = Stack(
+        "s", {"CompanyPlansTableName": "t"}, {"CodatBaseUrl": "u", "CodatApiKeySecretName": "n"}, Aws(session)
+    )
+    assert asked == []
+    for part in ("dynamodb", "events", "sqs", "codat", "plans", "pause"):
+        getattr(stack, part)
+        getattr(stack, part)
+    assert asked == ["dynamodb", "events", "sqs", "secretsmanager"]
+    assert Path(".local/endpoints.env") == module.ENDPOINTS
