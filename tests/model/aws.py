@@ -99,7 +99,8 @@ def _updated(update: str, item: Item, values: Item) -> Item:
 class Message:
     """A message on a queue or in a DLQ, and what the test alone knows of it.
 
-    ``wrote``: an attempt on it has written to Codat and did not come to know that all is well since.
+    ``wrote_under``: the events that named the newest plan whenever an attempt on it wrote to Codat. A copy of it that
+    was parked or brought back shares them, since a write may take effect late.
     ``ended``: the outcome with which it came to its DLQ, ``moved_by_sqs`` where SQS lost patience, None where an
     attempt that did not end left a copy there.
     """
@@ -111,7 +112,7 @@ class Message:
     attributes: dict[str, dict[str, str]] = field(default_factory=dict)
     receive_count: int = 0
     receipt_handle: str = ""
-    wrote: bool = False
+    wrote_under: set[str] = field(default_factory=set)
     ended: str | None = None
 
     def as_lambda_gets_it(self) -> dict[str, Any]:
@@ -190,10 +191,10 @@ class Queues:
     def redrive(self, dead: Message, *, says_so: bool = True) -> None:
         """Back to where it came from, as a new message. ``says_so``: with the attribute that a parked one has."""
         self.dead_letters.remove(dead)
-        source = dead.attributes["sourceQueue"]["StringValue"] if dead.attributes else dead.queue
+        source = dead.attributes.get("sourceQueue", {}).get("StringValue", dead.queue)
         attributes = dead.attributes or ({"parkedAt": {"DataType": "String", "StringValue": "?"}} if says_so else {})
         again = self._message(dead.body, source, attributes)
-        again.wrote = dead.wrote
+        again.wrote_under = dead.wrote_under
         self.messages.append(again)
 
     def _message(self, body: str, queue: str, attributes: dict[str, dict[str, str]]) -> Message:

@@ -56,6 +56,11 @@ class ModelCodat:
         else:
             self._own.pop(company_id, None)
 
+    def queue_refresh(self, company_id: UUID, data_type: str) -> bool:
+        """A pull is over at once."""
+        self._refuse()
+        return any(each.data_type == data_type for each in self.in_force(company_id).settings)
+
     def in_force(self, company_id: UUID) -> SyncSettings:
         """What a company's data is pulled by."""
         return self._own.get(company_id, ACCOUNT_SETTINGS)

@@ -1,14 +1,14 @@
 """The world that the protocol lives in, small enough to be searched.
 
-Real: ``Consumer``, ``Convergence``, ``PausingCodat``, ``CompanyPlans``, ``StoredPause``, ``DeadLetters``,
-``SourceQueue``, the event contracts, the presets' code. Modelled: Codat's account (codat.py), DynamoDB and SQS
-(aws.py), Lambda's poller and the clock (here).
+Real are the consumer, convergence, the pause, the records of both, parking, deferring, the events' contracts and the
+code of the presets. Modelled are Codat's account (codat.py), DynamoDB and SQS (aws.py), Lambda's poller and the clock
+(here).
 """
 
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from random import Random
@@ -25,7 +25,7 @@ from codat_sync.consumer import Consumer, ReadEvent, Settled
 from codat_sync.convergence import Convergence, PlanKeepsChanging
 from codat_sync.dead_letters import DeadLetters, ReceivedEvent
 from codat_sync.deferral import SourceQueue
-from codat_sync.events import MalformedEvent, read_connection_event, read_plan_event
+from codat_sync.events import Authority, MalformedEvent, read_connection_event, read_plan_event
 from codat_sync.pause import CACHE, PausingCodat, StoredPause
 from codat_sync.presets import CompanyPreset, Presets, UnknownPlan
 from codat_sync.triage import Failure, Outcome, OutOfTime
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 COMPANIES: Final = tuple(UUID(f"8a210b68-6988-400{number}-a1eb-0242ac120001") for number in range(3))
-PLANS: Final = ("free", "growth", "scale", "stubborn", "account", "gold")
-"""Of these the presets know all but the last."""
 PRESETS: Final = """
 default_plan = "free"
 on_cancelled = "free"
@@ -51,6 +49,7 @@ frequency = "daily"
 [plans.scale]
 frequency = "daily"
 on_payment_required = "weekly"
+refresh_on_upgrade = true
 [plans.scale.data_types]
 invoices = "hourly"
 [plans.stubborn]
@@ -58,6 +57,8 @@ frequency = "hourly"
 [plans.account]
 use_account_defaults = true
 """
+PRESETS_AFTER_A_DEPLOY: Final = PRESETS.replace("daily", "weekly", 1)
+"""Growth is weekly now."""
 
 BILLING: Final = "company-plan-changed"
 ONBOARDING: Final = "new-connection"
@@ -71,11 +72,10 @@ FAILED: Final = "failed-events"
 FUNCTION_TIMEOUT: Final = timedelta(seconds=60)
 FIRST_DEFERRAL_SECONDS: Final = 60
 LATENESS: Final = timedelta(seconds=5)
-"""How long after the caller gave up a request may still take effect at Codat. It is the shortest deferral: a redelivery
-must not look at Codat before what its predecessor left under way has landed there."""
+"""How long after its caller gave up a request may still take effect at Codat: no longer than the shortest deferral."""
 
 WRITE: Final = "update_sync_settings"
-CODAT_CALLS: Final = ("get_sync_settings", "get_account_sync_settings", WRITE)
+CODAT_CALLS: Final = ("get_sync_settings", "get_account_sync_settings", WRITE, "queue_refresh")
 GIVEN_UP: Final = frozenset({Outcome.PARKED_PAYMENT_REQUIRED, Outcome.PARKED_FAILED, "moved_by_sqs"})
 KNOWN_ERRORS: Final = (
     CodatError,
@@ -100,7 +100,7 @@ class Sent:
 
     company: UUID
     plan: str
-    rank: tuple[int, int, str]
+    rank: tuple[Authority, int, str]
 
 
 @dataclass(frozen=True)
@@ -189,8 +189,9 @@ class Process(Gate):
             self._check_manners(step)
         fate = self.wait(step)
         answer: Any = None
+        if step == WRITE:
+            effect = self._noted(effect, args[0])
         if fate.effect is Effect.LATE:
-            self._wrote(args[0])
             self._world.late.append(LateWrite(args[0], partial(effect, *args), self._world.now() + LATENESS))
         elif fate.effect is Effect.NOW:
             if step == "record":
@@ -201,9 +202,7 @@ class Process(Gate):
             except (ClientError, CodatError) as refusal:
                 self._note_refusal(fate.meets or refusal)
                 raise fate.meets or refusal from None
-            if step == WRITE:
-                self._wrote(args[0])
-            elif step == "pause":
+            if step == "pause":
                 self._note_pause(request, paused_until)
         if fate.meets is not None:
             self._note_refusal(fate.meets)
@@ -223,12 +222,18 @@ class Process(Gate):
             self._may_probe = has_lapsed
             self._lease = self._world.paused_until if has_lapsed else None
 
-    def _wrote(self, company: UUID) -> None:
+    def _noted(self, write: Callable[..., None], company: UUID) -> Callable[..., None]:
+        """A write that is noted with the messages that it is made for, at the moment when it takes effect."""
         assert self.attempt is not None
-        for message, _ in self.attempt.batch:
-            sent = self._world.sent.get(_event_id(message))
-            if sent is not None and sent.company == company:
-                message.wrote = True
+        made_for = [message for message, _ in self.attempt.batch if self._world.company_of(message) == company]
+
+        def write_and_note(*args: object) -> None:
+            write(*args)
+            newest = self._world.table.items[str(company)]["desiredBy"]
+            for message in made_for:
+                message.wrote_under.add(newest)
+
+        return write_and_note
 
     def _note_refusal(self, refusal: BaseException) -> None:
         """News that concerns the whole account is not kept to oneself."""
@@ -271,7 +276,8 @@ class Process(Gate):
                     continue
                 copies.remove(copy)
                 copy.ended = outcome
-                copy.wrote = message.wrote and outcome in GIVEN_UP
+                if outcome in GIVEN_UP:
+                    copy.wrote_under = message.wrote_under
             self._world.queues.delete(message, receipt_handle)
         if copies:
             self._world.broken(f"{copies[0].id} is in a DLQ, and no message ended so")
@@ -299,12 +305,12 @@ class WatchedConsumer(Consumer):
 class World:
     """Everything outside the processes, and the processes. Only one thread at a time is in it."""
 
-    def __init__(self, presets: str = PRESETS) -> None:
+    def __init__(self) -> None:
         self._now = NOW
         self.table = Table()
         self.codat = ModelCodat(self.now, shows_nothing_for=COMPANIES[1])
         self.queues = Queues(self.now)
-        self.presets = Presets.parse(presets)
+        self.presets = Presets.parse(PRESETS)
         self.late: list[LateWrite] = []
         self.pause_changed_at = NOW
         self.sent: dict[str, Sent] = {}
@@ -313,7 +319,9 @@ class World:
             Process(self, "billing-2", BILLING),
             Process(self, "onboarding-1", ONBOARDING),
         ]
+        self._deployed = [self.presets]
         self._recorded: dict[UUID, set[str]] = {}
+        self._applied: dict[UUID, str] = {}
         self._broken: list[str] = []
 
     def now(self) -> datetime:
@@ -326,17 +334,20 @@ class World:
         until = self.table.items.get("#pause", {}).get("until")
         return None if until is None else datetime.fromisoformat(until)
 
+    def confirmed_plan(self, company: UUID) -> str | None:
+        """Of which plan a preset was last confirmed to be in force."""
+        return self.table.items.get(str(company), {}).get("appliedPlan")
+
     # ---- What happens.
 
-    def billing(self, company: UUID, plan: str | None, minute: int, event_id: str = "") -> None:
+    def billing(self, company: UUID, plan: str | None, minute: int) -> None:
         """A company's plan changed, or was cancelled where None is given."""
         detail = {"companyId": str(company), "occurredAt": _moment(minute), **({"plan": plan} if plan else {})}
         detail_type = "Company Changed Plan" if plan else "Company Cancelled Plan"
-        self._publish(
-            BILLING, detail_type, detail, Sent(company, plan or self.presets.on_cancelled, (2, minute, "")), event_id
-        )
+        sent = Sent(company, plan or self.presets.on_cancelled, (Authority.STATED, minute, ""))
+        self._publish(BILLING, detail_type, detail, sent)
 
-    def onboarding(self, company: UUID, plan: str | None, minute: int, event_id: str = "") -> None:
+    def onboarding(self, company: UUID, plan: str | None, minute: int) -> None:
         """A company connected; its plan is known, or not."""
         detail = {
             "companyId": str(company),
@@ -344,13 +355,13 @@ class World:
             "occurredAt": _moment(minute),
             **({"plan": plan} if plan else {}),
         }
-        self._publish(ONBOARDING, "New Connection", detail, self._said(company, plan, 2, minute), event_id)
+        self._publish(ONBOARDING, "New Connection", detail, self._said(company, plan, Authority.STATED, minute))
 
-    def tagged(self, company: UUID, plan: str | None, minute: int, event_id: str = "") -> None:
+    def tagged(self, company: UUID, plan: str | None, minute: int) -> None:
         """Codat says that a company connected; a tag may name its plan."""
         payload = {"referenceCompany": {"id": str(company), "tags": {"plan": plan} if plan else {}}}
         detail = {"generatedDate": _moment(minute), "payload": payload}
-        self._publish(ONBOARDING, "connection.connected", detail, self._said(company, plan, 1, minute), event_id)
+        self._publish(ONBOARDING, "connection.connected", detail, self._said(company, plan, Authority.TAGGED, minute))
 
     def nonsense(self, queue: str) -> None:
         """Something that is no event."""
@@ -407,14 +418,16 @@ class World:
         self.late.remove(late)
         with suppress(CodatError):
             late.land()
+        self.check()
 
     def redrive(self, dead: Message, *, says_so: bool = True) -> None:
-        """Somebody brings a message back from a DLQ, and says so."""
+        """Somebody brings a message back from a DLQ, and says so, or does not."""
         self.queues.redrive(dead, says_so=says_so)
 
-    def deploy(self, presets: str) -> None:
-        """New batches meet new presets; who is at work ends with the old ones."""
-        self.presets = Presets.parse(presets)
+    def deploy(self) -> None:
+        """The presets change. New batches meet the new ones; who is at work ends with the old ones."""
+        self.presets = Presets.parse(PRESETS_AFTER_A_DEPLOY)
+        self._deployed.append(self.presets)
 
     # ---- What is promised.
 
@@ -435,7 +448,7 @@ class World:
     def check(self) -> None:
         """What holds at all times, and for each company that nothing is under way for."""
         if not self.is_broken:
-            under_way = {self._company(message) for message in self.queues.messages} | {
+            under_way = {self.company_of(message) for message in self.queues.messages} | {
                 each.company for each in self.late
             }
             for company in COMPANIES:
@@ -470,7 +483,7 @@ class World:
             self.redrive(dead)
         self.come_to_rest()
         for dead in self.queues.dead_letters:
-            if self._company(dead) is not None:
+            if self.company_of(dead) is not None:
                 raise BrokenPromise(f"{dead} cannot be brought back")
 
     def is_at(self, company: UUID, preset: CompanyPreset) -> bool:
@@ -485,48 +498,51 @@ class World:
                 process.resume(Fate(Effect.NEVER, Crashed()))
 
     def _check_record(self, company: UUID, item: dict[str, str]) -> None:
-        """What is desired is what the newest of all recorded events says."""
+        """What is desired is what the newest of all recorded events says; what it notes as applied was desired then."""
         newest = max((self.sent[each] for each in self._recorded.get(company, ())), key=lambda sent: sent.rank)
         if (self.sent[item["desiredBy"]].rank, item["desiredPlan"]) != (newest.rank, newest.plan):
             self.broken(f"{company} should desire {newest}, and desires {item}")
+        applied = item.get("appliedOrder", "")
+        if applied not in {self._applied.get(company, ""), item["desiredOrder"]}:
+            self.broken(f"{company} notes as applied what is not desired: {item}")
+        self._applied[company] = applied
 
     def _check_settings(self, company: UUID, item: dict[str, str]) -> None:
-        """The company is at its newest plan, or a message in a DLQ says why not, and will see to it."""
-        preset = self.presets.for_company(item["desiredPlan"], company)
-        degraded = preset.degraded()
-        dead = [each for each in self.queues.dead_letters if self._company(each) == company]
-        if not (
-            self.is_at(company, preset)
-            or (degraded and self.is_at(company, degraded) and any(each.ended == Outcome.DEGRADED for each in dead))
-            or any(self._excuses(each, item) for each in dead)
-        ):
-            self.broken(f"{company} should be at {preset.plan}, is at {self.codat.in_force(company)}; {item}")
+        """The company is at its newest plan, or a message in a DLQ says why not, and will see to it.
+
+        A deploy alone changes nothing at Codat: the preset may be one that was deployed before.
+        """
+        presets = [each.for_company(item["desiredPlan"], company) for each in self._deployed]
+        dead = [each for each in self.queues.dead_letters if self.company_of(each) == company]
+        if any(each.ended == Outcome.DEGRADED for each in dead):
+            presets += filter(None, [each.degraded() for each in presets])
+        if any(self.is_at(company, each) for each in presets) or any(self._excuses(each, item) for each in dead):
+            return
+        self.broken(f"{company} should be at {item['desiredPlan']}: {item}, {self.codat.in_force(company)}")
 
     def _excuses(self, dead: Message, item: dict[str, str]) -> bool:
         """Whether a company may be elsewhere than at its newest plan, because this message was given up on.
 
-        Either it is the very event that named the newest plan, or an attempt on it wrote to Codat and did not come to
-        know that all is well since.
+        Either it is the very event that named the newest plan, or an attempt on it wrote to Codat since that one was
+        recorded. What was written before, the newest event has seen.
         """
-        sent = self.sent[_event_id(dead)]
-        is_newest = sent.rank == self.sent[item["desiredBy"]].rank
-        return dead.ended in GIVEN_UP and (is_newest or dead.wrote)
+        newest = item["desiredBy"]
+        return dead.ended in GIVEN_UP and (_event_id(dead) == newest or newest in dead.wrote_under)
 
-    def _company(self, message: Message) -> UUID | None:
+    def company_of(self, message: Message) -> UUID | None:
         sent = self.sent.get(_event_id(message))
         return sent.company if sent and sent.plan in self.presets.plans else None
 
-    def _said(self, company: UUID, plan: str | None, authority: int, minute: int) -> Sent:
-        return (
-            Sent(company, plan, (authority, minute, ""))
-            if plan
-            else Sent(company, self.presets.default_plan, (0, 0, ""))
-        )
+    def _said(self, company: UUID, plan: str | None, authority: Authority, minute: int) -> Sent:
+        if plan is None:
+            return Sent(company, self.presets.default_plan, (Authority.ASSUMED, 0, ""))
+        return Sent(company, plan, (authority, minute, ""))
 
-    def _publish(self, queue: str, detail_type: str, detail: dict[str, Any], sent: Sent, event_id: str) -> None:
-        event_id = event_id or f"e{len(self.sent)}"
+    def _publish(self, queue: str, detail_type: str, detail: dict[str, Any], sent: Sent) -> None:
+        event_id = f"e{len(self.sent)}"
         authority, minute, _ = sent.rank
-        self.sent[event_id] = Sent(sent.company, sent.plan, (authority, minute, event_id if authority else ""))
+        tie_break = "" if authority is Authority.ASSUMED else event_id
+        self.sent[event_id] = replace(sent, rank=(authority, minute, tie_break))
         body = {"id": event_id, "detail-type": detail_type, "time": NOW.isoformat(), "detail": detail}
         self.queues.send(json.dumps(body), queue)
 
