@@ -5,6 +5,7 @@ import json
 import re
 import struct
 import subprocess
+import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import distributions
@@ -289,6 +290,23 @@ def test_the_layer_carries_what_is_locked_and_no_boto3(built: Artefacts, which: 
 
 
 @pytest.mark.parametrize("which", BUILDS)
+def test_the_layer_carries_nothing_that_nobody_needs(built: Artefacts, which: str) -> None:
+    carried = {
+        each.name.lower().replace("_", "-"): each for each in distributions(path=[str(_build(built, which).layer)])
+    }
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    wanted = [_name_of(each) for each in project["dependencies"]]
+    needed: set[str] = set()
+    while wanted:
+        name = wanted.pop()
+        if name not in needed:
+            needed.add(name)
+            requirements = [each for each in carried[name].requires or [] if "extra ==" not in each]
+            wanted += [required for each in requirements if (required := _name_of(each)) in carried]
+    assert set(carried) == needed
+
+
+@pytest.mark.parametrize("which", BUILDS)
 def test_the_layer_carries_the_whole_package_and_nothing_compiled_here(built: Artefacts, which: str) -> None:
     carried = _files(_build(built, which).layer / "codat_sync")
     source = _files(ROOT / "shared/codat_sync")
@@ -310,6 +328,11 @@ def test_the_layer_is_built_for_the_processor_and_the_python_of_its_functions(bu
     assert {ELF_MACHINES[_elf_machine(each)] for each in libraries} == {build.architecture}
     tag = f".{RUNTIME.replace('python', 'cpython-').replace('.', '')}-"
     assert [each.name for each in libraries if tag not in each.name] == []
+
+
+def _name_of(requirement: str) -> str:
+    """Of the package that is required, without its version."""
+    return re.split(r"[^\w.-]", requirement, maxsplit=1)[0].lower().replace("_", "-")
 
 
 def _lambda_environment(build: Build, name: str) -> dict[str, str]:
