@@ -1,10 +1,11 @@
-"""Companies as they stand at Codat before a story begins."""
+"""Companies as they stand at Codat before a story begins, or once somebody was there."""
 
+from collections.abc import Mapping
 from uuid import UUID
 
 from pydantic import JsonValue
 
-from codat_sync.codat.models import DATA_TYPES, Dialect, SyncSetting, SyncSettings
+from codat_sync.codat.models import DATA_TYPES, Dialect, Frequency, SyncSchedule, SyncSetting, SyncSettings
 from codat_sync.presets import Presets
 
 
@@ -17,3 +18,15 @@ def settings_at(presets: Presets, plan: str | None, company_id: UUID, dialect: D
     )
     preset = presets.for_company(plan, company_id)
     return [setting.on_the_wire(dialect) for setting in preset.over(every).settings]
+
+
+def settings_with(shown: SyncSettings, frequencies: Mapping[str, Frequency], dialect: Dialect) -> list[JsonValue]:
+    """The settings that Codat shows of a company, but with these data types pulled so often."""
+    return [
+        setting.model_copy(
+            update={"sync_schedule": SyncSchedule(interval_hours=frequencies[setting.data_type])}
+            if setting.data_type in frequencies
+            else {}
+        ).on_the_wire(dialect)
+        for setting in shown.settings
+    ]

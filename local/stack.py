@@ -17,6 +17,7 @@ from local.aws import Aws, environment_without_aws
 from local.function_logs import FunctionLogs, following
 from local.ministack import ministack, put_maximum_concurrency_in_force
 from local.processes import ProcessGroup, StackError, running, wait_until
+from ops.release import release
 
 FOLDER = Path(".local")
 
@@ -39,6 +40,52 @@ class Codat:
 
 
 @dataclass(frozen=True)
+class Deployment:
+    """sam, at work on one project. What it says is in `logs`."""
+
+    project: sam.Project
+    logs: Path
+    environ: dict[str, str]
+    """Without an account to deploy to: that comes with each deployment."""
+
+    @contextlib.contextmanager
+    def building(self) -> Iterator[ProcessGroup]:
+        """`sam build` runs when the block begins. Nobody else builds or deploys the project until it ends."""
+        with (
+            _locked(self.project.folder / "lock", wait=True),
+            self._sam("build", self.project.build_command(sam.host_parameters()), self.environ) as build,
+        ):
+            yield build
+
+    def fit_to_host(self) -> bool:
+        """Whether what was built had to be fitted to this machine first."""
+        runs_here = sam.layer_runs_here(platform.system(), platform.libc_ver()[0])
+        if not runs_here:
+            self.project.fit_layer_to_host()
+        return not runs_here
+
+    def deploy(self, aws: Aws, parameters: Mapping[str, str]) -> None:
+        """What was built is what runs there once this returns."""
+        command = self.project.deploy_command(sam.host_parameters() | dict(parameters))
+        with self._sam("deploy", command, self.environ | aws.environment) as deploy:
+            deploy.wait(_DEPLOY_SECONDS)
+        put_maximum_concurrency_in_force(aws.lambda_)
+
+    def delete(self, aws: Aws) -> None:
+        """Nothing of it is there once this returns, but what the template retains."""
+        with self._sam("delete", self.project.delete_command(), self.environ | aws.environment) as delete:
+            delete.wait(_DEPLOY_SECONDS)
+
+    def _sam(
+        self, name: str, command: list[str], environ: dict[str, str]
+    ) -> contextlib.AbstractContextManager[ProcessGroup]:
+        # sam looks for the interpreter of the functions' runtime on the PATH.
+        path = f"{Path(sys.executable).parent}:{environ.get('PATH', '')}"
+        env = {**environ, "PATH": path, "SAM_CLI_POLL_DELAY": "0.2"}
+        return running(f"sam {name}", command, log=self.logs / f"sam-{name}.log", env=env, folder=self.project.folder)
+
+
+@dataclass(frozen=True)
 class LocalStack:
     """What runs while the block of `local_stack` runs."""
 
@@ -54,6 +101,26 @@ class LocalStack:
     """The folder of the logs. The functions' own are in functions.log, a second behind."""
     function_logs: FunctionLogs
     processes: tuple[ProcessGroup, ...]
+    deployment: Deployment
+    """How it got there."""
+
+    def deploy_again(self, parameters: Mapping[str, str]) -> None:
+        """Build the project as it is by now, and deploy that over what runs, which goes on meanwhile.
+
+        Named by its Release, as `make deploy` does it. Parameters that are not given stay as they are. Raise StackError
+        if sam fails.
+        """
+        with self.deployment.building() as build:
+            build.wait(_BUILD_SECONDS)
+            self.deployment.fit_to_host()
+            given = [f"{name}={value}" for name, value in parameters.items()]
+            named = {"Release": release(self.deployment.project.built, given)}
+            self.deployment.deploy(self.aws, named | dict(parameters))
+
+    def delete(self) -> None:
+        """Take the deployed stack away; MiniStack and Codat go on. Raise StackError if sam fails."""
+        self.function_logs.collect()
+        self.deployment.delete(self.aws)
 
     def check_running(self) -> None:
         """Raise StackError if a part has ended."""
@@ -69,17 +136,19 @@ def local_stack(
     codat_port: int = 0,
     codat: Codat | None = None,
     parameters: Mapping[str, str] = MappingProxyType({}),
+    project: sam.Project = sam.Project(),  # noqa: B008 - it is frozen.
     on_step: OnStep = lambda _name, _seconds: None,
 ) -> Iterator[LocalStack]:
     """Build, deploy and run everything while the block runs; nothing of it is left afterwards, however the block ends.
 
     A port of 0 takes a free one. With `codat`, the functions call that one and no simulator is started. `parameters`
-    are further parameters of template.yaml. Two stacks can run side by side in two folders. Runs in the project's root.
+    are further parameters of template.yaml. `project` may be a copy of this one. Two stacks can run side by side in two
+    folders. Runs in the project's root.
     Raise StackError with one line that says what went wrong, and where to read more.
     """
     environ = environment_without_aws()
-    host = sam.host_parameters()
     logs = folder / "logs"
+    deployment = Deployment(project, logs, environ)
     began = time.monotonic()
 
     def done(step: str, since: float = began) -> float:
@@ -90,7 +159,7 @@ def local_stack(
     with contextlib.ExitStack() as parts:
         parts.enter_context(_locked(folder / "lock", wait=False))
         # MiniStack and the simulator start while sam builds.
-        with _locked(sam.FOLDER / "lock", wait=True), _sam("build", sam.build_command(host), logs, environ) as build:
+        with deployment.building() as build:
             aws, emulator = parts.enter_context(
                 ministack(folder / "aws", port=aws_port, log=logs / "ministack.log", environ=environ)
             )
@@ -104,14 +173,15 @@ def local_stack(
             done("MiniStack")
             build.wait(_BUILD_SECONDS)
             built = done("sam build")
-            if not sam.layer_runs_here(platform.system(), platform.libc_ver()[0]):
-                sam.fit_layer_to_host()
+            if deployment.fit_to_host():
                 built = done("host wheels", built)
-            of_codat = {"CodatBaseUrl": codat.base_url, "CodatApiKeySecretName": _API_KEY_SECRET_NAME}
-            command = sam.deploy_command(host | of_codat | dict(parameters))
-            with _sam("deploy", command, logs, environ | aws.environment) as deploy:
-                deploy.wait(_DEPLOY_SECONDS)
-        put_maximum_concurrency_in_force(aws.lambda_)
+            ours = {
+                "CodatBaseUrl": codat.base_url,
+                "CodatApiKeySecretName": _API_KEY_SECRET_NAME,
+                "Schedules": "DISABLED",  # What happens here is what somebody asks for.
+                "GradualDeployments": "false",  # MiniStack has no CodeDeploy.
+            }
+            deployment.deploy(aws, ours | dict(parameters))
         done("sam deploy", built)
 
         function_logs = parts.enter_context(following(aws.logs, _log_groups(aws), logs / "functions.log"))
@@ -124,19 +194,11 @@ def local_stack(
             logs=logs,
             function_logs=function_logs,
             processes=tuple(processes),
+            deployment=deployment,
         )
         endpoints.write(stack.endpoints, _variables(stack))
         parts.callback(stack.endpoints.unlink, missing_ok=True)
         yield stack
-
-
-def _sam(
-    name: str, command: list[str], logs: Path, environ: Mapping[str, str]
-) -> contextlib.AbstractContextManager[ProcessGroup]:
-    # sam looks for the interpreter of the functions' runtime on the PATH.
-    path = f"{Path(sys.executable).parent}:{environ.get('PATH', '')}"
-    env = {**environ, "PATH": path, "SAM_CLI_POLL_DELAY": "0.2"}
-    return running(f"sam {name}", command, log=logs / f"sam-{name}.log", env=env, folder=sam.FOLDER)
 
 
 @contextlib.contextmanager

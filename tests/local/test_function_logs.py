@@ -88,3 +88,20 @@ def test_the_file_says_why_no_more_logs_come(tmp_path: Path) -> None:
         pass
 
     assert file.read_text(encoding="utf-8").startswith("No more logs: Could not connect")
+
+
+def test_what_the_functions_said_under_a_message_is_told_from_all_else(tmp_path: Path) -> None:
+    logs = Logs()
+    function_logs = FunctionLogs(logs.client, ["changed"], tmp_path / "functions.log")
+    (tmp_path / "functions.log").touch()
+    logs.invocation(
+        "changed",
+        "a",
+        1_000,
+        "START RequestId: 1",
+        '{"message":"event_settled","outcome":"applied"}',
+        '{"message":"pause_began","words":"event_settled"}',
+        '[INFO] {"message":"event_settled","outcome":"stale"}',
+    )
+
+    assert [line["outcome"] for line in function_logs.said("event_settled")] == ["applied", "stale"]

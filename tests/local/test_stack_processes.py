@@ -1,6 +1,7 @@
 """Nothing that the local stack started outlives it, however it ends."""
 
 import os
+import re
 import select
 import signal
 import socket
@@ -17,9 +18,10 @@ import pytest
 from local import ministack as ministack_module
 from local import processes, sam, stack
 from local.aws import Aws
+from local.function_logs import FunctionLogs
 from local.ministack import ministack
 from local.processes import ProcessGroup, StackError, running, wait_until
-from local.stack import Codat, local_stack
+from local.stack import Codat, Deployment, LocalStack, local_stack
 
 ENV = {"PATH": os.environ["PATH"]}
 SOME_CODAT = Codat(base_url="http://127.0.0.1:9", api_key="key")
@@ -221,7 +223,8 @@ def emulator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Emulat
 def test_a_failing_build_ends_everything_and_says_where_to_read(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sam, "build_command", lambda _parameters: ["sh", "-c", "echo 'Error: bad manifest'; exit 1"])
+    failing = ["sh", "-c", "echo 'Error: bad manifest'; exit 1"]
+    monkeypatch.setattr(sam.Project, "build_command", lambda _project, _parameters: failing)
 
     # Twice: the first must not have left its lock behind.
     for _ in range(2):
@@ -240,12 +243,12 @@ def test_a_failing_deploy_ends_everything_and_says_where_to_read(
     steps: list[str] = []
     deployed: list[dict[str, str]] = []
 
-    def deploy_command(parameters: dict[str, str]) -> list[str]:
+    def deploy_command(_project: sam.Project, parameters: dict[str, str]) -> list[str]:
         deployed.append(parameters)
         return ["sh", "-c", "echo 'Error: denied'; exit 1"]
 
-    monkeypatch.setattr(sam, "build_command", lambda _parameters: ["true"])
-    monkeypatch.setattr(sam, "deploy_command", deploy_command)
+    monkeypatch.setattr(sam.Project, "build_command", lambda _project, _parameters: ["true"])
+    monkeypatch.setattr(sam.Project, "deploy_command", deploy_command)
     monkeypatch.setattr(sam, "layer_runs_here", lambda _system, _libc: True)
 
     with (
@@ -261,13 +264,54 @@ def test_a_failing_deploy_ends_everything_and_says_where_to_read(
         | {
             "CodatBaseUrl": "http://127.0.0.1:9",
             "CodatApiKeySecretName": "codat-sync/api-key",
+            "Schedules": "DISABLED",
+            "GradualDeployments": "false",
             "LogLevel": "DEBUG",
         }
     ]
 
 
+def test_what_is_deployed_again_has_a_name_and_keeps_what_it_is_not_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = sam.Project(folder=tmp_path / "sam")
+    project.built.mkdir(parents=True)
+    (project.built / "template.yaml").write_text("as it was built", encoding="utf-8")
+    monkeypatch.setattr(sam.Project, "build_command", lambda _project, _parameters: ["true"])
+    monkeypatch.setattr(sam, "layer_runs_here", lambda _system, _libc: True)
+    deployed: list[dict[str, str]] = []
+
+    def deploy_command(_project: sam.Project, parameters: dict[str, str]) -> list[str]:
+        deployed.append(parameters)
+        return ["true"]
+
+    monkeypatch.setattr(sam.Project, "deploy_command", deploy_command)
+    aws = SimpleNamespace(
+        environment={}, lambda_=SimpleNamespace(list_event_source_mappings=lambda: {"EventSourceMappings": []})
+    )
+    running_stack = LocalStack(
+        aws=cast("Aws", aws),
+        codat=SOME_CODAT,
+        simulated=True,
+        outputs={},
+        endpoints=tmp_path / "endpoints.env",
+        logs=tmp_path / "logs",
+        function_logs=cast("FunctionLogs", None),
+        processes=(),
+        deployment=Deployment(project, tmp_path / "logs", ENV),
+    )
+
+    for seconds in ("7", "8"):
+        running_stack.deploy_again({"FirstDeferralSeconds": seconds})
+
+    first, second = deployed
+    assert first == sam.host_parameters() | {"FirstDeferralSeconds": "7", "Release": first["Release"]}
+    assert re.fullmatch("[0-9a-f]{10}", first["Release"])
+    assert second["Release"] != first["Release"]
+
+
 def test_a_second_stack_in_one_folder_is_refused(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sam, "build_command", lambda _parameters: ["true"])
+    monkeypatch.setattr(sam.Project, "build_command", lambda _project, _parameters: ["true"])
 
     with (
         stack._locked(Path(".local/lock"), wait=False),

@@ -59,13 +59,21 @@ def test_an_override_that_sam_would_take_apart_is_refused(value: str) -> None:
         sam.parameter_overrides({"CodatBaseUrl": value})
 
 
-def test_build_and_deploy_use_the_local_stage_of_the_projects_own_files() -> None:
-    build, deploy = sam.build_command({"A": "1"}), sam.deploy_command({"A": "1"})
+def test_sam_uses_the_local_stage_of_the_projects_own_files() -> None:
+    project = sam.Project()
+    build = project.build_command({"A": "1"})
 
-    for command in (build, deploy):
+    for command in (build, project.deploy_command({"A": "1"}), project.delete_command()):
         assert command[command.index("--config-env") + 1] == "local"
         assert command[command.index("--config-file") + 1] == str(Path("samconfig.toml").resolve())
     assert build[build.index("--template") + 1] == str(Path("template.yaml").resolve())
+
+
+def test_a_copy_of_the_project_is_built_from_its_own_files(tmp_path: Path) -> None:
+    build = sam.Project(tmp_path / "project", tmp_path / "sam").build_command({})
+
+    assert build[build.index("--config-file") + 1] == str(tmp_path / "project/samconfig.toml")
+    assert build[build.index("--template") + 1] == str(tmp_path / "project/template.yaml")
 
 
 @pytest.mark.parametrize(
