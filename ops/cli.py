@@ -3,6 +3,7 @@
 Results go to standard output, all else to standard error. Each command says in its help what its exit code 1 means.
 """
 
+import hashlib
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -25,8 +26,9 @@ from codat_sync.company_plans import CompanyPlan
 from codat_sync.company_reconciliations import CompanyReconciliations, NotHandedOver
 from codat_sync.convergence import Convergence
 from codat_sync.findings import Finding
+from codat_sync.live_presets import parse, validate
 from codat_sync.parked_events import DeadLetterQueue
-from codat_sync.presets import InvalidPresets, Presets, UnknownPlan
+from codat_sync.presets import InvalidPresets, Presets, PresetsUnusable, UnknownPlan
 from codat_sync.reconciliation_runs import ReconciliationRuns
 from ops import pause as pauses
 from ops import render
@@ -34,7 +36,7 @@ from ops.backfill import Backfill, Surveyed
 from ops.bus import Bus, BusRefused
 from ops.dlq import OUTPUTS, Dlq, Dlqs, Handled, Look, Wanted, how_many
 from ops.explain import Explaining
-from ops.new_presets import cost, daily_quota, impact
+from ops.new_presets import Cost, Impact, cost, daily_quota, impact
 from ops.preview import in_words, preview
 from ops.reconcile import ask_for, ask_for_all, left_open, wait_for, wait_for_all
 from ops.send import UnfitEvents, read_files, send
@@ -66,7 +68,7 @@ class _Commands(TyperGroup):
             return super().invoke(ctx)
         except (InvalidPresets, UnfitEvents, UnicodeDecodeError, UnknownPlan) as error:
             _fail(str(error), BAD_INPUT)
-        except (StackNotFound, BotoCoreError, ClientError, BusRefused, NotHandedOver) as error:
+        except (StackNotFound, BotoCoreError, ClientError, BusRefused, NotHandedOver, PresetsUnusable) as error:
             _fail(str(error), NOT_REACHED)
         except (CodatError, ApiKeyUnusable) as error:
             _fail(f"Codat: {error}", NOT_REACHED)
@@ -85,6 +87,8 @@ dlq = typer.Typer(no_args_is_help=True, help="The events that wait in the DLQs."
 pause = typer.Typer(no_args_is_help=True, help="The pause that holds all functions back from Codat.")
 app.add_typer(dlq, name="dlq")
 app.add_typer(pause, name="pause")
+presets = typer.Typer(no_args_is_help=True, help="The presets that are live; others, without a deploy.")
+app.add_typer(presets, name="presets")
 
 StackName = Annotated[
     str, typer.Option("--stack", envvar="CODAT_SYNC_STACK", metavar="NAME", help="The CloudFormation stack.")
@@ -110,7 +114,7 @@ def explain(company: CompanyId, *, stack: StackName = STACK, local: Local = Fals
     Exit code 1: Codat is not at the preset of its plan, an event of it lies in a DLQ, or there is no such company.
     """
     at = _stack(stack, local=local)
-    explaining = Explaining(at.codat, at.plans, Presets.packaged(), _dlqs(at), at.pause, _now)
+    explaining = Explaining(at.codat, at.plans, at.presets, _dlqs(at), at.pause, _now)
     about = explaining.explain(company)
     _print(about, render.explanation(about, _now()), as_json=as_json)
     if about.at_codat is None and about.finding is not Finding.GONE:
@@ -123,7 +127,7 @@ def preview_(
     plan: Annotated[str | None, typer.Argument(metavar="PLAN", help="A plan of the presets.")] = None,
     company: Annotated[UUID | None, typer.Argument(metavar="COMPANY", help="Codat's id of a company.")] = None,
     *,
-    presets: Annotated[
+    new: Annotated[
         Path | None, typer.Option("--presets", exists=True, dir_okay=False, help="New presets, for all companies.")
     ] = None,
     stack: StackName = STACK,
@@ -132,31 +136,80 @@ def preview_(
 ) -> None:
     """What a plan stands for; what it would change for a company; or what new presets would change for all. Reads only.
 
-    New presets are compared with those of this version, and make one call to Codat, to ask for its quota.
+    New presets are compared with those that are live, and make one call to Codat, to ask for its quota.
 
     Exit code 1: new presets lack the plan of a company, or one reconciliation would not fit a day's share of the quota.
     """
-    if presets is not None and plan is None:
-        _preview_presets(presets, _stack(stack, local=local), as_json=as_json)
-    elif presets is not None or plan is None:
+    if new is not None and plan is None:
+        found, price = _weigh(parse(new.read_bytes()), _stack(stack, local=local))
+        _print({"impact": found, "cost": price}, render.impact(found, price), as_json=as_json)
+        _exit(FOUND if _is_much(found, price) else FINE)
+    elif new is not None or plan is None:
         raise typer.BadParameter("give either a PLAN or --presets FILE")
     elif company is None:
         words = in_words(Presets.packaged(), plan)
         _print(words, render.preset(words), as_json=as_json)
     else:
-        at, packaged = _stack(stack, local=local), Presets.packaged()
-        changes = preview(packaged, plan, company, Convergence(at.codat, at.plans, packaged, _now))
+        at = _stack(stack, local=local)
+        changes = preview(at.presets, plan, company, Convergence(at.codat, at.plans, at.presets, _now))
         _print(changes, render.preview(changes), as_json=as_json)
 
 
-def _preview_presets(file: Path, at: Stack, *, as_json: bool) -> None:
-    new = Presets.parse(file.read_text("utf-8"))
+def _weigh(new: Presets, at: Stack) -> tuple[Impact, Cost]:
     with _progress("companies") as seen:
-        found = impact(Presets.packaged(), new, _companies(at, seen))
+        found = impact(at.presets, new, _companies(at, seen))
     pace, share = int(at.parameter("ReconcileCallsPerMinute")), int(at.parameter("ReconcileQuotaShare"))
-    price = cost(found, pace, daily_quota(at.codat), share)
-    _print({"impact": found, "cost": price}, render.impact(found, price), as_json=as_json)
-    _exit(FOUND if found.stranded or (price.days or 0) > 1 else FINE)
+    return found, cost(found, pace, daily_quota(at.codat), share)
+
+
+def _is_much(found: Impact, price: Cost) -> bool:
+    return found.stranded > 0 or (price.days or 0) > 1
+
+
+@presets.command("show")
+def show_presets(*, stack: StackName = STACK, local: Local = False, as_json: AsJson = False) -> None:
+    """The file of presets that is live: the one in AppConfig, else the one of this version."""
+    content = _stack(stack, local=local).presets_file
+    if as_json:
+        typer.echo(to_json({"sha256": hashlib.sha256(content).hexdigest(), "toml": content}, indent=2))
+    else:
+        typer.echo(content, nl=False)
+
+
+@presets.command("put")
+def put_presets(
+    file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="The whole file.")],
+    *,
+    apply: Apply = False,
+    stack: StackName = STACK,
+    local: Local = False,
+    as_json: AsJson = False,
+) -> None:
+    """Put presets into AppConfig, which brings them in by and by. What they change is shown first, as by preview.
+
+    Exit code 1: as that of preview --presets. Presets that take a plan away from companies are not put there.
+    """
+    content = file.read_bytes()
+    validate(content, Presets.packaged())
+    at = _stack(stack, local=local)
+    appconfig = at.presets_in_appconfig
+    found, price = _weigh(parse(content), at)
+    takes_away = any(each.is_gone and each.plan in at.presets.plans for each in found.plans)
+    rollout = appconfig.put(content) if apply and not takes_away else None
+    data = {"impact": found, "cost": price, "rollout": rollout}
+    _print(data, render.put(found, price, rollout, asked=apply), as_json=as_json)
+    _exit(FOUND if _is_much(found, price) else FINE)
+
+
+@presets.command("status")
+def presets_status(*, stack: StackName = STACK, local: Local = False, as_json: AsJson = False) -> None:
+    """How far the newest presets in AppConfig have come.
+
+    Exit code 1: they are not live for everybody, or not any more.
+    """
+    newest = _stack(stack, local=local).presets_in_appconfig.newest()
+    _print(newest, render.rollout(newest), as_json=as_json)
+    _exit(FINE if newest is None or newest.is_over else FOUND)
 
 
 @dlq.command("list")
@@ -348,7 +401,7 @@ def backfill(*, apply: Apply = False, stack: StackName = STACK, local: Local = F
     engine = Backfill(
         lambda: at.codat.list_companies(page_size=CODAT_PAGE),
         at.plans,
-        Presets.packaged(),
+        at.presets,
         CompanyReconciliations(at.sqs, at.output("CompanyReconciliationsQueueUrl")).send,
         plan_tag=at.parameter("CompanyPlanTag"),
         name=f"backfill-{began:%Y%m%dT%H%M%SZ}",

@@ -21,6 +21,7 @@ from ops.because import WHO_SAID
 from ops.dlq import Group, Handled, Letter, Look
 from ops.explain import Explanation
 from ops.new_presets import Change, Cost, Impact
+from ops.presets_in_appconfig import Rollout
 from ops.preview import CompanyPreview, PresetInWords
 from ops.reconcile import Reconciled, still_open
 from ops.send import Sent
@@ -46,7 +47,7 @@ def changes(found: Iterable[Difference], most: int = _NAMES) -> list[str]:
     alike: dict[tuple[str, str], list[str]] = {}
     for difference in found:
         change = f"{difference.before} → {difference.after}"
-        alike.setdefault((difference.field, change), []).append(difference.data_type or "the settings")
+        alike.setdefault((difference.field, change), []).append(difference.data_type or "")
     return [_change(names, field, change, most) for (field, change), names in alike.items()]
 
 
@@ -110,6 +111,25 @@ def impact(of: Impact, cost: Cost) -> RenderableType:
         Text(f"{of.changed:,} of {of.companies:,} companies would change.", "bold"),
         Text(f"A reconciliation would make {cost.calls:,} calls to Codat, {how_long}; {fits}."),
     )
+
+
+def put(of: Impact, cost: Cost, begun: Rollout | None, *, asked: bool) -> RenderableType:
+    """What new presets would change, and whether they are on their way. ``asked``: whether they should be."""
+    if begun is not None:
+        end: RenderableType = rollout(begun)
+    elif asked:
+        end = Text("Nothing was touched: there are companies on a plan that would be gone.", "bold red")
+    else:
+        end = Text("Nothing was touched: --apply puts them there.", "bold")
+    return Lines(impact(of, cost), Text(), end)
+
+
+def rollout(newest: Rollout | None) -> RenderableType:
+    """One line, and AppConfig's newest word."""
+    if newest is None:
+        return Text("Nothing was ever put there: the packaged presets are live.", "bold")
+    line = f"Deployment {newest.number} of version {newest.version}: {newest.state}, {newest.percent:g} %"
+    return Lines(Text(line, "bold"), *([Text(newest.words, "dim")] if newest.words else []))
 
 
 def groups(found: Look, now: datetime) -> RenderableType:
@@ -307,15 +327,17 @@ def _add_codat(table: Table, about: Explanation) -> None:
 
 
 def _change(names: Sequence[str], field: str, change: str, most: int) -> str:
-    what = "" if field == "sync_schedule" else f" {field.replace('_', ' ')}"
-    return f"{some_of(names, most)}{what}: {change}"
+    """What has no name concerns the settings as a whole."""
+    what = "" if field == "sync_schedule" else field.replace("_", " ")
+    subject = " ".join(filter(None, (some_of([name for name in names if name], most), what)))
+    return f"{subject}: {change}"
 
 
 def _impact_lines(of_plan: Sequence[Change]) -> list[str]:
     alike: dict[tuple[str, str, int], list[str]] = {}
     for change in of_plan:
         key = (change.field, f"{change.before} → {change.after}", change.companies)
-        alike.setdefault(key, []).append(change.data_type or "the settings")
+        alike.setdefault(key, []).append(change.data_type or "")
     return [f"{_change(names, field, change, _NAMES)} ({count:,})" for (field, change, count), names in alike.items()]
 
 

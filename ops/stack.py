@@ -5,19 +5,23 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import boto3
 import botocore.session
-from aws_lambda_powertools.utilities.parameters import SecretsProvider
+from aws_lambda_powertools.utilities.parameters import AppConfigProvider, SecretsProvider
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from codat_sync.api_key import SecretApiKey
 from codat_sync.codat.client import CodatClient
 from codat_sync.company_plans import CompanyPlans
+from codat_sync.live_presets import HostedFile, parse
 from codat_sync.pause import StoredPause
+from codat_sync.presets import Presets
+from ops.presets_in_appconfig import PresetsInAppConfig
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -139,6 +143,56 @@ class Stack:
     @cached_property
     def pause(self) -> StoredPause:
         return StoredPause(self.dynamodb, self.output("CompanyPlansTableName"))
+
+    @property
+    def has_presets_in_appconfig(self) -> bool:
+        """Whether presets may go live there without a deploy."""
+        return self.parameters.get("PresetsFromAppConfig") == "true"
+
+    @property
+    def presets_file(self) -> bytes:
+        """The file of presets that is live: the one in AppConfig, else the one of this version.
+
+        While others are brought in, one or the other of them. Raises ``PresetsUnusable`` where AppConfig does not show
+        it.
+        """
+        hosted = self._hosted_presets
+        return files("codat_sync").joinpath("presets.toml").read_bytes() if hosted is None else hosted
+
+    @cached_property
+    def presets(self) -> Presets:
+        """What that file says. Also raises ``InvalidPresets``."""
+        hosted = self._hosted_presets
+        return Presets.packaged() if hosted is None else parse(hosted)
+
+    @cached_property
+    def presets_in_appconfig(self) -> PresetsInAppConfig:
+        """Raises ``StackNotFound`` where presets come with a deploy alone."""
+        if not self.has_presets_in_appconfig:
+            raise StackNotFound(
+                f"the stack {self.name!r} takes presets by a deploy alone: PresetsFromAppConfig is not true there"
+            )
+        return PresetsInAppConfig(
+            self.aws.session.client("appconfig", **self.aws.connection),
+            application_id=self.output("PresetsApplicationId"),
+            environment_id=self.output("PresetsEnvironmentId"),
+            profile_id=self.output("PresetsProfileId"),
+            strategy_id=self.output("PresetsDeploymentStrategyId"),
+            kms_key=self.parameters.get("KmsKeyArn", ""),
+        )
+
+    @cached_property
+    def _hosted_presets(self) -> bytes | None:
+        if not self.has_presets_in_appconfig:
+            return None
+
+        def connect() -> AppConfigProvider:
+            client = self.aws.session.client("appconfigdata", **self.aws.connection)
+            return AppConfigProvider(
+                self.output("PresetsEnvironmentId"), self.output("PresetsApplicationId"), boto3_client=client
+            )
+
+        return HostedFile(connect, self.output("PresetsProfileId"))()
 
     def _known(self, values: Mapping[str, str], name: str) -> str:
         try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from codat_sync.config import Config
-from codat_sync.consumer import Consumer
+from codat_sync.consumer import Consuming
 from codat_sync.events import read_plan_event
 from codat_sync.wiring import wire_consumer
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @cache
-def consumer() -> Consumer:
+def consumer() -> Consuming:
     return wire_consumer(Config.from_env(os.environ), read_plan_event)
 
 

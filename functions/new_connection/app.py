@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from codat_sync.config import Config
-from codat_sync.consumer import Consumer
+from codat_sync.consumer import Consuming
 from codat_sync.events import read_connection_event
 from codat_sync.wiring import wire_consumer
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @cache
-def consumer() -> Consumer:
+def consumer() -> Consuming:
     config = Config.from_env(os.environ)
     return wire_consumer(config, partial(read_connection_event, plan_tag=config.company_plan_tag))
 

@@ -9,6 +9,7 @@ from codat_sync.codat.models import Dialect
 
 CODAT_BASE_URL: Final = r"^(https://[^/?#\s]+|http://(127\.0\.0\.1|localhost)(:\d+)?)/?$"
 """The API key travels with each request, so only this machine may be spoken to without TLS."""
+PRESETS_PROFILE: Final = r"^([^/]+/[^/]+/[^/]+)?$"
 _Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
@@ -33,6 +34,8 @@ class Config(BaseModel):
     max_receive_count: Annotated[int, Field(ge=1, le=1000)] = 10
     payment_required_queue_url: _Text
     powertools_metrics_namespace: _Text  # Read by Powertools; here, so that a function without one does not start.
+    presets_profile: Annotated[str, StringConstraints(strip_whitespace=True, pattern=PRESETS_PROFILE)] = ""
+    """``application/environment/profile`` in AppConfig, by id or name; empty means the packaged presets."""
     source_queue_url: _Text
 
     @property

@@ -46,6 +46,13 @@ class Invocation(Protocol):
         """Until the function is cut off."""
 
 
+class Consuming(Protocol):
+    """One function's way through what its queue brings."""
+
+    def consume(self, event: dict[str, Any], context: Invocation) -> "PartialItemFailureResponse":
+        """The messages that are returned come back."""
+
+
 class Parking(Protocol):
     """The DLQs, as far as a consumer needs them."""
 

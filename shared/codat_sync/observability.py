@@ -71,6 +71,11 @@ def count_redrive(moved: Mapping[str, int], refused: Iterable[str]) -> None:
             _count(name, count, reason=reason)
 
 
+def count_presets_unusable(reason: str) -> None:
+    """Write that a look at the presets in AppConfig found none to use: ``PresetsUnusable``, by reason."""
+    _count("PresetsUnusable", 1, reason=reason)
+
+
 def count_pause(reason: str) -> None:
     """Write that calls to Codat were paused, by reason."""
     _count("PausesBegun", 1, reason=reason)

@@ -23,6 +23,12 @@ class InvalidPresets(ValueError):
     """The presets cannot be used. The text has a line for each problem: the plan, the data type, what is wrong."""
 
 
+class PresetsUnusable(RuntimeError):
+    """Nobody can tell which presets are live. Where they are kept has to be put right, or answers again by itself."""
+
+    reason = "presets_unusable"
+
+
 class UnknownPlan(LookupError):
     """No preset has this plan's name: a mistake of the producer's, or a plan that a deploy removed."""
 

@@ -10,7 +10,7 @@ from codat_sync.codat.errors import CodatError, CodatRefused, PaymentRequired, R
 from codat_sync.company_plans import RecordGone
 from codat_sync.convergence import PlanKeepsChanging
 from codat_sync.events import MalformedEvent
-from codat_sync.presets import UnknownPlan
+from codat_sync.presets import PresetsUnusable, UnknownPlan
 
 
 class Outcome(StrEnum):
@@ -61,7 +61,7 @@ def triage(error: Exception) -> Failure:
             outcome, reason = Outcome.PARKED_PAYMENT_REQUIRED, error.reason
         case CodatRefused() | MalformedEvent() | UnknownPlan():
             outcome, reason = Outcome.PARKED_FAILED, error.reason
-        case CodatError() | ApiKeyUnusable() | OutOfTime() | PlanKeepsChanging() | RecordGone():
+        case CodatError() | ApiKeyUnusable() | OutOfTime() | PlanKeepsChanging() | PresetsUnusable() | RecordGone():
             outcome, reason = Outcome.DEFERRED, error.reason
         case _:
             return Failure(Outcome.DEFERRED, "unexpected_error", f"{type(error).__name__}: {error}", unexpected=True)

@@ -24,11 +24,17 @@ COMMANDS = [
     ["backfill"],
     *(["dlq", command] for command in ("list", "show", "redrive", "discard")),
     *(["pause", command] for command in ("show", "lift")),
+    *(["presets", command] for command in ("show", "put", "status")),
 ]
-ARGUMENTS = {"explain": [str(COMPANY)], "preview": ["growth", str(COMPANY)], "send": ["events/new_connection.json"]}
+ARGUMENTS = {
+    "explain": [str(COMPANY)],
+    "preview": ["growth", str(COMPANY)],
+    "send": ["events/new_connection.json"],
+    "presets put": ["shared/codat_sync/presets.toml"],
+}
 
 
-@pytest.mark.parametrize("command", [[], ["dlq"], ["pause"], *COMMANDS], ids=" ".join)
+@pytest.mark.parametrize("command", [[], ["dlq"], ["pause"], ["presets"], *COMMANDS], ids=" ".join)
 def test_every_command_has_help(command: list[str]) -> None:
     result = CliRunner().invoke(cli.app, [*command, "--help"])
     assert result.exit_code == 0
@@ -73,7 +79,7 @@ def test_an_aws_that_is_not_reached_is_one_line_and_a_code(
         raise error
 
     monkeypatch.setattr(Stack, "find", find)
-    result = on_call(*command, *ARGUMENTS.get(command[0], []))
+    result = on_call(*command, *ARGUMENTS.get(" ".join(command), []))
     assert (result.exit_code, result.stdout, result.stderr) == (3, "", f"{error}\n")
 
 

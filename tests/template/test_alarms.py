@@ -11,6 +11,7 @@ from codat_sync.api_key import ApiKeyUnusable
 from codat_sync.codat.errors import BadRequest, PaymentRequiredKind, RateLimited, Unauthorized
 from codat_sync.presets import UnknownPlan
 from codat_sync.triage import triage
+from tests.template.written_metrics import written
 
 ROOT = Path(__file__).parents[2]
 RESOURCES: dict[str, Any] = cfn_yaml.load(str(ROOT / "template.yaml"))["Resources"]
@@ -118,8 +119,14 @@ def test_both_reasons_for_a_pause_ring() -> None:
     ("name", "metric"), [("FunctionsFailAlarm", "Errors"), ("FunctionsThrottledAlarm", "Throttles")]
 )
 def test_every_function_is_watched(name: str, metric: str) -> None:
-    functions = [name for name, each in RESOURCES.items() if each["Type"] == "AWS::Serverless::Function"]
+    """But the one that refuses presets: that is an error of its own, and its caller is told."""
+    functions = {name for name, each in RESOURCES.items() if each["Type"] == "AWS::Serverless::Function"}
+    functions.remove("ValidatePresetsFunction")
     assert watched(name) == {(metric, str({"Ref": function})) for function in functions}
+
+
+def test_presets_that_cannot_be_used_ring_for_either_reason() -> None:
+    assert watched("PresetsUnusableAlarm") == {("PresetsUnusable", "unreadable"), ("PresetsUnusable", "invalid")}
 
 
 def test_a_new_version_is_taken_back_for_what_a_bad_deployment_does() -> None:
@@ -129,5 +136,8 @@ def test_a_new_version_is_taken_back_for_what_a_bad_deployment_does() -> None:
 
 
 def test_our_own_metrics_are_read_where_they_are_written() -> None:
-    ours = {str(each["Namespace"]) for alarm in ALARMS.values() for each in metrics(alarm)}
-    assert ours - {"AWS/SQS", "AWS/Lambda"} == {str({"Ref": "AWS::StackName"})}
+    """In the stack's namespace, and under exactly the dimensions that they are written under."""
+    read = [each for alarm in ALARMS.values() for each in metrics(alarm)]
+    ours = [each for each in read if each["Namespace"] == {"Ref": "AWS::StackName"}]
+    assert {str(each["Namespace"]) for each in read if each not in ours} == {"AWS/SQS", "AWS/Lambda"}
+    assert {(each["MetricName"], frozenset(d["Name"] for d in each["Dimensions"])) for each in ours} <= written()

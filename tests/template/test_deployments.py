@@ -8,6 +8,7 @@ from tests.template.translation import translated
 
 RESOURCES: dict[str, Any] = translated()["Resources"]
 FUNCTIONS = [name for name, each in RESOURCES.items() if each["Type"] == "AWS::Lambda::Function"]
+FED_BY_QUEUES = [name for name in FUNCTIONS if f"{name}Queue" in RESOURCES]
 LIVE = {"CompanyPlanChangedFunction", "NewConnectionFunction", "ReconcileCompanyFunction"}
 
 
@@ -20,7 +21,7 @@ def of_type(kind: str, resources: dict[str, Any]) -> list[dict[str, Any]]:
     return [each for each in resources.values() if each["Type"] == kind]
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", FED_BY_QUEUES)
 def test_a_queue_feeds_the_version_that_is_live(name: str) -> None:
     (mapping,) = [each for logical_id, each in RESOURCES.items() if logical_id == f"{name}Queue"]
     assert mapping["Properties"]["FunctionName"] == {"Ref": f"{name}Aliaslive"}
@@ -67,4 +68,5 @@ def test_without_gradual_deployments_there_is_no_codedeploy() -> None:
 def test_every_role_is_one_that_the_template_names() -> None:
     """None that SAM makes up, with managed policies for everything."""
     roles = {name for name, each in RESOURCES.items() if each["Type"] == "AWS::IAM::Role"}
-    assert roles == {f"{name.removesuffix('Function')}Role" for name in FUNCTIONS} | {"SchedulesRole", "DeploymentRole"}
+    others = {"SchedulesRole", "DeploymentRole", "PresetsEnvironmentRole"}
+    assert roles == {f"{name.removesuffix('Function')}Role" for name in FUNCTIONS} | others

@@ -28,7 +28,10 @@ def properties(kind: str) -> dict[str, Any]:
     return {name: each["Properties"] for name, each in RESOURCES.items() if each["Type"] == kind}
 
 
+VALIDATOR = "ValidatePresetsFunction"
+"""The one function without a queue: AppConfig waits for its answer. See test_presets_in_appconfig.py."""
 FUNCTIONS = properties("AWS::Serverless::Function")
+FED_BY_QUEUES = [name for name in FUNCTIONS if name != VALIDATOR]
 QUEUES = properties("AWS::SQS::Queue")
 RULES = properties("AWS::Events::Rule")
 SOURCE_QUEUES = {name: queue for name, queue in QUEUES.items() if "RedrivePolicy" in queue}
@@ -40,7 +43,7 @@ DUTIES: Mapping[str, type[Config]] = {
     "RedrivePaymentRequiredFunction": RedriveConfig,
 }
 """The functions whose messages ask for more than one invocation can do, and what each reads of its environment."""
-CONSUMERS = [name for name in FUNCTIONS if name not in DUTIES]
+CONSUMERS = [name for name in FED_BY_QUEUES if name not in DUTIES]
 ROLES = properties("AWS::IAM::Role")
 
 
@@ -54,6 +57,13 @@ STATEMENTS = [
     *statements(properties("AWS::IAM::ManagedPolicy").values()),
     *statements(policy for role in ROLES.values() for policy in role.get("Policies", [])),
 ]
+
+
+def rules_of(statement: Mapping[str, Any]) -> set[str]:
+    """The rules that a queue's policy names, also those that a parameter has to ask for."""
+    named = statement["Condition"]["ArnEquals"]["aws:SourceArn"]
+    arns = [each["Fn::If"][1] if "Fn::If" in each else each for each in (named if isinstance(named, list) else [named])]
+    return {arn["Fn::GetAtt"][0] for arn in arns}
 
 
 def timeout_of(name: str) -> int:
@@ -72,19 +82,19 @@ def test_there_is_a_function_for_each_folder_and_a_folder_for_each_function() ->
     assert {function["CodeUri"] for function in FUNCTIONS.values()} == folders
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", FED_BY_QUEUES)
 def test_a_message_stays_hidden_for_six_times_the_functions_timeout(name: str) -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html"""
     queue = QUEUES[source_of(FUNCTIONS[name])["Queue"]["Fn::GetAtt"][0]]
     assert queue["VisibilityTimeout"] >= 6 * timeout_of(name)
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", FED_BY_QUEUES)
 def test_only_the_messages_that_failed_come_back(name: str) -> None:
     assert source_of(FUNCTIONS[name])["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", FED_BY_QUEUES)
 def test_the_concurrency_of_a_queue_is_bounded(name: str) -> None:
     """Live events have a parameter for it; all others get the least that SQS allows."""
     live = name in {"CompanyPlanChangedFunction", "NewConnectionFunction"}
@@ -103,7 +113,7 @@ def test_a_function_has_a_log_group_with_a_retention(name: str) -> None:
     assert log_group["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", FED_BY_QUEUES)
 def test_a_function_has_a_role_of_its_own_for_its_own_queue_and_its_own_log(name: str) -> None:
     """Without one, SAM gives it managed policies for every queue and every log."""
     function = FUNCTIONS[name]
@@ -121,7 +131,7 @@ def test_a_role_can_be_bounded(name: str) -> None:
     assert ROLES[name]["PermissionsBoundary"] == {"Fn::If": boundary}
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", FED_BY_QUEUES)
 def test_the_environment_is_what_the_config_reads(name: str) -> None:
     environment = {**GLOBALS["Environment"]["Variables"], **FUNCTIONS[name]["Environment"]["Variables"]}
     read = {field.upper() for field in DUTIES.get(name, Config).model_fields}
@@ -256,7 +266,13 @@ def test_only_a_queues_own_rule_may_send_to_it(name: str) -> None:
     (policy,) = [policy for policy in POLICIES.values() if policy["Queues"] == [{"Ref": queue}]]
     (allowed,) = [each for each in policy["PolicyDocument"]["Statement"] if each["Effect"] == "Allow"]
     assert allowed["Principal"] == {"Service": "events.amazonaws.com"}
-    assert allowed["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": [name, "Arn"]}}}
+    theirs = {rule for rule, each in RULES.items() if each["Targets"][0]["Arn"] == target["Arn"]}
+    assert rules_of(allowed) == theirs
+
+
+def test_only_the_rules_may_send_what_they_could_not_deliver() -> None:
+    (allowed,) = [each for each in statements(POLICIES.values()) if each["Sid"] == "UndeliveredEventsOfTheRules"]
+    assert rules_of(allowed) == set(RULES)
 
 
 @pytest.mark.parametrize("statement", STATEMENTS, ids=lambda statement: statement["Sid"])

@@ -45,6 +45,7 @@ def test_what_the_environment_need_not_say_has_a_default() -> None:
     read = config()
     assert (read.codat_sync_schedule_format, read.company_plan_tag) == ("auto", "plan")
     assert (read.max_concurrent_companies, read.max_receive_count, read.first_deferral_seconds) == (4, 10, 60)
+    assert read.presets_profile == ""
 
 
 def test_the_processs_own_environment_is_a_mapping_like_another() -> None:
@@ -60,6 +61,11 @@ def test_the_format_of_a_schedule_is_a_dialect_or_left_to_codat(word: str, diale
 @pytest.mark.parametrize("url", ["https://api.codat.io/", "http://127.0.0.1:8080", "http://localhost:1/"])
 def test_a_base_url_is_a_scheme_and_a_host(url: str) -> None:
     assert config(CODAT_BASE_URL=url).codat_base_url == url
+
+
+@pytest.mark.parametrize("profile", ["", "abc1234/live/def5678", "codat sync/live/the presets"])
+def test_a_profile_is_named_with_its_application_and_environment_or_not_at_all(profile: str) -> None:
+    assert config(PRESETS_PROFILE=f" {profile}\n").presets_profile == profile
 
 
 @pytest.mark.parametrize("number", ["1", "10"])
@@ -95,6 +101,10 @@ def test_white_space_around_a_value_is_no_part_of_it(name: str) -> None:
         ("FIRST_DEFERRAL_SECONDS", "901"),
         ("MAX_RECEIVE_COUNT", "0"),
         ("MAX_RECEIVE_COUNT", "1001"),
+        ("PRESETS_PROFILE", "presets"),
+        ("PRESETS_PROFILE", "live/presets"),
+        ("PRESETS_PROFILE", "codat-sync//presets"),
+        ("PRESETS_PROFILE", "codat-sync/live/presets/1"),
     ],
 )
 def test_a_variable_that_cannot_be_used_is_named(name: str, value: str) -> None:

@@ -34,6 +34,7 @@ ALLOWED = {
         "triage",
     },
     "announcements": {"codat", "company_plans", "consumer", "findings", "observability", "triage"},
+    "live_presets": {"consumer", "duties", "observability", "presets"},
     "duties": {"consumer", "dead_letters", "deferral", "events", "observability", "triage"},
     "parked_events": {"deferral", "observability"},
     "findings": {"api_key", "codat", "company_plans", "presets", "triage"},
@@ -83,6 +84,7 @@ ALLOWED = {
         "deferral",
         "duties",
         "events",
+        "live_presets",
         "observability",
         "pace",
         "parked_events",
@@ -93,7 +95,7 @@ ALLOWED = {
         "redrive",
         "triage",
     },
-    "functions": {"config", "consumer", "duties", "events", "wiring"},
+    "functions": {"config", "consumer", "duties", "events", "live_presets", "presets", "wiring"},
 }
 MODULES = [path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py"]
 

@@ -21,7 +21,7 @@ from codat_sync.codat.errors import (
 )
 from codat_sync.convergence import PlanKeepsChanging
 from codat_sync.events import MalformedEvent
-from codat_sync.presets import UnknownPlan
+from codat_sync.presets import PresetsUnusable, UnknownPlan
 from codat_sync.triage import Outcome, OutOfTime, triage
 
 
@@ -40,6 +40,7 @@ from codat_sync.triage import Outcome, OutOfTime, triage
         (UnexpectedAnswer("no", status=200), Outcome.DEFERRED, "unexpected_answer"),
         (Unreachable("no"), Outcome.DEFERRED, "unreachable"),
         (ApiKeyUnusable("no"), Outcome.DEFERRED, "api_key_unusable"),
+        (PresetsUnusable("no"), Outcome.DEFERRED, "presets_unusable"),
         (OutOfTime("no"), Outcome.DEFERRED, "out_of_time"),
         (PlanKeepsChanging("no"), Outcome.DEFERRED, "plan_keeps_changing"),
         (KeyError("a bug"), Outcome.DEFERRED, "unexpected_error"),

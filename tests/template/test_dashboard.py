@@ -1,0 +1,177 @@
+"""The dashboard shows what the functions write, of everything that the stack runs on."""
+
+import json
+import re
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cfnlint.decode import cfn_yaml
+
+from codat_sync import observability
+from codat_sync.observability import CodatCalls
+from codat_sync.triage import Outcome
+from local.dashboard.widgets import CONDITIONS, widgets
+from tests.template.written_metrics import WRITERS, written
+
+ROOT = Path(__file__).parents[2]
+TEMPLATE: dict[str, Any] = cfn_yaml.load(str(ROOT / "template.yaml"))
+RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
+STACK = "codat-sync"
+WIDGETS = widgets(STACK)
+GRAPHS = [each["properties"] for each in WIDGETS if each["type"] == "metric"]
+SEARCH = re.compile(r"SEARCH\('\{\"([^\"]+)\",([\w,]+)\} (.+)', '\w+'\)")
+
+
+def named(kind: str) -> list[str]:
+    return [name for name, each in RESOURCES.items() if each["Type"] == kind]
+
+
+def expressions() -> list[str]:
+    return [entry[0]["expression"] for graph in GRAPHS for entry in graph["metrics"] if isinstance(entry[0], dict)]
+
+
+def metrics() -> list[tuple[str, str, dict[str, str]]]:
+    """Every metric that is named: its namespace, its name, and the values of its dimensions."""
+    entries = [[part for part in entry if isinstance(part, str)] for graph in GRAPHS for entry in graph["metrics"]]
+    return [(each[0], each[1], dict(zip(each[2::2], each[3::2], strict=True))) for each in entries if each]
+
+
+def searched() -> list[tuple[str, str, frozenset[str], dict[str, str]]]:
+    """Every metric that is searched for: its namespace, its name, its dimensions, and the values that are asked for."""
+    found = [match for each in expressions() if (match := SEARCH.fullmatch(each))]
+    terms = [dict(re.findall(r'(\w+)="([^"]+)"', match[3])) for match in found]
+    return [
+        (match[1], asked.pop("MetricName"), frozenset(match[2].split(",")), asked)
+        for match, asked in zip(found, terms, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("conditions", [CONDITIONS, (), CONDITIONS[:1], CONDITIONS[1:]])
+def test_the_alarms_are_those_that_a_stack_has(conditions: tuple[str, ...]) -> None:
+    (shown,) = [each["properties"]["alarms"] for each in widgets(STACK, conditions) if each["type"] == "alarm"]
+    alarms = named("AWS::CloudWatch::Alarm") + named("AWS::CloudWatch::CompositeAlarm")
+    assert sorted(shown) == sorted(
+        name for name in alarms if RESOURCES[name].get("Condition", "always") in {"always", *conditions}
+    )
+
+
+def test_nothing_is_left_to_be_substituted_but_labels() -> None:
+    assert set(re.findall(r"\$\{(\w+)", json.dumps(WIDGETS))) == {"PROP"}
+
+
+def test_widgets_lie_on_the_grid_and_on_no_other_widget() -> None:
+    places = [
+        {
+            (x, y)
+            for x in range(each["x"], each["x"] + each["width"])
+            for y in range(each["y"], each["y"] + each["height"])
+        }
+        for each in WIDGETS
+    ]
+    assert all(0 <= x < 24 and y >= 0 for place in places for x, y in place)
+    assert [pair for pair in combinations(range(len(places)), 2) if places[pair[0]] & places[pair[1]]] == []
+    assert len(set().union(*places)) == 24 * max(each["y"] + each["height"] for each in WIDGETS), "there is a gap"
+
+
+def test_it_leads_with_outcomes_by_plan() -> None:
+    first_graph = min((each for each in WIDGETS if each["type"] == "metric"), key=lambda each: (each["y"], each["x"]))
+    assert "outcome,plan" in str(first_graph["properties"]["metrics"])
+
+
+def test_every_outcome_is_shown_by_plan() -> None:
+    shown = [asked["outcome"] for _, name, _, asked in searched() if name == "Events"]
+    assert sorted(shown) == sorted(outcome.value for outcome in Outcome)
+
+
+def test_all_that_is_written_is_known_here() -> None:
+    writers = {name for name in vars(observability) if name.startswith("count_")} | {CodatCalls.__name__}
+    assert writers == set(WRITERS)
+
+
+def test_what_is_named_of_ours_is_written_under_exactly_these_dimensions() -> None:
+    ours = {(name, frozenset(values)) for namespace, name, values in metrics() if namespace == STACK}
+    assert set() < ours <= written()
+
+
+def test_what_is_searched_for_is_written_under_exactly_these_dimensions() -> None:
+    assert {namespace for namespace, _, _, _ in searched()} == {STACK}
+    assert {(name, dimensions) for _, name, dimensions, _ in searched()} <= written()
+    assert all(asked.keys() <= dimensions for _, _, dimensions, asked in searched())
+
+
+def test_every_expression_is_understood() -> None:
+    """CloudWatch shows an empty graph for one that is not."""
+    known = [
+        SEARCH,
+        re.compile(r'(SUM\()?METRICS\("(\w+)"\)\)?( / 1000 \* [\d.]+| / \d+)?'),
+        re.compile(r"quota \* \(100 - \d+\) / 100"),
+    ]
+    assert [each for each in expressions() if not any(form.fullmatch(each) for form in known)] == []
+
+
+@pytest.mark.parametrize("graph", GRAPHS, ids=lambda graph: graph["title"])
+def test_what_an_expression_refers_to_is_there(graph: dict[str, Any]) -> None:
+    identities = [entry[-1]["id"] for entry in graph["metrics"] if isinstance(entry[-1], dict) and "id" in entry[-1]]
+    asked = {
+        name
+        for entry in graph["metrics"]
+        if isinstance(entry[0], dict)
+        for name in re.findall(r"\b[a-z]+\b", entry[0]["expression"])
+        if "SEARCH" not in entry[0]["expression"]
+    }
+    assert len(identities) == len(set(identities))
+    assert {each.rstrip("0123456789") for each in identities} == asked
+
+
+@pytest.mark.parametrize("name", named("AWS::SQS::Queue"))
+def test_how_full_a_queue_is_can_be_seen(name: str) -> None:
+    assert ("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": name}) in metrics()
+
+
+LIVE_QUEUES = ["CompanyPlanChangedQueue", "NewConnectionQueue"]
+DLQS = [name for name in named("AWS::SQS::Queue") if "RedrivePolicy" not in RESOURCES[name]["Properties"]]
+
+
+@pytest.mark.parametrize("name", [*LIVE_QUEUES, *DLQS])
+def test_how_long_a_message_has_waited_can_be_seen(name: str) -> None:
+    assert ("AWS/SQS", "ApproximateAgeOfOldestMessage", {"QueueName": name}) in metrics()
+
+
+def test_a_dlq_keeps_an_event_for_as_long_as_its_graph_says() -> None:
+    (hours,) = re.findall(r"in hours \(kept for (\d+)\)", str([graph["title"] for graph in GRAPHS]))
+    assert {RESOURCES[name]["Properties"]["MessageRetentionPeriod"] for name in DLQS} == {int(hours) * 3600}
+
+
+AT_WORK = [name for name in named("AWS::Serverless::Function") if "Events" in RESOURCES[name]["Properties"]]
+"""The functions that cost something: not the one that looks at new presets, once for each."""
+
+
+@pytest.mark.parametrize("name", AT_WORK)
+def test_what_a_function_costs_can_be_seen(name: str) -> None:
+    group = RESOURCES[name]["Properties"]["LoggingConfig"]["LogGroup"]["Ref"]
+    assert ("AWS/Lambda", "Invocations", {"FunctionName": name}) in metrics()
+    assert ("AWS/Lambda", "Duration", {"FunctionName": name}) in metrics()
+    assert ("AWS/Logs", "IncomingBytes", {"LogGroupName": group}) in metrics()
+
+
+def test_gigabyte_seconds_are_those_of_the_functions_memory() -> None:
+    (gigabytes,) = re.findall(r"/ 1000 \* ([\d.]+)", "".join(expressions()))
+    assert float(gigabytes) * 1024 == TEMPLATE["Globals"]["Function"]["MemorySize"]
+    assert [name for name in named("AWS::Serverless::Function") if "MemorySize" in RESOURCES[name]["Properties"]] == []
+
+
+def test_what_the_queues_and_the_table_cost_can_be_seen() -> None:
+    polled = [each["Properties"]["Events"]["Queue"]["Properties"]["Queue"]["Fn::GetAtt"][0] for each in functions()]
+    for queue in polled:
+        assert ("AWS/SQS", "NumberOfEmptyReceives", {"QueueName": queue}) in metrics()
+    assert ("AWS/DynamoDB", "ConsumedWriteCapacityUnits", {"TableName": "CompanyPlansTable"}) in metrics()
+
+
+def functions() -> list[dict[str, Any]]:
+    return [RESOURCES[name] for name in AT_WORK]
+
+
+def test_the_name_is_one_stacks_alone_in_all_regions() -> None:
+    assert RESOURCES["Dashboard"]["Properties"]["DashboardName"] == {"Fn::Sub": "${AWS::StackName}-${AWS::Region}"}

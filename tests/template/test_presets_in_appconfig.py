@@ -1,0 +1,255 @@
+"""Presets without a deploy, as an option: what belongs together, who may do what, and that it is off by default."""
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cfnlint.decode import cfn_yaml
+
+from codat_sync.config import Config
+from codat_sync.events import ReconciliationRequest, read_reconciliation_request
+from tests.template.translation import translated
+
+TEMPLATE: Mapping[str, Any] = cfn_yaml.load(str(Path(__file__).parents[2] / "template.yaml"))
+RESOURCES: Mapping[str, Any] = TEMPLATE["Resources"]
+CONDITION = "HasPresetsInAppConfig"
+OPTIONAL = {name: each for name, each in RESOURCES.items() if each.get("Condition") == CONDITION}
+LIVE = {name: each for name, each in translated()["Resources"].items() if each.get("Condition") == CONDITION}
+ALWAYS = {name: each for name, each in RESOURCES.items() if "Condition" not in each}
+APPCONFIG = "arn:${AWS::Partition}:appconfig:${AWS::Region}:${AWS::AccountId}:application/${PresetsApplication}"
+
+# As AWS documents it:
+# https://docs.aws.amazon.com/appconfig/latest/userguide/working-with-appconfig-extensions-about-predefined-notification-eventbridge.html
+DEPLOYED: Mapping[str, Any] = {
+    "version": "0",
+    "id": "c53dbd72-c1a0-2302-9ed6-c076e9128277",
+    "detail-type": "On Deployment Complete",
+    "source": "aws.appconfig",
+    "account": "111122223333",
+    "time": "2022-07-09T01:44:15Z",
+    "region": "us-east-1",
+    "resources": ["arn:aws:appconfig:us-east-1:111122223333:extensionassociation/z763ff5"],
+    "detail": {
+        "InvocationId": "5tfjcig",
+        "Parameters": {},
+        "Type": "OnDeploymentComplete",
+        "Application": {"Id": "ba8toh7", "Name": "MyApp"},
+        "Environment": {"Id": "pgil2o7", "Name": "MyEnv"},
+        "ConfigurationProfile": {"Id": "ga3tqep", "Name": "MyConfigProfile"},
+        "DeploymentNumber": 1,
+        "ConfigurationVersion": "1",
+    },
+}
+MADE = {"PresetsApplication": "ba8toh7", "PresetsEnvironment": "pgil2o7", "PresetsProfile": "ga3tqep"}
+"""The ids in that event, as if this stack had made what it is about."""
+
+
+def properties(name: str) -> Any:  # noqa: ANN401  # YAML.
+    return OPTIONAL[name]["Properties"]
+
+
+def one(kind: str) -> str:
+    """The one optional resource of a type."""
+    (name,) = [name for name, each in OPTIONAL.items() if each["Type"] == kind]
+    return name
+
+
+def resolved(value: Any) -> Any:  # noqa: ANN401  # YAML.
+    """With the ids of what was made in the places where they are referred to."""
+    match value:
+        case {"Ref": name} | {"Fn::GetAtt": [name, _]}:
+            return MADE[name]
+        case dict():
+            return {key: resolved(each) for key, each in value.items()}
+        case list():
+            return [resolved(each) for each in value]
+        case _:
+            return value
+
+
+def matches(pattern: Mapping[str, Any], event: Mapping[str, Any]) -> bool:
+    """What EventBridge does with a pattern that lists values."""
+    return all(
+        matches(wanted, event.get(key, {})) if isinstance(wanted, dict) else event.get(key) in wanted
+        for key, wanted in pattern.items()
+    )
+
+
+# --- Off by default -------------------------------------------------------------------------------------------------
+
+
+def test_it_is_off_by_default() -> None:
+    assert TEMPLATE["Parameters"]["PresetsFromAppConfig"]["Default"] == "false"
+    assert TEMPLATE["Conditions"][CONDITION] == {"Fn::Equals": [{"Ref": "PresetsFromAppConfig"}, "true"]}
+    profile = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]["PRESETS_PROFILE"]
+    assert profile["Fn::If"][0] == CONDITION
+    assert profile["Fn::If"][2] == Config.model_fields["presets_profile"].default == ""
+
+
+def test_what_has_to_do_with_appconfig_is_there_only_where_it_is_on() -> None:
+    kinds = ("AWS::AppConfig::", "AWS::Lambda::Permission")
+    assert [name for name, each in RESOURCES.items() if each["Type"].startswith(kinds) and name not in OPTIONAL] == []
+    assert {name for name in [*RESOURCES, *TEMPLATE["Outputs"]] if "Presets" in name} >= set(OPTIONAL)
+    outputs = {name: each for name, each in TEMPLATE["Outputs"].items() if "Presets" in name}
+    assert {each["Condition"] for each in outputs.values()} == {CONDITION}
+
+
+def test_the_validators_version_and_alias_come_and_go_with_it() -> None:
+    kinds = {each["Type"] for name, each in LIVE.items() if name.startswith("ValidatePresetsFunction")}
+    assert kinds == {"AWS::Lambda::Function", "AWS::Lambda::Version", "AWS::Lambda::Alias"}
+
+
+def _named(value: Any) -> set[str]:  # noqa: ANN401  # YAML.
+    """All that is referred to, but what stands in Fn::If on the condition."""
+    match value:
+        case {"Fn::If": [condition, _, unmet]} if condition == CONDITION:
+            return _named(unmet)
+        case {"Ref": name} | {"Fn::GetAtt": [name, _]}:
+            return {str(name)}
+        case {"Fn::Sub": text} if isinstance(text, str):
+            return set(re.findall(r"\$\{(\w+)", text))
+        case dict():
+            return set().union(*map(_named, value.values()))
+        case list():
+            return set().union(*map(_named, value))
+        case _:
+            return set()
+
+
+@pytest.mark.parametrize("name", [*ALWAYS, "Globals"])
+def test_nothing_that_is_always_there_needs_what_may_not_be(name: str) -> None:
+    assert _named(ALWAYS.get(name, TEMPLATE["Globals"])) & set(OPTIONAL) == set()
+
+
+def test_no_resource_waits_for_itself() -> None:
+    """The environment watches an alarm on the functions, which must not wait for the environment."""
+
+    def named(value: Any) -> set[str]:  # noqa: ANN401  # JSON.
+        text = json.dumps(value)
+        return set(re.findall(r'"(?:Ref|Fn::GetAtt)": \[?"(\w+)', text)) | set(re.findall(r"\$\{(\w+)", text))
+
+    resources = translated({"PresetsFromAppConfig": "true"})["Resources"]
+    list(TopologicalSorter({name: named(each) & set(resources) for name, each in resources.items()}).static_order())
+
+
+# --- The way in -----------------------------------------------------------------------------------------------------
+
+
+def test_presets_are_looked_at_before_they_go_live() -> None:
+    profile = properties(one("AWS::AppConfig::ConfigurationProfile"))
+    alias = {"Ref": "ValidatePresetsFunction.Alias"}
+    assert (profile["Type"], profile["LocationUri"]) == ("AWS.Freeform", "hosted")
+    assert profile["Validators"] == [{"Type": "LAMBDA", "Content": alias}]
+    assert properties("ValidatePresetsPermission") == {
+        "Action": "lambda:InvokeFunction",
+        "FunctionName": alias,
+        "Principal": "appconfig.amazonaws.com",
+    }
+
+
+def test_the_validator_answers_while_appconfig_waits() -> None:
+    """https://docs.aws.amazon.com/appconfig/latest/userguide/appconfig-creating-configuration-profile-validators.html"""
+    assert properties("ValidatePresetsFunction")["Timeout"] <= 15
+
+
+def test_the_validator_may_write_its_log_and_nothing_else() -> None:
+    role = properties("ValidatePresetsRole")
+    (policy,) = role["Policies"]
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert statement["Resource"] == {"Fn::GetAtt": ["ValidatePresetsLogGroup", "Arn"]}
+    assert "ManagedPolicyArns" not in role
+    assert properties("ValidatePresetsFunction")["Role"] == {"Fn::GetAtt": ["ValidatePresetsRole", "Arn"]}
+
+
+def test_the_validator_does_not_wait_for_the_profile_that_names_it() -> None:
+    assert properties("ValidatePresetsFunction")["Environment"]["Variables"]["PRESETS_PROFILE"] == ""
+
+
+def test_new_presets_come_by_and_by_and_are_taken_back_for_what_takes_a_new_version_back() -> None:
+    strategy = properties(one("AWS::AppConfig::DeploymentStrategy"))
+    assert (strategy["GrowthType"], strategy["GrowthFactor"]) == ("LINEAR", 20)
+    assert (strategy["DeploymentDurationInMinutes"], strategy["FinalBakeTimeInMinutes"]) == (10, 10)
+    (alarm,) = TEMPLATE["Globals"]["Function"]["DeploymentPreference"]["Alarms"]
+    role = "PresetsEnvironmentRole"
+    assert properties(one("AWS::AppConfig::Environment"))["Monitors"] == [
+        {"AlarmArn": {"Fn::GetAtt": [alarm["Ref"], "Arn"]}, "AlarmRoleArn": {"Fn::GetAtt": [role, "Arn"]}}
+    ]
+    (policy,) = properties(role)["Policies"]
+    assert [each["Action"] for each in policy["PolicyDocument"]["Statement"]] == ["cloudwatch:DescribeAlarms"]
+    (trust,) = properties(role)["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "appconfig.amazonaws.com"}
+
+
+def test_what_appconfig_would_not_delete_outlives_the_stack() -> None:
+    for name in (one("AWS::AppConfig::Application"), one("AWS::AppConfig::ConfigurationProfile")):
+        assert (OPTIONAL[name]["DeletionPolicy"], OPTIONAL[name]["UpdateReplacePolicy"]) == (
+            "RetainExceptOnCreate",
+            "Retain",
+        )
+
+
+# --- The functions read them ----------------------------------------------------------------------------------------
+
+
+def test_the_functions_ask_for_this_profile_and_may_read_no_other() -> None:
+    profile = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]["PRESETS_PROFILE"]["Fn::If"][1]["Fn::Sub"]
+    environment = properties(one("AWS::AppConfig::Environment"))["Name"]
+    assert profile == f"${{PresetsApplication}}/{environment}/${{PresetsProfile.ConfigurationProfileId}}"
+    assert len(re.sub(r"\$\{[\w.]+\}", "id", profile).split("/")) == 3
+
+    listed = RESOURCES["ConsumerPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    (read,) = [each["Fn::If"] for each in listed if each.get("Fn::If", [None])[0] == CONDITION]
+    assert read[1]["Action"] == ["appconfig:GetLatestConfiguration", "appconfig:StartConfigurationSession"]
+    assert read[1]["Resource"] == {
+        "Fn::Sub": f"{APPCONFIG}/environment/*/configuration/${{PresetsProfile.ConfigurationProfileId}}"
+    }
+
+
+# --- A change starts a reconcile ------------------------------------------------------------------------------------
+
+
+def test_appconfig_tells_eventbridge_of_this_environment() -> None:
+    assert properties(one("AWS::AppConfig::ExtensionAssociation")) == {
+        "ExtensionIdentifier": "AWS.AppConfig.DeploymentNotificationsToEventBridge",
+        "ResourceIdentifier": {"Fn::Sub": f"{APPCONFIG}/environment/${{PresetsEnvironment.EnvironmentId}}"},
+    }
+    assert "EventBusName" not in properties("PresetsDeployedRule"), "AWS speaks on the default bus"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, True),
+        ({"Type": "OnDeploymentRolledBack"}, True),
+        ({"Type": "OnDeploymentStart"}, False),
+        ({"Application": {"Id": "another", "Name": "MyApp"}}, False),
+        ({"Environment": {"Id": "another", "Name": "MyEnv"}}, False),
+        ({"ConfigurationProfile": {"Id": "another", "Name": "MyConfigProfile"}}, False),
+    ],
+)
+def test_other_presets_of_this_stack_alone_start_a_reconcile(changes: Mapping[str, Any], *, expected: bool) -> None:
+    """Also those that come back: some companies were brought to the ones that did not stay."""
+    event = {**DEPLOYED, "detail": {**DEPLOYED["detail"], **changes}}
+    pattern = resolved(properties("PresetsDeployedRule")["EventPattern"])
+    assert matches(pattern, event) is expected
+    assert not matches(pattern, {**event, "source": "somebody.else"})
+
+
+def test_what_comes_of_such_an_event_is_a_request_to_look_at_all_companies() -> None:
+    (target,) = properties("PresetsDeployedRule")["Targets"]
+    assert target["Arn"] == {"Fn::GetAtt": ["ReconciliationsQueue", "Arn"]}
+    transformer = target["InputTransformer"]
+    # EventBridge writes text as JSON writes it where a variable stands alone:
+    # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html
+    body = transformer["InputTemplate"]
+    for variable, path in transformer["InputPathsMap"].items():
+        body = body.replace(f"<{variable}>", json.dumps(DEPLOYED[path.removeprefix("$.")]))
+    at = datetime(2026, 2, 1, tzinfo=UTC)
+    assert read_reconciliation_request(body, sent_at=at) == ReconciliationRequest(
+        "c53dbd72-c1a0-2302-9ed6-c076e9128277", at, report_only=False
+    )

@@ -1,0 +1,43 @@
+"""The metrics that the functions write, as they write them."""
+
+import io
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
+from functools import partial
+from http import HTTPMethod
+from typing import Final
+
+from codat_sync import observability
+from codat_sync.codat.client import Answer
+from codat_sync.codat.rate_limits import RateLimit
+from codat_sync.observability import CodatCalls
+from codat_sync.triage import Outcome
+from local.dashboard.recorder import embedded
+
+
+def _write_calls() -> None:
+    calls = CodatCalls()
+    calls.note(Answer(HTTPMethod.GET, 200, 0.1, RateLimit(limit=2, remaining=1)))
+    calls.write()
+
+
+WRITERS: Final[Mapping[str, Callable[[], None]]] = {
+    "count_outcomes": partial(observability.count_outcomes, [(each, "growth") for each in Outcome], ["forbidden"]),
+    "count_lost_announcements": partial(observability.count_lost_announcements, 1),
+    "count_reconciled": partial(observability.count_reconciled, 3, 2, 1, {"invoices": 2}),
+    "count_redrive": partial(observability.count_redrive, {"company_limit": 1}, ["account_expired"]),
+    "count_presets_unusable": partial(observability.count_presets_unusable, "invalid"),
+    "count_pause": partial(observability.count_pause, "rate_limited"),
+    "count_companies": partial(observability.count_companies, {"growth": 1}),
+    "CodatCalls": _write_calls,
+}
+"""All that observability.py can write, by its name there."""
+
+
+def written() -> set[tuple[str, frozenset[str]]]:
+    """The name of each metric, and the names of its dimensions: together they are where CloudWatch keeps it."""
+    with redirect_stdout(io.StringIO()) as output:
+        for write in WRITERS.values():
+            write()
+    found = [metric for line in output.getvalue().splitlines() for metric, _, _ in embedded(line)]
+    return {(metric.name, frozenset(dict(metric.dimensions))) for metric in found}
