@@ -33,10 +33,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help local demo chaos test check system runtime fuzz format schemas build deploy lock clean
+.PHONY: help local demo chaos bench test check system runtime fuzz format schemas dashboard build deploy lock clean
 
 help: ## Say what there is to make.
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 local: $(DEV) $(RUNTIME) $(MINISTACK) ## The whole system on this machine, until Ctrl-C (CODAT_BASE_URL=... CODAT_API_KEY=... name another Codat).
 	@$(VENV) -m local $(if $(filter command,$(origin CODAT_BASE_URL)),--codat-base-url "$(CODAT_BASE_URL)")
@@ -48,6 +48,10 @@ demo: $(DEV) $(RUNTIME) $(MINISTACK) ## The whole system on this machine, shown 
 chaos: $(DEV) $(RUNTIME) $(MINISTACK) ## Thousands of events through the whole system, with faults and kills, and a ledger (EVENTS=5000 COMPANIES=300 KILLS=20 SEED=1).
 	CHAOS_EXAMPLES=$(EXAMPLES) $(VENV) -m pytest tests/model
 	@PYTHONPATH=shared $(VENV) -m local.chaos --events $(EVENTS) --companies $(COMPANIES) --kills $(KILLS) --seed $(SEED) $(ARGS)
+
+bench: COMPANIES = 100000
+bench: $(DEV) ## What a reconciliation of many companies costs, and a live event: time, memory, calls, money (COMPANIES=100000).
+	@PYTHONPATH=shared $(VENV) -m local.bench --companies $(COMPANIES) $(ARGS)
 
 test: $(DEV) ## The tests, with branch coverage.
 	$(VENV) -m pytest --cov $(ARGS)
@@ -77,6 +81,9 @@ format: $(DEV) ## Put the code into its form.
 
 schemas: $(DEV) ## The JSON Schemas for producers, from the contracts.
 	@PYTHONPATH=shared $(VENV) -m local.event_schemas
+
+dashboard: $(DEV) ## The dashboard as a picture, from recorded metrics (ARGS="record --about '...'" records the stack that runs).
+	@$(VENV) -m local.dashboard $(ARGS)
 
 build: $(DEV) ## What `sam deploy` takes to AWS (needs the runtime's own Python: BUILD_PYTHON=3.13).
 	@python="$$($(VENV) -m uv python find --no-python-downloads --no-project $(BUILD_PYTHON))" && \

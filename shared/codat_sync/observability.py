@@ -76,9 +76,9 @@ def count_presets_unusable(reason: str) -> None:
     _count("PresetsUnusable", 1, reason=reason)
 
 
-def count_pause(reason: str) -> None:
-    """Write that calls to Codat were paused, by reason."""
-    _count("PausesBegun", 1, reason=reason)
+def count_pause(reason: str, seconds: float) -> None:
+    """Write for how long nobody is to call Codat, ``PauseSeconds`` by reason: once for each pause that begins."""
+    _write_one("PauseSeconds", MetricUnit.Seconds, seconds, reason=reason)
 
 
 def count_companies(by_plan: Mapping[str, int]) -> None:
@@ -140,12 +140,16 @@ def _count_by_function(counts: Mapping[str, int]) -> None:
 
 
 def _count(name: str, count: int, **dimensions: str) -> None:
+    _write_one(name, MetricUnit.Count, count, **dimensions)
+
+
+def _write_one(name: str, unit: MetricUnit, value: float, **dimensions: str) -> None:
     """Under these dimensions alone. With the function's name, an alarm on all functions would not find it."""
     metrics = EphemeralMetrics()
     metrics.service = ""  # Or Powertools adds it.
-    metrics.add_metric(name, MetricUnit.Count, count)
-    for dimension, value in dimensions.items():
-        metrics.add_dimension(dimension, value)
+    metrics.add_metric(name, unit, value)
+    for dimension, its in dimensions.items():
+        metrics.add_dimension(dimension, its)
     _write(metrics)
 
 

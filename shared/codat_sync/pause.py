@@ -206,7 +206,7 @@ class PausingCodat:
         logger().warning(
             "pause_began", extra={"reason": pause.reason, "words": pause.words, "until": _text(pause.until)}
         )
-        count_pause(pause.reason)
+        count_pause(pause.reason, (pause.until - self._now()).total_seconds())
 
     def _hand_over(self, probed: Pause) -> None:
         """A probe that got no answer has learnt nothing: the next one need not wait for the end of its lease."""

@@ -203,7 +203,7 @@ class Process(Gate):
                 self._note_refusal(fate.meets or refusal)
                 raise fate.meets or refusal from None
             if step == "pause":
-                self._note_pause(request, paused_until)
+                self._count_pause(request, paused_until)
         if fate.meets is not None:
             self._note_refusal(fate.meets)
             raise fate.meets
@@ -212,7 +212,7 @@ class Process(Gate):
             self.attempt.parked.append(self._world.queues.dead_letters[-1])
         return answer
 
-    def _note_pause(self, request: dict[str, Any], paused_until: datetime | None) -> None:
+    def _count_pause(self, request: dict[str, Any], paused_until: datetime | None) -> None:
         """Who takes a lapsed pause over may make one call; nobody else touches the pause before that one is done."""
         self._world.pause_changed_at = self._world.now()
         if ":old" in request["ExpressionAttributeValues"]:

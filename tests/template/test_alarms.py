@@ -110,8 +110,8 @@ def test_a_refused_key_and_a_missing_one_ring() -> None:
 
 def test_both_reasons_for_a_pause_ring() -> None:
     assert watched("PauseAlarm") == {
-        ("PausesBegun", RateLimited.reason),
-        ("PausesBegun", PaymentRequiredKind.ACCOUNT_EXPIRED.value),
+        ("PauseSeconds", RateLimited.reason),
+        ("PauseSeconds", PaymentRequiredKind.ACCOUNT_EXPIRED.value),
     }
 
 
@@ -127,6 +127,15 @@ def test_every_function_is_watched(name: str, metric: str) -> None:
 
 def test_presets_that_cannot_be_used_ring_for_either_reason() -> None:
     assert watched("PresetsUnusableAlarm") == {("PresetsUnusable", "unreadable"), ("PresetsUnusable", "invalid")}
+
+
+def test_only_a_pause_that_explains_the_waiting_keeps_the_alarm_on_it_quiet() -> None:
+    """One of two seconds does not, and one of a day does so all day."""
+    long_pause = ALARMS["LongPauseAlarm"]
+    assert text(COMPOSITES["LiveEventsWaitAlarm"]["AlarmRule"]).endswith('AND NOT ALARM("${LongPauseAlarm}")')
+    assert watched("LongPauseAlarm") == {("PauseSeconds", RateLimited.reason)}
+    assert (long_pause["Statistic"], long_pause["Period"]) == ("Maximum", 24 * 60 * 60)
+    assert long_pause["Threshold"] == ALARMS["PlanEventsWaitAlarm"]["Threshold"]
 
 
 def test_a_new_version_is_taken_back_for_what_a_bad_deployment_does() -> None:

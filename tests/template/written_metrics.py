@@ -27,7 +27,7 @@ WRITERS: Final[Mapping[str, Callable[[], None]]] = {
     "count_reconciled": partial(observability.count_reconciled, 3, 2, 1, {"invoices": 2}),
     "count_redrive": partial(observability.count_redrive, {"company_limit": 1}, ["account_expired"]),
     "count_presets_unusable": partial(observability.count_presets_unusable, "invalid"),
-    "count_pause": partial(observability.count_pause, "rate_limited"),
+    "count_pause": partial(observability.count_pause, "rate_limited", 60),
     "count_companies": partial(observability.count_companies, {"growth": 1}),
     "CodatCalls": _write_calls,
 }

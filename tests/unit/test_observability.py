@@ -63,7 +63,7 @@ def dimensions(line: dict[str, Any]) -> dict[str, str]:
         ),
         (partial(count_outcomes, [(Outcome.APPLIED, None)], []), "Events", {"outcome": "applied", "plan": "none"}),
         (partial(count_outcomes, [], ["forbidden"]), "Failures", {"reason": "forbidden"}),
-        (partial(count_pause, "rate_limited"), "PausesBegun", {"reason": "rate_limited"}),
+        (partial(count_pause, "rate_limited", 1), "PauseSeconds", {"reason": "rate_limited"}),
         (partial(count_presets_unusable, "invalid"), "PresetsUnusable", {"reason": "invalid"}),
         (partial(count_reconciled, 1, 1, 0, {"invoices": 1}), "Drift", {"dataType": "invoices"}),
         (partial(count_redrive, {"company_limit": 1}, []), "Redriven", {"reason": "company_limit"}),
