@@ -14,12 +14,11 @@ import boto3
 import pytest
 import requests
 import responses
-from moto import mock_aws
 
 from tests.fakes import FakeContext
+from tests.integration.surroundings import URL, record, surroundings
 
 ROOT = Path(__file__).parents[2]
-URL = "https://api.codat.io"
 COMPANY = "8a210b68-6988-4001-a1eb-0242ac120001"
 SETTINGS = f"{URL}/companies/{COMPANY}/syncSettings"
 SHOWN_INVOICES = {"dataType": "invoices", "fetchOnFirstLink": True, "syncSchedule": 24, "syncOrder": 0}
@@ -48,19 +47,9 @@ class Deployed:
         (message,) = sqs.receive_message(
             QueueUrl=self.source, MessageSystemAttributeNames=["All"], MessageAttributeNames=["All"]
         )["Messages"]
-        record = {
-            "messageId": message["MessageId"],
-            "receiptHandle": message["ReceiptHandle"],
-            "body": message["Body"],
-            "attributes": message["Attributes"],
-            "messageAttributes": {},
-            "eventSource": "aws:sqs",
-            "eventSourceARN": "arn:aws:sqs:eu-west-2:123456789012:source",
-            "awsRegion": "eu-west-2",
-        }
         app = importlib.import_module("functions.company_plan_changed.app")
         app.consumer.cache_clear()
-        answer = app.handler({"Records": [record]}, FakeContext())
+        answer = app.handler({"Records": [record(message, "source")]}, FakeContext())
         failures: list[dict[str, str]] = answer["batchItemFailures"]
         if not failures:
             sqs.delete_message(QueueUrl=self.source, ReceiptHandle=message["ReceiptHandle"])
@@ -76,34 +65,9 @@ class Deployed:
 
 @pytest.fixture
 def deployed() -> Iterator[Deployed]:
-    with mock_aws():
-        sqs = boto3.client("sqs")
-        urls = [
-            sqs.create_queue(QueueName=name)["QueueUrl"]
-            for name in ("source", "payment-required", "failed-events", "subscriber")
-        ]
-        bus = boto3.client("events")
-        bus.create_event_bus(Name="the-bus")
-        bus.put_rule(Name="subscriber", EventBusName="the-bus", EventPattern='{"source": ["codat-sync"]}')
-        arn = sqs.get_queue_attributes(QueueUrl=urls[3], AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-        bus.put_targets(Rule="subscriber", EventBusName="the-bus", Targets=[{"Id": "queue", "Arn": arn}])
-        boto3.client("secretsmanager").create_secret(Name="codat-sync/api-key", SecretString="an-api-key")
-        boto3.client("dynamodb").create_table(
-            TableName="company-plans",
-            BillingMode="PAY_PER_REQUEST",
-            KeySchema=[{"AttributeName": "companyId", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "companyId", "AttributeType": "S"}],
-        )
-        os.environ.update(
-            CODAT_API_KEY_SECRET_NAME="codat-sync/api-key",  # noqa: S106  # A name.
-            CODAT_BASE_URL=URL,
-            COMPANY_PLANS_TABLE_NAME="company-plans",
-            EVENT_BUS_NAME="the-bus",
-            SOURCE_QUEUE_URL=urls[0],
-            PAYMENT_REQUIRED_QUEUE_URL=urls[1],
-            FAILED_EVENTS_QUEUE_URL=urls[2],
-        )
-        yield Deployed(*urls)
+    with surroundings("source") as urls:
+        os.environ["SOURCE_QUEUE_URL"] = urls["source"]
+        yield Deployed(urls["source"], urls["payment-required"], urls["failed-events"], urls["subscriber"])
 
 
 @pytest.fixture

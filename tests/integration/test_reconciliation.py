@@ -13,7 +13,6 @@ import boto3
 import pytest
 import requests
 import responses
-from moto import mock_aws
 from mypy_boto3_sqs import SQSClient
 
 from codat_sync.codat.client import CodatClient
@@ -24,12 +23,12 @@ from codat_sync.presets import Presets
 from codat_sync.reconciliation_runs import ReconciliationRuns, Run
 from ops.backfill import Backfill, Surveyed
 from tests.fakes import FakeContext, fixed_key
+from tests.integration.surroundings import URL, record, surroundings
 
 ROOT = Path(__file__).parents[2]
-URL = "https://api.codat.io"
 COMPANIES = [f"8a210b68-6988-40{number:02}-a1eb-0242ac120001" for number in range(6)]
 DAILY, MONTHLY = 24, 720
-QUEUES: Final = ("source", "reconciliations", "companies", "payment-required", "failed-events", "subscriber")
+QUEUES: Final = ("source", "reconciliations", "companies")
 # As template.yaml has it: a schedule's message is no whole envelope.
 NIGHT = '{"id": "night-1", "detail-type": "Reconciliation Requested", "detail": {}}'
 
@@ -81,19 +80,7 @@ class Deployed:
             QueueUrl=self.urls[queue], MaxNumberOfMessages=10, MessageSystemAttributeNames=["All"]
         ).get("Messages"):
             invocations += 1
-            records = [
-                {
-                    "messageId": each["MessageId"],
-                    "receiptHandle": each["ReceiptHandle"],
-                    "body": each["Body"],
-                    "attributes": each["Attributes"],
-                    "messageAttributes": {},
-                    "eventSource": "aws:sqs",
-                    "eventSourceARN": f"arn:aws:sqs:eu-west-2:123456789012:{queue}",
-                    "awsRegion": "eu-west-2",
-                }
-                for each in messages
-            ]
+            records = [record(each, queue) for each in messages]
             assert app.handler({"Records": records}, FakeContext(900.0)) == {"batchItemFailures": []}
             for each in messages:
                 self.sqs.delete_message(QueueUrl=self.urls[queue], ReceiptHandle=each["ReceiptHandle"])
@@ -139,34 +126,9 @@ class Deployed:
 
 @pytest.fixture
 def deployed() -> Iterator[Deployed]:
-    with mock_aws():
-        sqs = boto3.client("sqs")
-        urls = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in QUEUES}
-        bus = boto3.client("events")
-        bus.create_event_bus(Name="the-bus")
-        bus.put_rule(Name="subscriber", EventBusName="the-bus", EventPattern='{"source": ["codat-sync"]}')
-        attributes = sqs.get_queue_attributes(QueueUrl=urls["subscriber"], AttributeNames=["QueueArn"])["Attributes"]
-        bus.put_targets(
-            Rule="subscriber", EventBusName="the-bus", Targets=[{"Id": "queue", "Arn": attributes["QueueArn"]}]
-        )
-        boto3.client("secretsmanager").create_secret(Name="codat-sync/api-key", SecretString="an-api-key")
-        boto3.client("dynamodb").create_table(
-            TableName="company-plans",
-            BillingMode="PAY_PER_REQUEST",
-            KeySchema=[{"AttributeName": "companyId", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "companyId", "AttributeType": "S"}],
-        )
-        os.environ.update(
-            CODAT_API_KEY_SECRET_NAME="codat-sync/api-key",  # noqa: S106  # A name.
-            CODAT_BASE_URL=URL,
-            COMPANY_PLANS_TABLE_NAME="company-plans",
-            EVENT_BUS_NAME="the-bus",
-            FAILED_EVENTS_QUEUE_URL=urls["failed-events"],
-            PAYMENT_REQUIRED_QUEUE_URL=urls["payment-required"],
-            RECONCILE_CALLS_PER_MINUTE="1000",
-            RECONCILE_COMPANY_QUEUE_URL=urls["companies"],
-        )
-        yield Deployed(sqs, urls)
+    with surroundings(*QUEUES) as urls:
+        os.environ.update(RECONCILE_CALLS_PER_MINUTE="1000", RECONCILE_COMPANY_QUEUE_URL=urls["companies"])
+        yield Deployed(boto3.client("sqs"), urls)
 
 
 @pytest.fixture

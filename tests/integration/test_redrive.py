@@ -16,15 +16,14 @@ import boto3
 import pytest
 import requests
 import responses
-from moto import mock_aws
 from mypy_boto3_sqs import SQSClient
 
 from codat_sync import parked_events
 from codat_sync.parked_events import DeadLetterQueue
 from tests.fakes import FakeContext
+from tests.integration.surroundings import URL, record, surroundings
 
 ROOT = Path(__file__).parents[2]
-URL = "https://api.codat.io"
 COMPANIES = [f"8a210b68-6988-40{number:02}-a1eb-0242ac120001" for number in range(12)]
 HOURLY = {
     "error": "SyncSettingsValidationException: Sync schedule not allowed",
@@ -97,7 +96,7 @@ class Deployed:
             MessageSystemAttributeNames=["All"],
             MessageAttributeNames=["All"],
         ).get("Messages"):
-            records = [_record(each, self.arn("source")) for each in messages]
+            records = [record(each, "source") for each in messages]
             answer = self._invoke("company_plan_changed", "source", records)
             assert answer == {"batchItemFailures": []}
             for each in messages:
@@ -114,7 +113,7 @@ class Deployed:
                 "SentTimestamp": str(int((datetime.now(UTC) + timedelta(seconds=1)).timestamp() * 1000)),
             },
         }
-        records = [_record(message, "arn:aws:sqs:eu-west-2:123456789012:redrives")]
+        records = [record(message, "redrives")]
         answer = self._invoke("redrive_payment_required", "redrives", records, FakeContext(900))
         return not answer["batchItemFailures"]
 
@@ -129,10 +128,6 @@ class Deployed:
     def waiting(self) -> list[Any]:
         """What lies on the source queue."""
         return self._lying("source")
-
-    def arn(self, name: str) -> str:
-        attributes = self.sqs.get_queue_attributes(QueueUrl=self.urls[name], AttributeNames=["QueueArn"])
-        return attributes["Attributes"]["QueueArn"]
 
     def _lying(self, name: str) -> list[Any]:
         url, found = self.urls[name], []
@@ -152,56 +147,17 @@ class Deployed:
         return app.handler({"Records": records}, context or FakeContext())
 
 
-def _record(message: Any, arn: str) -> dict[str, Any]:  # noqa: ANN401
-    """A message as Lambda hands it to a function."""
-    return {
-        "messageId": message["MessageId"],
-        "receiptHandle": message["ReceiptHandle"],
-        "body": message["Body"],
-        "attributes": message["Attributes"],
-        "messageAttributes": {
-            name: {"dataType": value["DataType"], "stringValue": value["StringValue"]}
-            for name, value in message.get("MessageAttributes", {}).items()
-        },
-        "eventSource": "aws:sqs",
-        "eventSourceARN": arn,
-        "awsRegion": "eu-west-2",
-    }
-
-
 @pytest.fixture
 def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
     monkeypatch.setattr(parked_events, "LONG_POLL_SECONDS", 0)
     # The functions believe in a pause for as long as the redrive waits after lifting one. No test waits.
     monkeypatch.setattr("codat_sync.pause.CACHE", timedelta(0))
     monkeypatch.setattr("codat_sync.wiring.sleep", lambda _: None)
-    with mock_aws():
-        sqs = boto3.client("sqs")
-        urls = {
-            name: sqs.create_queue(QueueName=name)["QueueUrl"]
-            for name in ("source", "redrives", "payment-required", "failed-events")
-        }
-        boto3.client("events").create_event_bus(Name="bus")
-        boto3.client("secretsmanager").create_secret(Name="codat-sync/api-key", SecretString="an-api-key")
-        boto3.client("dynamodb").create_table(
-            TableName="company-plans",
-            BillingMode="PAY_PER_REQUEST",
-            KeySchema=[{"AttributeName": "companyId", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "companyId", "AttributeType": "S"}],
-        )
-        os.environ.update(
-            CODAT_API_KEY_SECRET_NAME="codat-sync/api-key",  # noqa: S106  # A name.
-            CODAT_BASE_URL=URL,
-            COMPANY_PLANS_TABLE_NAME="company-plans",
-            EVENT_BUS_NAME="bus",
-            FAILED_EVENTS_QUEUE_URL=urls["failed-events"],
-            PAYMENT_REQUIRED_QUEUE_URL=urls["payment-required"],
-            MAX_CONCURRENT_COMPANIES="1",
-            REDRIVE_EVENTS_PER_MINUTE="10000",
-        )
+    with surroundings("source", "redrives") as urls:
+        os.environ.update(MAX_CONCURRENT_COMPANIES="1", REDRIVE_EVENTS_PER_MINUTE="10000")
         for function in ("company_plan_changed", "redrive_payment_required"):
             importlib.import_module(f"functions.{function}.app").consumer.cache_clear()
-        yield Deployed(sqs, urls)
+        yield Deployed(boto3.client("sqs"), urls)
 
 
 @pytest.fixture
