@@ -43,7 +43,12 @@ TAKEN = {
     "ReconciliationRequestedRule": {events.RECONCILIATION},
 }
 TEMPLATE: Any = cfn_yaml.load(str(ROOT / "template.yaml"))
-RULES = {name for name, each in TEMPLATE["Resources"].items() if each["Type"] == "AWS::Events::Rule"}
+RULES = {
+    name
+    for name, each in TEMPLATE["Resources"].items()
+    if each["Type"] == "AWS::Events::Rule" and "EventBusName" in each["Properties"]
+}
+"""Of the bus that producers know. Another rule listens to AWS itself, on the default bus."""
 DETAIL = {
     "companyId": "8a210b68-6988-4001-a1eb-0242ac120001",
     "plan": "scale",
