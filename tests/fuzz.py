@@ -2,8 +2,9 @@
 
     python -m tests.fuzz --bodies 1000000
 
-Each body goes through the real consumer of each function. It must end in an outcome that is not a surprise, within
-bounded time: an unexpected error or a batch that took too long fails the run, which prints the body.
+Each body goes through the real consumer of each function, also of those that have a duty. It must end in an outcome
+that is not a surprise, within bounded time: an unexpected error or a batch that took too long fails the run, which
+prints the body.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import resource
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,9 +23,16 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from codat_sync.consumer import Consumer, ReadEvent
+from codat_sync.consumer import Consumer, Consuming, ReadEvent
 from codat_sync.convergence import Convergence
-from codat_sync.events import read_connection_event, read_plan_event
+from codat_sync.duties import DutyConsumer, ReadRequest
+from codat_sync.events import (
+    read_company_reconciliation,
+    read_connection_event,
+    read_plan_event,
+    read_reconciliation_request,
+    read_redrive_request,
+)
 from codat_sync.observability import logger
 from codat_sync.presets import Presets
 from tests.fakes import NOW, FakeCodat, FakeContext, FakeDeadLetters, FakePlans, FakeQueue, sqs_event
@@ -111,18 +119,37 @@ def fuzz(count: int, seed: int) -> Findings:
     """Feed at least ``count`` bodies to each function."""
     source = bodies(Random(seed))  # noqa: S311  # A run that can be repeated.
     findings = Findings()
-    readers: list[ReadEvent] = [read_plan_event, partial(read_connection_event, plan_tag="plan")]
     while findings.bodies < count:
         batch = [next(source) for _ in range(BATCH)]
         findings.bodies += BATCH
-        for read in readers:
-            _feed(read, batch, findings)
+        for read in EVENTS:
+            dead_letters = FakeDeadLetters()
+            _feed(_consumer(read, dead_letters), dead_letters, batch, findings)
+        for read_request in REQUESTS:
+            dead_letters = FakeDeadLetters()
+            duty = DutyConsumer(read_request, DoneAtOnce(), dead_letters, FakeQueue())
+            _feed(duty, dead_letters, batch, findings)
     return findings
 
 
-def _feed(read: ReadEvent, batch: list[str], findings: Findings) -> None:
-    dead_letters = FakeDeadLetters()
-    consumer = Consumer(
+EVENTS: Final[list[ReadEvent]] = [
+    read_plan_event,
+    partial(read_connection_event, plan_tag="plan"),
+    read_company_reconciliation,
+]
+REQUESTS: Final[list[ReadRequest[object]]] = [read_reconciliation_request, read_redrive_request]
+
+
+class DoneAtOnce:
+    """A duty that has nothing to do."""
+
+    def carry_out(self, request: object, seconds_left: Callable[[], float]) -> None:
+        assert request
+        assert seconds_left() > 0
+
+
+def _consumer(read: ReadEvent, dead_letters: FakeDeadLetters) -> Consumer:
+    return Consumer(
         read,
         Convergence(FakeCodat(), FakePlans(), PRESETS, lambda: NOW),
         dead_letters,
@@ -133,6 +160,9 @@ def _feed(read: ReadEvent, batch: list[str], findings: Findings) -> None:
         now=lambda: NOW,
         random=Random(0),  # noqa: S311  # No wait is waited for.
     )
+
+
+def _feed(consumer: Consuming, dead_letters: FakeDeadLetters, batch: list[str], findings: Findings) -> None:
     began = time.perf_counter()
     answer = consumer.consume(sqs_event(*batch), FakeContext())
     findings.slowest_seconds = max(findings.slowest_seconds, time.perf_counter() - began)
@@ -159,7 +189,7 @@ def main() -> int:
             print(f"{findings.bodies:,} bodies", file=sys.stderr, end="\r")
     megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
-        f"{findings.bodies:,} bodies, each through both functions, in {time.monotonic() - began:.0f} s"
+        f"{findings.bodies:,} bodies, each through all functions, in {time.monotonic() - began:.0f} s"
         f" (seed {arguments.seed})"
     )
     for reason, count in findings.reasons.most_common():
