@@ -1,0 +1,1 @@
+"""What a reconciliation and a live event cost, measured: see `__main__`."""

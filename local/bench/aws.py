@@ -1,0 +1,151 @@
+"""AWS: Moto's server, with the table, the queues, the bus and the secret, and a record of every company.
+
+Moto, like MiniStack, puts the whole table in order for each page of a scan: a second a page at 40,000 companies. Here
+the order is kept. All else is Moto's own, expressions and conditions above all.
+"""
+
+import logging
+import time
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final
+from unittest import mock
+
+import boto3
+from botocore.config import Config
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.dynamodb.models import dynamodb_backends
+from moto.dynamodb.models.dynamo_type import DynamoType, Item
+from moto.dynamodb.models.table import Table
+from moto.server import ThreadedMotoServer
+
+from codat_sync.company_plans import AppliedPreset, CompanyPlans, DesiredPlan
+from codat_sync.events import Authority
+from codat_sync.presets import Presets
+from local.aws import ACCESS_KEY, REGION, SECRET_KEY
+from local.bench.population import Company, Population
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+TABLE: Final = "company-plans"
+BUS: Final = "codat-sync"
+SECRET_NAME: Final = "codat-sync/api-key"  # noqa: S105 - a name, and no secret.
+QUEUES: Final = ("source", "company-reconciliations", "payment-required", "failed-events")
+IN_FORCE_SINCE: Final = timedelta(days=30)
+EVENT_ID: Final = "0f6f1b01-0001-4d0e-9a64-3f1f0f6f1b01"
+"""As long as the ids of EventBridge."""
+
+
+class Aws:
+    """What is asked of it from outside."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+
+    def environment(self) -> Mapping[str, str]:
+        """What a function needs to know to call it, and one URL for each queue."""
+        return self._environment
+
+    def cpu_seconds(self) -> float:
+        """What the process has used, from its start."""
+        return time.process_time()
+
+
+@contextmanager
+def aws(population: Population, api_key: str) -> Iterator[Aws]:
+    """Moto serves as long as the block runs."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # Or it logs each request.
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    url = f"http://{host}:{port}"
+    session = boto3.Session(ACCESS_KEY, SECRET_KEY, region_name=REGION)
+    connection: dict[str, Any] = {"endpoint_url": url, "config": Config(proxies={})}
+    session.client("secretsmanager", **connection).create_secret(Name=SECRET_NAME, SecretString=api_key)
+    session.client("events", **connection).create_event_bus(Name=BUS)
+    sqs = session.client("sqs", **connection)
+    queues = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in QUEUES}
+    record(population, session.client("dynamodb", **connection))
+    try:
+        with pages_in_order():
+            yield Aws(
+                {
+                    "AWS_ENDPOINT_URL": url,
+                    "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+                    "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+                    "AWS_DEFAULT_REGION": REGION,
+                    "CODAT_API_KEY_SECRET_NAME": SECRET_NAME,
+                    "COMPANY_PLANS_TABLE_NAME": TABLE,
+                    "EVENT_BUS_NAME": BUS,
+                    "FAILED_EVENTS_QUEUE_URL": queues["failed-events"],
+                    "PAYMENT_REQUIRED_QUEUE_URL": queues["payment-required"],
+                    "RECONCILE_COMPANY_QUEUE_URL": queues["company-reconciliations"],
+                    "SOURCE_QUEUE_URL": queues["source"],
+                }
+            )
+    finally:
+        server.stop()
+
+
+def record(population: Population, dynamodb: "DynamoDBClient") -> None:
+    """Make the table, with each company's plan in force in it.
+
+    The first company of each plan is recorded and confirmed as functions do it. The others are copies of its item.
+    """
+    dynamodb.create_table(
+        TableName=TABLE,
+        KeySchema=[{"AttributeName": "companyId", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "companyId", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    table = dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].tables[TABLE]
+    presets, first = Presets.packaged(), dict[str, dict[str, Any]]()
+    for company in population:
+        item = first.get(company.plan) or _put_in_force(dynamodb, presets, company)
+        first[company.plan] = item
+        fingerprint = presets.for_company(company.plan, company.company_id).fingerprint
+        own = {"companyId": {"S": str(company.company_id)}, "appliedFingerprint": {"S": fingerprint}}
+        table.put_item(item | own)
+
+
+def _put_in_force(dynamodb: "DynamoDBClient", presets: Presets, company: Company) -> dict[str, Any]:
+    plans, at = CompanyPlans(dynamodb, TABLE), datetime.now(UTC) - IN_FORCE_SINCE
+    desired = DesiredPlan.named(company.plan, Authority.STATED, at, EVENT_ID)
+    fingerprint = presets.for_company(company.plan, company.company_id).fingerprint
+    plans.record(company.company_id, desired, at=at)
+    applied = AppliedPreset(company.plan, fingerprint, EVENT_ID, desired.order)
+    plans.confirm(company.company_id, desired, applied, at=at)
+    return dict(dynamodb.get_item(TableName=TABLE, Key={"companyId": {"S": str(company.company_id)}})["Item"])
+
+
+@contextmanager
+def pages_in_order() -> Iterator[None]:
+    """While the block runs, Moto's scans cost what a page costs, however many items the table has.
+
+    For a table whose items nobody takes away, and for scans without a filter.
+    """
+    in_order: list[DynamoType] = []
+    text = attrgetter("value")
+
+    def scan(
+        table: Table,
+        _filters: object,
+        limit: int,
+        after: Mapping[str, Any] | None,
+        *_more: object,
+        **_named: object,
+    ) -> tuple[list[Item], int, dict[str, Any] | None]:
+        items: Any = table.items
+        if len(in_order) != len(items):
+            in_order[:] = sorted(items, key=text)
+        start = bisect_right(in_order, after[table.hash_key_attr]["S"], key=text) if after else 0
+        page = in_order[start : start + limit]
+        is_last = start + limit >= len(in_order)
+        return [items[key] for key in page], len(page), None if is_last else {table.hash_key_attr: page[-1]}
+
+    with mock.patch.object(Table, "scan", scan):
+        yield
