@@ -142,6 +142,7 @@ import os, signal, sys
 from pathlib import Path
 from local.processes import ending_on_signals, running
 log, fd, *command = sys.argv[1:]
+signal.signal(signal.SIGINT, signal.default_int_handler)  # A shell has its background jobs ignore it.
 with ending_on_signals(), running("Sleepers", command, log=Path(log), env=os.environ, pass_fds=[int(fd)]):
     print("running", flush=True)
     signal.pause()
@@ -158,7 +159,10 @@ with ending_on_signals(), running("Sleepers", command, log=Path(log), env=os.env
         assert parent.stdout.readline() == "running\n"
 
         parent.send_signal(number)
-        parent.wait(timeout=10)
+        try:
+            parent.wait(timeout=10)
+        finally:
+            parent.kill()  # Or the end of this block would wait for it.
 
     assert parent.returncode == (-number if number is signal.SIGINT else 128 + number)
     assert lifeline.has_ended()
