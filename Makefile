@@ -14,7 +14,7 @@ EXAMPLES ?= 500
 # Where `make deploy` deploys to.
 STAGE ?= try
 
-# The version of the template's PythonRuntime, for `make build`.
+# The version of the template's PythonRuntime, for `make build`. pyenv's stand-ins answer for the version that they are told.
 BUILD_PYTHON ?= 3.13
 
 VENV := .venv/bin/python
@@ -86,7 +86,7 @@ dashboard: $(DEV) ## The dashboard as a picture, from recorded metrics (ARGS="re
 	@$(VENV) -m local.dashboard $(ARGS)
 
 build: $(DEV) ## What `sam deploy` takes to AWS (needs the runtime's own Python: BUILD_PYTHON=3.13).
-	@python="$$($(VENV) -m uv python find --no-python-downloads --no-project $(BUILD_PYTHON))" && \
+	@python="$$(PYENV_VERSION=$(BUILD_PYTHON) $(VENV) -m uv python find --system --no-python-downloads --no-project $(BUILD_PYTHON))" && \
 		PATH="$$(dirname "$$python"):$$PATH" $(VENV) -m samcli build $(ARGS)
 
 deploy: build ## Build, and deploy to a stage of samconfig.toml (STAGE=try|prod ARGS=--no-confirm-changeset).
