@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from cfnlint.decode import cfn_yaml
 
+from codat_sync.announcements import SLOWEST_SECONDS
 from codat_sync.codat.client import REQUEST_SECONDS
 from codat_sync.config import CODAT_BASE_URL, Config, ReconciliationConfig, RedriveConfig
-from codat_sync.consumer import START_SECONDS
+from codat_sync.consumer import RESERVE_SECONDS, START_SECONDS
 from codat_sync.deferral import LONGEST_SECONDS
 from codat_sync.duties import ReadRequest
 from codat_sync.events import read_reconciliation_request, read_redrive_request
@@ -152,6 +153,15 @@ def test_no_secret_stands_in_the_environment() -> None:
 def test_one_company_can_always_be_finished_within_the_timeout() -> None:
     """A company is started, and each call made, only with START_SECONDS left: so the slowest call ends in time."""
     assert REQUEST_SECONDS < START_SECONDS < GLOBALS["Timeout"]
+
+
+@pytest.mark.parametrize("name", CONSUMERS)
+def test_a_whole_batch_can_be_settled_in_what_is_kept_of_the_time(name: str) -> None:
+    """When nothing may be begun any more, each record is parked or deferred, and what became of them is announced."""
+    settle_seconds = 0.3  # For one record, by SQS and DynamoDB at their slower.
+    left = RESERVE_SECONDS - SLOWEST_SECONDS
+    assert source_of(FUNCTIONS[name])["BatchSize"] * settle_seconds <= left
+    assert timeout_of(name) > REQUEST_SECONDS + RESERVE_SECONDS
 
 
 @pytest.mark.parametrize("name", SOURCE_QUEUES)
