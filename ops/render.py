@@ -188,20 +188,15 @@ def run(newest: Run | None, now: datetime) -> RenderableType:
     if newest is None:
         return "No reconciliation has ever run."
     table = _fields()
-    ended = (
-        f"ended {moment(newest.finished_at, now)}"
-        if newest.finished_at
-        else f"at work, last heard of {moment(newest.progress_at, now)}"
-    )
     table.add_row("began", moment(newest.started_at, now))
-    table.add_row("", ended)
+    table.add_row(*_state(newest, now))
     counts = newest.counts
     table.add_row("checked", f"{counts.get('checked', 0):,} companies")
     table.add_row("drifted", f"{counts.get('drifted', 0):,}")
     beside = {"checked", "drifted", "handed_over"}
     for finding, count in sorted(counts.items()):
         if finding not in beside and count:
-            table.add_row(Text(f"  {finding.replace('_', ' ')}", "dim"), f"{count:,}")
+            table.add_row(Text(f"  {finding.replace('_', ' ').replace('codat', 'Codat')}", "dim"), f"{count:,}")
     for title, counted in (("in what", newest.by_data_type), ("plans", newest.by_plan)):
         if counted:
             table.add_row(title, ", ".join(f"{name} {count:,}" for name, count in Counter(counted).most_common()))
@@ -223,6 +218,12 @@ def reconciled(companies: Sequence[Reconciled]) -> RenderableType:
         words = Text(company.failed, "red") if company.failed else Text(f"at the preset of {company.plan}", "green")
         table.add_row(str(company.company_id), words)
     return table
+
+
+def _state(newest: Run, now: datetime) -> tuple[str, str]:
+    if newest.finished_at:
+        return "ended", moment(newest.finished_at, now)
+    return "at work", f"last heard of {moment(newest.progress_at, now)}"
 
 
 def surveyed(total: Surveyed, *, applied: bool) -> RenderableType:

@@ -89,7 +89,7 @@ class Build:
                 return not self._holds(other, known)
             case {"Fn::Equals": [one, other]}:
                 return bool(self._value(one, known) == self._value(other, known))
-        raise NotImplementedError(condition)
+        raise ValueError(f"no condition that these tests can evaluate: {condition}")
 
 
 @dataclass(frozen=True)
