@@ -10,9 +10,9 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
-from local.aws import REGION
-from local.processes import StackError, ending_on_signals
-from local.stack import Codat, LocalStack, local_stack
+from local.aws.clients import REGION
+from local.aws.processes import StackError, ending_on_signals
+from local.aws.stack import Codat, LocalStack, local_stack
 
 
 def _arguments(argv: Sequence[str] | None, environ: Mapping[str, str]) -> argparse.Namespace:

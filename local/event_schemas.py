@@ -9,7 +9,7 @@ from codat_sync.announcements import (
     SyncSettingsDrifted,
     SyncSettingsParked,
 )
-from codat_sync.events import (
+from codat_sync.events.company_events import (
     CompanyReconciliation,
     NewConnection,
     PlanCancelled,

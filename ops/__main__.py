@@ -1,6 +1,6 @@
 """The same as the console script: python -m ops."""
 
-from ops.cli import main
+from ops.cli.main import main
 
 if __name__ == "__main__":
     main()

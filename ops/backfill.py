@@ -9,9 +9,9 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from codat_sync.codat.models import Company
-from codat_sync.company_plans import LONGEST_BATCH
-from codat_sync.company_reconciliations import CompanyRequest
-from codat_sync.presets import Presets
+from codat_sync.companies.records import LONGEST_BATCH
+from codat_sync.presets.file import Presets
+from codat_sync.reconciliation.queue import CompanyRequest
 
 WORDS: Final = 64
 """How much is shown of a tag that names no plan."""

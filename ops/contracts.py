@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic_core import from_json
 
-from codat_sync.events import (
+from codat_sync.events.company_events import (
     CODAT_CONNECTED,
     CODAT_UPGRADED,
     COMPANY_RECONCILIATION,

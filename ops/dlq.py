@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Self
 from uuid import UUID
 
-from codat_sync.parked_events import CLOSING_SECONDS, DeadLetterQueue, ParkedEvent
+from codat_sync.outcomes.parked_events import CLOSING_SECONDS, DeadLetterQueue, ParkedEvent
 from ops.contracts import read_envelope
 
 if TYPE_CHECKING:

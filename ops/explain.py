@@ -11,12 +11,12 @@ from codat_sync.codat.client import CodatClient
 from codat_sync.codat.differences import Difference, differences
 from codat_sync.codat.errors import CodatError
 from codat_sync.codat.models import SyncSchedule, SyncSettings
-from codat_sync.company_plans import CompanyPlan, CompanyPlans
-from codat_sync.convergence import Convergence
-from codat_sync.findings import Finding, belief, finding_of
-from codat_sync.pause import Pause, PauseRecord
-from codat_sync.presets import Presets, UnknownPlan
-from ops.because import Evidence, because
+from codat_sync.companies.converge import Convergence
+from codat_sync.companies.pause import Pause, PauseRecord
+from codat_sync.companies.records import CompanyPlan, CompanyPlans
+from codat_sync.presets.file import Presets, UnknownPlan
+from codat_sync.reconciliation.findings import Finding, belief, finding_of
+from ops.diagnosis import Evidence, because
 from ops.dlq import Dlqs, Letter, Wanted
 
 _AFTER_MONTHLY: Final = 1000

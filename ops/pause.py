@@ -1,6 +1,6 @@
 """The pause that holds all functions back from Codat, for whoever knows better."""
 
-from codat_sync.pause import Pause, PauseRecord
+from codat_sync.companies.pause import Pause, PauseRecord
 
 
 def lift(record: PauseRecord) -> Pause | None:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from codat_sync.presets import InvalidPresets
+from codat_sync.presets.file import InvalidPresets
 
 TOML: Final = "application/toml"
 

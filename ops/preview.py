@@ -7,8 +7,8 @@ from uuid import UUID
 
 from codat_sync.codat.differences import Difference, differences
 from codat_sync.codat.models import DATA_TYPES, Frequency
-from codat_sync.convergence import Convergence
-from codat_sync.presets import Presets, Wish
+from codat_sync.companies.converge import Convergence
+from codat_sync.presets.file import Presets, Wish
 
 _TWO_COMPANIES: Final = (UUID(int=0), UUID(int=1))
 """Whose hours of day differ where a preset spreads them."""

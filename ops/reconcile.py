@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from codat_sync.company_plans import CompanyPlan, CompanyPlans
-from codat_sync.events import COMPANY_RECONCILIATION, RECONCILIATION, ReconciliationRequest
-from codat_sync.reconciliation_runs import TALLIED, ReconciliationRuns, Run
-from codat_sync.triage import PARKED
+from codat_sync.companies.records import CompanyPlan, CompanyPlans
+from codat_sync.events.company_events import COMPANY_RECONCILIATION, RECONCILIATION, ReconciliationRequest
+from codat_sync.outcomes.triage import PARKED
+from codat_sync.reconciliation.runs import TALLIED, ReconciliationRuns, Run
 from ops.bus import OPERATIONS, Bus
 
 POLL_SECONDS: Final = 2.0

@@ -17,10 +17,10 @@ from botocore.exceptions import ClientError
 
 from codat_sync.api_key import SecretApiKey
 from codat_sync.codat.client import CodatClient
-from codat_sync.company_plans import CompanyPlans
-from codat_sync.live_presets import HostedFile, parse
-from codat_sync.pause import StoredPause
-from codat_sync.presets import Presets
+from codat_sync.companies.pause import StoredPause
+from codat_sync.companies.records import CompanyPlans
+from codat_sync.presets.file import Presets
+from codat_sync.presets.hosted import HostedFile, parse
 from ops.presets_in_appconfig import PresetsInAppConfig
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class Stack:
         it.
         """
         hosted = self._hosted_presets
-        return files("codat_sync").joinpath("presets.toml").read_bytes() if hosted is None else hosted
+        return files("codat_sync.presets").joinpath("presets.toml").read_bytes() if hosted is None else hosted
 
     @cached_property
     def presets(self) -> Presets:

@@ -12,10 +12,10 @@ from botocore.exceptions import ClientError
 from codat_sync.codat.client import ApiKey
 from codat_sync.codat.errors import PaymentRequired, PaymentRequiredKind
 from codat_sync.codat.models import Frequency, SyncSchedule, SyncSetting, SyncSettings
-from codat_sync.company_plans import AppliedPreset, CompanyPage, CompanyPlan, DesiredPlan, NotedFailure
-from codat_sync.consumer import Settled
-from codat_sync.dead_letters import ReceivedEvent
-from codat_sync.triage import Failure, Outcome
+from codat_sync.companies.records import AppliedPreset, CompanyPage, CompanyPlan, DesiredPlan, NotedFailure
+from codat_sync.consuming.consume import Settled
+from codat_sync.outcomes.dead_letters import ReceivedEvent
+from codat_sync.outcomes.triage import Failure, Outcome
 
 NOW = datetime(2026, 2, 1, 12, 0, tzinfo=UTC)
 COMPANY = UUID("8a210b68-6988-4001-a1eb-0242ac120001")

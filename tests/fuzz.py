@@ -23,10 +23,10 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from codat_sync.consumer import Consumer, Consuming, ReadEvent
-from codat_sync.convergence import Convergence
-from codat_sync.duties import DutyConsumer, ReadRequest
-from codat_sync.events import (
+from codat_sync.companies.converge import Convergence
+from codat_sync.consuming.consume import Consumer, Consuming, ReadEvent
+from codat_sync.consuming.duties import DutyConsumer, ReadRequest
+from codat_sync.events.company_events import (
     read_company_reconciliation,
     read_connection_event,
     read_plan_event,
@@ -34,7 +34,7 @@ from codat_sync.events import (
     read_redrive_request,
 )
 from codat_sync.observability import logger
-from codat_sync.presets import Presets
+from codat_sync.presets.file import Presets
 from tests.fakes import NOW, FakeCodat, FakeContext, FakeDeadLetters, FakePlans, FakeQueue, sqs_event
 
 SAMPLES: Final = [json.loads(path.read_text("utf-8")) for path in sorted(Path("events").glob("*.json"))]

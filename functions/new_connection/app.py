@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from codat_sync.config import Config
-from codat_sync.consumer import Consuming
-from codat_sync.events import read_connection_event
+from codat_sync.consuming.consume import Consuming
+from codat_sync.events.company_events import read_connection_event
 from codat_sync.wiring import wire_consumer
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from codat_sync.config import ReconciliationConfig
-from codat_sync.duties import DutyConsumer
-from codat_sync.events import ReconciliationRequest
+from codat_sync.consuming.duties import DutyConsumer
+from codat_sync.events.company_events import ReconciliationRequest
 from codat_sync.wiring import wire_reconciliation
 
 if TYPE_CHECKING:

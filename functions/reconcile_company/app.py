@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from codat_sync.config import Config
-from codat_sync.consumer import Consuming
+from codat_sync.consuming.consume import Consuming
 from codat_sync.wiring import wire_company_reconciliation
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from codat_sync.config import RedriveConfig
-from codat_sync.duties import DutyConsumer
-from codat_sync.events import RedriveRequest
+from codat_sync.consuming.duties import DutyConsumer
+from codat_sync.events.company_events import RedriveRequest
 from codat_sync.wiring import wire_redrive
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from codat_sync.live_presets import validate
-from codat_sync.presets import Presets
+from codat_sync.presets.file import Presets
+from codat_sync.presets.hosted import validate
 
 
 def handler(event: dict[str, Any], _context: LambdaContext) -> None:

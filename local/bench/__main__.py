@@ -14,10 +14,10 @@ from typing import Final
 
 from rich.console import Console
 
+from local.aws.processes import StackError, ending_on_signals
 from local.bench.figures import figures, tables
 from local.bench.measuring import measure, wrong
 from local.bench.population import DRIFTED, Population
-from local.processes import StackError, ending_on_signals
 
 FEWEST: Final = 2 * DRIFTED
 """Fewer have hardly one among them that has drifted."""

@@ -22,10 +22,10 @@ from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
 from moto.server import ThreadedMotoServer
 
-from codat_sync.company_plans import AppliedPreset, CompanyPlans, DesiredPlan
-from codat_sync.events import Authority
-from codat_sync.presets import Presets
-from local.aws import ACCESS_KEY, REGION, SECRET_KEY
+from codat_sync.companies.records import AppliedPreset, CompanyPlans, DesiredPlan
+from codat_sync.events.company_events import Authority
+from codat_sync.presets.file import Presets
+from local.aws.clients import ACCESS_KEY, REGION, SECRET_KEY
 from local.bench.population import Company, Population
 
 if TYPE_CHECKING:

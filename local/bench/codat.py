@@ -9,14 +9,14 @@ from dataclasses import replace
 from typing import Final
 
 from codat_sync.codat.models import Dialect
-from codat_sync.findings import Finding
-from codat_sync.presets import Presets
+from codat_sync.presets.file import Presets
+from codat_sync.reconciliation.findings import Finding
 from local.bench.population import Company, Population
+from local.codat_simulator.company_settings import settings_at
 from local.codat_simulator.faults import Fault
 from local.codat_simulator.rate_limits import DailyQuota
 from local.codat_simulator.running import RunningSimulator, running_simulator
 from local.codat_simulator.sync_settings import Settings, parsed_settings
-from local.companies import settings_at
 
 CALLS_A_COMPANY: Final = 1000
 """Of Codat's daily quota: so many for each active company, and as many beside.

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from rich.table import Table
 
-from codat_sync.reconciliation import PAGE
+from codat_sync.reconciliation.reconcile import PAGE
 from local.bench.functions import Worked
 from local.bench.measuring import Measured
 from local.bench.million import MILLION, Nights, nights

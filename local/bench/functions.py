@@ -19,15 +19,15 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import boto3
 
 from codat_sync.config import Config, ReconciliationConfig
-from codat_sync.consumer import START_SECONDS, Consuming, Settled
-from codat_sync.deferral import SQS_BATCH
-from codat_sync.events import read_plan_event
-from codat_sync.findings import Finding
-from codat_sync.presets import Presets
-from codat_sync.reconciliation import PAGE
-from codat_sync.reconciliation_runs import ReconciliationRuns, Run
+from codat_sync.consuming.consume import START_SECONDS, Consuming, Settled
+from codat_sync.events.company_events import read_plan_event
+from codat_sync.outcomes.deferral import SQS_BATCH
+from codat_sync.presets.file import Presets
+from codat_sync.reconciliation.findings import Finding
+from codat_sync.reconciliation.reconcile import PAGE
+from codat_sync.reconciliation.runs import ReconciliationRuns, Run
 from codat_sync.wiring import wire_company_reconciliation, wire_consumer, wire_reconciliation
-from local.aws import environment_without_aws
+from local.aws.clients import environment_without_aws
 from local.bench.meter import Meter, Usage
 from local.bench.population import Company, Population
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from codat_sync.findings import Finding
-from local.bench.apart import apart
+from codat_sync.reconciliation.findings import Finding
 from local.bench.aws import aws
 from local.bench.codat import codat
 from local.bench.functions import Paced, Walk, Worked, functions
 from local.bench.million import Each
 from local.bench.population import Population
+from local.bench.subprocesses import apart
 
 API_KEY: Final = "simulated-codat-api-key"
 PACE: Final = 1000

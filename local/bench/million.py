@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Final
 
-from codat_sync.consumer import START_SECONDS
+from codat_sync.consuming.consume import START_SECONDS
 from local.bench.codat import CALLS_A_COMPANY
 from local.bench.functions import FUNCTION_SECONDS
 

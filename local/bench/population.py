@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from codat_sync.findings import Finding
-from codat_sync.presets import Presets
+from codat_sync.presets.file import Presets
+from codat_sync.reconciliation.findings import Finding
 
 DRIFTED: Final = 100
 """One in so many is elsewhere than its preset."""

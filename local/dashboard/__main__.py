@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from local.aws import Aws
+from local.aws.clients import Aws
+from local.aws.sam import STACK_NAME
 from local.dashboard.picture import picture
 from local.dashboard.recorded import FILE, Recorded
 from local.dashboard.recorder import Recorder
 from local.dashboard.widgets import widgets
-from local.sam import STACK_NAME
 
 PICTURE: Final = Path(__file__).parents[2] / "docs/dashboard.svg"
 BUCKET_SECONDS: Final = 10

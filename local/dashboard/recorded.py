@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Final, Self
 
-FILE: Final = Path(__file__).parent.parent / "recorded_metrics.json"
+FILE: Final = Path(__file__).parent / "recorded_metrics.json"
 
 Values = list[float | None]
 """One for each bucket of a record; None where nothing was recorded."""

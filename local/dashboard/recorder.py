@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local.aws import Aws
+from local.aws.clients import Aws
+from local.aws.function_logs import NewEvents
 from local.dashboard.recorded import Metric, Recorded
-from local.function_logs import NewEvents
 
 if TYPE_CHECKING:
     from mypy_boto3_logs.type_defs import FilteredLogEventTypeDef

@@ -14,11 +14,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from codat_sync.codat.differences import Difference
-from codat_sync.company_plans import AppliedPreset
-from codat_sync.consumer import Settled
-from codat_sync.findings import Drift
+from codat_sync.companies.records import AppliedPreset
+from codat_sync.consuming.consume import Settled
 from codat_sync.observability import count_lost_announcements, logger
-from codat_sync.triage import Outcome
+from codat_sync.outcomes.triage import Outcome
+from codat_sync.reconciliation.findings import Drift
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient

@@ -17,7 +17,7 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from codat_sync.codat.client import Answer
 from codat_sync.codat.rate_limits import RateLimit
-from codat_sync.triage import Outcome
+from codat_sync.outcomes.triage import Outcome
 
 NO_PLAN: Final = "none"
 NO_ANSWER: Final = "no_answer"

@@ -13,22 +13,26 @@ from botocore.config import Config as BotoConfig
 from codat_sync.announcements import ATTEMPTS, CONNECT_SECONDS, READ_SECONDS, Announcements
 from codat_sync.api_key import SecretApiKey
 from codat_sync.codat.client import CodatClient
-from codat_sync.company_plans import CompanyPlans
-from codat_sync.company_reconciliations import CompanyReconciliations
+from codat_sync.companies.converge import Convergence
+from codat_sync.companies.pause import PausingCodat, StoredPause
+from codat_sync.companies.records import CompanyPlans
 from codat_sync.config import Config, ReconciliationConfig, RedriveConfig
-from codat_sync.consumer import Announcing, Consumer, Consuming, ReadEvent
-from codat_sync.convergence import Convergence
-from codat_sync.dead_letters import DeadLetters
-from codat_sync.deferral import SourceQueue
-from codat_sync.duties import DutyConsumer
-from codat_sync.events import (
+from codat_sync.consuming.consume import Announcing, Consumer, Consuming, ReadEvent
+from codat_sync.consuming.duties import DutyConsumer
+from codat_sync.events.company_events import (
     ReconciliationRequest,
     RedriveRequest,
     read_company_reconciliation,
     read_reconciliation_request,
     read_redrive_request,
 )
-from codat_sync.live_presets import (
+from codat_sync.observability import CodatCalls
+from codat_sync.outcomes.dead_letters import DeadLetters
+from codat_sync.outcomes.deferral import SourceQueue
+from codat_sync.outcomes.parked_events import DeadLetterQueue
+from codat_sync.outcomes.triage import Outcome
+from codat_sync.presets.file import Presets
+from codat_sync.presets.hosted import (
     LOOK_CONNECT_SECONDS,
     LOOK_READ_SECONDS,
     MAX_AGE,
@@ -37,15 +41,11 @@ from codat_sync.live_presets import (
     LiveDuty,
     LivePresets,
 )
-from codat_sync.observability import CodatCalls
-from codat_sync.pace import Pace, Quota
-from codat_sync.parked_events import DeadLetterQueue
-from codat_sync.pause import PausingCodat, StoredPause
-from codat_sync.presets import Presets
-from codat_sync.reconciliation import Reconciliation
-from codat_sync.reconciliation_runs import ReconciliationRuns, Tally
-from codat_sync.redrive import Redrive
-from codat_sync.triage import Outcome
+from codat_sync.reconciliation.pace import Pace, Quota
+from codat_sync.reconciliation.queue import CompanyReconciliations
+from codat_sync.reconciliation.reconcile import Reconciliation
+from codat_sync.reconciliation.runs import ReconciliationRuns, Tally
+from codat_sync.redrive.redrive import Redrive
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

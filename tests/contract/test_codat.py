@@ -13,7 +13,7 @@ from codat_sync.codat.client import CodatClient
 from codat_sync.codat.differences import differences
 from codat_sync.codat.errors import BadRequest, NotFound, PaymentRequired, PaymentRequiredKind, Unauthorized
 from codat_sync.codat.models import DATA_TYPES, Dialect, Frequency, SyncSchedule, SyncSettings
-from codat_sync.presets import Presets
+from codat_sync.presets.file import Presets
 from local.codat_simulator.account import NewConnection
 from local.codat_simulator.running import RunningSimulator, running_simulator
 from tests.fakes import COMPANY, OTHER_COMPANY, fixed_key

@@ -13,9 +13,9 @@ from cfnlint.decode import cfn_yaml
 from jsonschema import Draft202012Validator
 from moto import mock_aws
 
-from codat_sync import events
 from codat_sync.announcements import SOURCE, Announcement
-from codat_sync.events import (
+from codat_sync.events import company_events as events
+from codat_sync.events.company_events import (
     MalformedEvent,
     read_company_reconciliation,
     read_connection_event,

@@ -9,7 +9,7 @@ import botocore.session
 import pytest
 import typer
 
-from ops.cli import app
+from ops.cli.main import app
 
 ROOT = Path(__file__).parents[2]
 DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from codat_sync import events
-from codat_sync.presets import Presets
-from codat_sync.triage import Outcome
+from codat_sync.events import company_events as events
+from codat_sync.outcomes.triage import Outcome
+from codat_sync.presets.file import Presets
 
 ROOT = Path(__file__).parents[2]
 DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

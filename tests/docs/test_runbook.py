@@ -6,8 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from codat_sync import api_key, company_plans, company_reconciliations, convergence, events, presets, triage
+from codat_sync import api_key
 from codat_sync.codat import errors
+from codat_sync.companies import converge as convergence
+from codat_sync.companies import records as company_plans
+from codat_sync.events import company_events as events
+from codat_sync.outcomes import triage
+from codat_sync.presets import file as presets
+from codat_sync.reconciliation import queue as company_reconciliations
 from ops.dlq import UNSAID
 
 RUNBOOK = (Path(__file__).parents[2] / "docs/runbook.md").read_text("utf-8")

@@ -16,11 +16,11 @@ import responses
 from mypy_boto3_sqs import SQSClient
 
 from codat_sync.codat.client import CodatClient
-from codat_sync.company_plans import CompanyPlan, CompanyPlans
-from codat_sync.company_reconciliations import CompanyReconciliations
-from codat_sync.events import Authority
-from codat_sync.presets import Presets
-from codat_sync.reconciliation_runs import ReconciliationRuns, Run
+from codat_sync.companies.records import CompanyPlan, CompanyPlans
+from codat_sync.events.company_events import Authority
+from codat_sync.presets.file import Presets
+from codat_sync.reconciliation.queue import CompanyReconciliations
+from codat_sync.reconciliation.runs import ReconciliationRuns, Run
 from ops.backfill import Backfill, Surveyed
 from tests.fakes import FakeContext, fixed_key
 from tests.integration.surroundings import URL, record, surroundings

@@ -18,8 +18,8 @@ import requests
 import responses
 from mypy_boto3_sqs import SQSClient
 
-from codat_sync import parked_events
-from codat_sync.parked_events import DeadLetterQueue
+from codat_sync.outcomes import parked_events
+from codat_sync.outcomes.parked_events import DeadLetterQueue
 from tests.fakes import FakeContext
 from tests.integration.surroundings import URL, record, surroundings
 
@@ -151,7 +151,7 @@ class Deployed:
 def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
     monkeypatch.setattr(parked_events, "LONG_POLL_SECONDS", 0)
     # The functions believe in a pause for as long as the redrive waits after lifting one. No test waits.
-    monkeypatch.setattr("codat_sync.pause.CACHE", timedelta(0))
+    monkeypatch.setattr("codat_sync.companies.pause.CACHE", timedelta(0))
     monkeypatch.setattr("codat_sync.wiring.sleep", lambda _: None)
     with surroundings("source", "redrives") as urls:
         os.environ.update(MAX_CONCURRENT_COMPANIES="1", REDRIVE_EVENTS_PER_MINUTE="10000")

@@ -14,9 +14,9 @@ import pytest
 from moto import mock_aws
 from mypy_boto3_sqs import SQSClient
 
-from codat_sync.dead_letters import DeadLetters, ReceivedEvent
-from codat_sync.deferral import SourceQueue
-from codat_sync.triage import Failure, Outcome
+from codat_sync.outcomes.dead_letters import DeadLetters, ReceivedEvent
+from codat_sync.outcomes.deferral import SourceQueue
+from codat_sync.outcomes.triage import Failure, Outcome
 
 MAX_RECEIVES = 3
 

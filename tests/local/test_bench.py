@@ -16,11 +16,11 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from codat_sync.company_plans import AppliedPreset, CompanyPlan, CompanyPlans, DesiredPlan
-from codat_sync.events import Authority
-from codat_sync.findings import Finding
-from local.aws import REGION
-from local.bench.apart import apart
+from codat_sync.companies.records import AppliedPreset, CompanyPlan, CompanyPlans, DesiredPlan
+from codat_sync.events.company_events import Authority
+from codat_sync.reconciliation.findings import Finding
+from local.aws.clients import REGION
+from local.aws.processes import StackError
 from local.bench.aws import TABLE, pages_in_order, record
 from local.bench.codat import codat
 from local.bench.functions import Paced, Walk, Worked
@@ -28,7 +28,7 @@ from local.bench.measuring import Measured, wrong
 from local.bench.meter import Meter, Usage, item_bytes
 from local.bench.million import Each, nights
 from local.bench.population import Population
-from local.processes import StackError
+from local.bench.subprocesses import apart
 
 ROOT = Path(__file__).parents[2]
 COMPANIES: Final = 300

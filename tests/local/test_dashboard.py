@@ -10,7 +10,7 @@ from xml.etree.ElementTree import fromstring
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from local.aws import Aws
+from local.aws.clients import Aws
 from local.dashboard.__main__ import PICTURE, main
 from local.dashboard.picture import picture
 from local.dashboard.queries import UnknownQuery, lines

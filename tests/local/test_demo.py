@@ -11,13 +11,13 @@ import pytest
 from rich.console import Console
 
 from codat_sync.codat.models import Frequency, SyncSchedule, SyncSetting, SyncSettings
-from codat_sync.findings import Finding
-from codat_sync.reconciliation_runs import Run
-from codat_sync.triage import Outcome
-from local.demo import Demo
-from local.processes import StackError
-from local.story import CHANGED_AT_CODAT, COMPANIES, Scene, Step, first_act
-from local.theatre import EVENTS, Theatre
+from codat_sync.outcomes.triage import Outcome
+from codat_sync.reconciliation.findings import Finding
+from codat_sync.reconciliation.runs import Run
+from local.aws.processes import StackError
+from local.demo.__main__ import Demo
+from local.demo.environment import EVENTS, Theatre
+from local.demo.scenario import CHANGED_AT_CODAT, COMPANIES, Scene, Step, first_act
 from ops.dlq import Dlq, Letter
 from ops.explain import Explanation
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import EndpointConnectionError
 
-from local.function_logs import FunctionLogs, following
+from local.aws.function_logs import FunctionLogs, following
 
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient

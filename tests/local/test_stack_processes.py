@@ -15,13 +15,13 @@ from typing import cast
 
 import pytest
 
-from local import ministack as ministack_module
-from local import processes, sam, stack
-from local.aws import Aws
-from local.function_logs import FunctionLogs
-from local.ministack import ministack
-from local.processes import ProcessGroup, StackError, running, wait_until
-from local.stack import Codat, Deployment, LocalStack, local_stack
+from local.aws import ministack as ministack_module
+from local.aws import processes, sam, stack
+from local.aws.clients import Aws
+from local.aws.function_logs import FunctionLogs
+from local.aws.ministack import ministack
+from local.aws.processes import ProcessGroup, StackError, running, wait_until
+from local.aws.stack import Codat, Deployment, LocalStack, local_stack
 
 ENV = {"PATH": os.environ["PATH"]}
 SOME_CODAT = Codat(base_url="http://127.0.0.1:9", api_key="key")
@@ -140,7 +140,7 @@ def test_a_signal_to_us_ends_what_we_started(number: signal.Signals, log: Path, 
     program = """
 import os, signal, sys
 from pathlib import Path
-from local.processes import ending_on_signals, running
+from local.aws.processes import ending_on_signals, running
 log, fd, *command = sys.argv[1:]
 signal.signal(signal.SIGINT, signal.default_int_handler)  # A shell has its background jobs ignore it.
 with ending_on_signals(), running("Sleepers", command, log=Path(log), env=os.environ, pass_fds=[int(fd)]):

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from local import endpoints, sam
 from local.__main__ import _arguments, _codat
-from local.aws import Aws, environment_without_aws
-from local.ministack import environment
-from local.processes import StackError
-from local.stack import Codat
+from local.aws import endpoints, sam
+from local.aws.clients import Aws, environment_without_aws
+from local.aws.ministack import environment
+from local.aws.processes import StackError
+from local.aws.stack import Codat
 
 AWS = Aws(endpoint_url="https://127.0.0.1:4566", ca_bundle=Path("/checkout/.local/aws/ca.pem"))
 

@@ -9,8 +9,8 @@ import pytest
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No log lines, no metrics."""
-    monkeypatch.setattr("codat_sync.consumer.count_outcomes", lambda *_: None)
-    monkeypatch.setattr("codat_sync.pause.count_pause", lambda *_: None)
+    monkeypatch.setattr("codat_sync.consuming.consume.count_outcomes", lambda *_: None)
+    monkeypatch.setattr("codat_sync.companies.pause.count_pause", lambda *_: None)
     logging.disable(logging.CRITICAL)
     yield
     logging.disable(logging.NOTSET)

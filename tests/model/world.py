@@ -20,15 +20,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from codat_sync.codat.differences import differences
 from codat_sync.codat.errors import CodatError, PaymentRequired, PaymentRequiredKind, RateLimited
-from codat_sync.company_plans import CompanyPlans, RecordGone
-from codat_sync.consumer import Consumer, ReadEvent, Settled
-from codat_sync.convergence import Convergence, PlanKeepsChanging
-from codat_sync.dead_letters import DeadLetters, ReceivedEvent
-from codat_sync.deferral import SourceQueue
-from codat_sync.events import Authority, MalformedEvent, read_connection_event, read_plan_event
-from codat_sync.pause import CACHE, PausingCodat, StoredPause
-from codat_sync.presets import CompanyPreset, Presets, UnknownPlan
-from codat_sync.triage import Failure, Outcome, OutOfTime
+from codat_sync.companies.converge import Convergence, PlanKeepsChanging
+from codat_sync.companies.pause import CACHE, PausingCodat, StoredPause
+from codat_sync.companies.records import CompanyPlans, RecordGone
+from codat_sync.consuming.consume import Consumer, ReadEvent, Settled
+from codat_sync.events.company_events import Authority, MalformedEvent, read_connection_event, read_plan_event
+from codat_sync.outcomes.dead_letters import DeadLetters, ReceivedEvent
+from codat_sync.outcomes.deferral import SourceQueue
+from codat_sync.outcomes.triage import Failure, Outcome, OutOfTime
+from codat_sync.presets.file import CompanyPreset, Presets, UnknownPlan
 from tests.fakes import NOW
 from tests.model.aws import MAX_RECEIVE_COUNT, Message, Queues, Table
 from tests.model.codat import Account, ModelCodat

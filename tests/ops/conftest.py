@@ -10,8 +10,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from codat_sync import parked_events
-from codat_sync.company_plans import CompanyPlans
+from codat_sync.companies.records import CompanyPlans
+from codat_sync.outcomes import parked_events
 from local.codat_simulator.running import RunningSimulator, running_simulator
 from ops.stack import Aws, Stack, StackNotFound
 from tests.ops.on_call import ARN, BUS, KEY, QUEUES, TABLE, OnCall

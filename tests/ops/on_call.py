@@ -10,12 +10,12 @@ from uuid import UUID
 from typer.testing import CliRunner, Result
 
 from codat_sync.codat.models import Dialect
-from codat_sync.company_plans import AppliedPreset, CompanyPlans, DesiredPlan
-from codat_sync.events import Authority
-from codat_sync.presets import Presets
+from codat_sync.companies.records import AppliedPreset, CompanyPlans, DesiredPlan
+from codat_sync.events.company_events import Authority
+from codat_sync.presets.file import Presets
 from local.codat_simulator.account import Account
-from local.companies import settings_at
-from ops import cli
+from local.codat_simulator.company_settings import settings_at
+from ops.cli import main as cli
 from ops.stack import Stack
 
 if TYPE_CHECKING:

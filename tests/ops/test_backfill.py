@@ -7,9 +7,9 @@ from uuid import UUID
 import pytest
 
 from codat_sync.codat.models import Company
-from codat_sync.company_plans import LONGEST_BATCH
-from codat_sync.company_reconciliations import CompanyRequest
-from codat_sync.presets import Presets
+from codat_sync.companies.records import LONGEST_BATCH
+from codat_sync.presets.file import Presets
+from codat_sync.reconciliation.queue import CompanyRequest
 from ops.backfill import WORDS, Backfill, Surveyed
 from tests.fakes import NOW
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from codat_sync.events import read_company_reconciliation
+from codat_sync.events.company_events import read_company_reconciliation
 from tests.ops.on_call import COMPANY, OnCall
 
 QUEUE = "CompanyReconciliationsQueueUrl"

@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from typer.testing import CliRunner
 
-from ops import cli
+from ops.cli import main as cli
 from ops.stack import Stack
 from tests.ops.on_call import COMPANY, OnCall
 
@@ -30,7 +30,7 @@ ARGUMENTS = {
     "explain": [str(COMPANY)],
     "preview": ["growth", str(COMPANY)],
     "send": ["events/new_connection.json"],
-    "presets put": ["shared/codat_sync/presets.toml"],
+    "presets put": ["shared/codat_sync/presets/presets.toml"],
 }
 
 
@@ -136,7 +136,7 @@ def test_importing_it_does_nothing() -> None:
 import sys, boto3, requests
 def forbidden(*_, **__): raise AssertionError("importing did something")
 boto3.client = boto3.resource = boto3.Session.__init__ = requests.Session = forbidden
-import ops.cli
+import ops.cli.main
 """
     path = f"{ROOT / 'shared'}:{ROOT}"
     subprocess.run([sys.executable, "-W", "error", "-c", trap], check=True, cwd=ROOT, env={"PYTHONPATH": path})  # noqa: S603

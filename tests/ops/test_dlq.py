@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from codat_sync.parked_events import CLOSING_SECONDS, ParkedEvent
-from ops import cli
+from codat_sync.outcomes.parked_events import CLOSING_SECONDS, ParkedEvent
+from ops.cli import main as cli
 from ops.dlq import Dlq, Dlqs, Wanted
 from tests.ops.on_call import ARN, COMPANY, OTHER, OnCall
 

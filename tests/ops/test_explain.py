@@ -8,9 +8,9 @@ from typing import Any
 import boto3
 import pytest
 
-from codat_sync.company_plans import AppliedPreset
-from codat_sync.events import Authority
-from codat_sync.pause import Pause
+from codat_sync.companies.pause import Pause
+from codat_sync.companies.records import AppliedPreset
+from codat_sync.events.company_events import Authority
 from tests.ops.on_call import COMPANY, KEY, OTHER, OnCall
 
 EVENTS = Path(__file__).parents[2] / "events"

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from codat_sync.pause import Pause
+from codat_sync.companies.pause import Pause
 from ops.pause import lift
 from tests.ops.on_call import OnCall
 

@@ -12,12 +12,12 @@ from uuid import UUID
 import pytest
 from botocore.exceptions import ClientError
 
-from codat_sync.presets import Presets
+from codat_sync.presets.file import Presets
 from ops.presets_in_appconfig import PresetsInAppConfig, Rollout
 from ops.stack import Aws, StackNotFound
 from tests.ops.on_call import COMPANY, OnCall
 
-PACKAGED = Path("shared/codat_sync/presets.toml").read_bytes()
+PACKAGED = Path("shared/codat_sync/presets/presets.toml").read_bytes()
 OTHER = PACKAGED.replace(b'[plans.growth]\nfrequency = "daily"', b'[plans.growth]\nfrequency = "weekly"')
 MORE = PACKAGED + b'\n[plans.extra]\nfrequency = "daily"\n'
 IDS = {
@@ -256,7 +256,7 @@ def test_others_under_way_are_waited_for(on_call: OnCall, appconfig: FakeAppConf
     assert "Deployment in progress" in result.stderr
 
 
-@pytest.mark.parametrize("command", [["put", "shared/codat_sync/presets.toml"], ["status"]])
+@pytest.mark.parametrize("command", [["put", "shared/codat_sync/presets/presets.toml"], ["status"]])
 def test_a_stack_that_takes_presets_by_a_deploy_alone_says_so(on_call: OnCall, command: list[str]) -> None:
     result = on_call("presets", *command)
     assert (result.exit_code, result.stdout) == (3, "")

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from codat_sync.presets import Presets, spread_hour
+from codat_sync.presets.file import Presets, spread_hour
 from ops.preview import in_words
 from tests.ops.on_call import COMPANY, OnCall
 

@@ -10,8 +10,12 @@ from typing import Any
 
 import pytest
 
-from codat_sync.events import ReconciliationRequest, read_company_reconciliation, read_reconciliation_request
-from codat_sync.reconciliation_runs import ReconciliationRuns, Run
+from codat_sync.events.company_events import (
+    ReconciliationRequest,
+    read_company_reconciliation,
+    read_reconciliation_request,
+)
+from codat_sync.reconciliation.runs import ReconciliationRuns, Run
 from tests.ops.on_call import COMPANY, OTHER, TABLE, OnCall
 
 LATER = datetime.now(UTC) + timedelta(days=1)

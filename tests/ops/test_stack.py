@@ -10,9 +10,9 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
-from local import endpoints
-from local.aws import Aws as LocalAws
-from local.sam import STACK_NAME
+from local.aws import endpoints
+from local.aws.clients import Aws as LocalAws
+from local.aws.sam import STACK_NAME
 from ops import stack as module
 from ops.stack import Aws, Stack, StackNotFound
 

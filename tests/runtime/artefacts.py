@@ -13,9 +13,9 @@ from typing import Any
 
 from cfnlint.decode import cfn_yaml
 
-from local import sam
-from local.aws import environment_without_aws
-from local.processes import ProcessGroup, running
+from local.aws import sam
+from local.aws.clients import environment_without_aws
+from local.aws.processes import ProcessGroup, running
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".local/lambda"

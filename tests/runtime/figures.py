@@ -4,7 +4,7 @@ from collections import defaultdict
 from pathlib import Path
 from statistics import median
 
-from local.runtime_interface_emulator import EmulatedFunction
+from local.aws.runtime_interface_emulator import EmulatedFunction
 
 LARGEST = 10
 

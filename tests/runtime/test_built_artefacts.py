@@ -19,9 +19,9 @@ from botocore.config import Config as BotoConfig
 from moto.server import ThreadedMotoServer
 
 from codat_sync.config import Config
+from local.aws.runtime_interface_emulator import EmulatedFunction, InvocationFailed, emulated_function, environment
 from local.codat_simulator.faults import Fault
 from local.codat_simulator.running import RunningSimulator, running_simulator
-from local.runtime_interface_emulator import EmulatedFunction, InvocationFailed, emulated_function, environment
 from tests.runtime.artefacts import ROOT, RUNTIME, TEMPLATE, Artefacts, Build
 from tests.runtime.figures import Starts
 
@@ -311,7 +311,7 @@ def test_the_layer_carries_the_whole_package_and_nothing_compiled_here(built: Ar
     carried = _files(_build(built, which).layer / "codat_sync")
     source = _files(ROOT / "shared/codat_sync")
     assert carried == {name: text for name, text in source.items() if "__pycache__" not in name}
-    assert "presets.toml" in carried
+    assert "presets/presets.toml" in carried
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

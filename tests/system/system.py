@@ -12,13 +12,13 @@ from uuid import UUID, uuid4
 
 from codat_sync.codat.differences import differences
 from codat_sync.codat.models import SyncSettings
-from codat_sync.parked_events import DeadLetterQueue
-from codat_sync.presets import Presets
-from codat_sync.reconciliation_runs import ReconciliationRuns, Run
-from local.processes import StackError
-from local.sam import Project
-from local.stack import LocalStack, local_stack
-from local.weather import Simulator
+from codat_sync.outcomes.parked_events import DeadLetterQueue
+from codat_sync.presets.file import Presets
+from codat_sync.reconciliation.runs import ReconciliationRuns, Run
+from local.aws.processes import StackError
+from local.aws.sam import Project
+from local.aws.stack import LocalStack, local_stack
+from local.chaos.faults import Simulator
 from ops.bus import Bus
 from ops.stack import Stack
 
@@ -26,7 +26,7 @@ ROOT: Final = Path(__file__).parents[2]
 FOLDER: Final = ROOT / ".local/system"
 """Where the copy of the project is, and what sam makes of it: there it finds what it has downloaded before."""
 
-PACKAGED: Final = (ROOT / "shared/codat_sync/presets.toml").read_text("utf-8")
+PACKAGED: Final = (ROOT / "shared/codat_sync/presets/presets.toml").read_text("utf-8")
 PRESETS: Final = f"""{PACKAGED}
 [plans.enterprise]
 frequency = "hourly"
@@ -188,7 +188,7 @@ def copied(presets: str) -> Project:
 
 def set_presets(source: Path, presets: str) -> None:
     """As a product manager edits them."""
-    (source / "shared/codat_sync/presets.toml").write_text(presets, encoding="utf-8")
+    (source / "shared/codat_sync/presets/presets.toml").write_text(presets, encoding="utf-8")
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from codat_sync.presets import Presets
+from codat_sync.presets.file import Presets
 from tests.system.system import DLQS, FOLDER, PRESETS, SOURCE_QUEUES, System, deployed, set_presets
 
 OLD, NEW = '[plans.starter]\nfrequency = "weekly"', '[plans.starter]\nfrequency = "monthly"'

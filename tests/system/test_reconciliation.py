@@ -7,8 +7,8 @@ import pytest
 
 from codat_sync.codat.client import READ_SECONDS
 from codat_sync.codat.models import Dialect, Frequency, SyncSchedule
-from codat_sync.reconciliation_runs import Run
-from local.companies import settings_with
+from codat_sync.reconciliation.runs import Run
+from local.codat_simulator.company_settings import settings_with
 from ops.reconcile import still_open
 from tests.system.system import System
 

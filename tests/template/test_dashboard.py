@@ -11,7 +11,7 @@ from cfnlint.decode import cfn_yaml
 
 from codat_sync import observability
 from codat_sync.observability import CodatCalls
-from codat_sync.triage import Outcome
+from codat_sync.outcomes.triage import Outcome
 from local.dashboard.widgets import CONDITIONS, widgets
 from tests.template.written_metrics import WRITERS, written
 

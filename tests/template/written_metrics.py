@@ -11,7 +11,7 @@ from codat_sync import observability
 from codat_sync.codat.client import Answer
 from codat_sync.codat.rate_limits import RateLimit
 from codat_sync.observability import CodatCalls
-from codat_sync.triage import Outcome
+from codat_sync.outcomes.triage import Outcome
 from local.dashboard.recorder import embedded
 
 

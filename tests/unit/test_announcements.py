@@ -28,12 +28,12 @@ from codat_sync.announcements import (
     SyncSettingsDrifted,
 )
 from codat_sync.codat.differences import Difference
-from codat_sync.company_plans import AppliedPreset, CompanyPlan, DesiredPlan
+from codat_sync.companies.records import AppliedPreset, CompanyPlan, DesiredPlan
 from codat_sync.config import Config
-from codat_sync.consumer import RESERVE_SECONDS, Settled
-from codat_sync.events import Authority
-from codat_sync.findings import DRIFTED, Drift, Finding
-from codat_sync.triage import Failure, Outcome
+from codat_sync.consuming.consume import RESERVE_SECONDS, Settled
+from codat_sync.events.company_events import Authority
+from codat_sync.outcomes.triage import Failure, Outcome
+from codat_sync.reconciliation.findings import DRIFTED, Drift, Finding
 from tests.fakes import COMPANY, NOW
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ import pytest
 
 from codat_sync.codat.client import Answer
 from codat_sync.codat.rate_limits import RateLimit
-from codat_sync.consumer import Consumer
-from codat_sync.convergence import Convergence
-from codat_sync.duties import DutyConsumer
-from codat_sync.events import ReconciliationRequest, read_plan_event, read_reconciliation_request
+from codat_sync.companies.converge import Convergence
+from codat_sync.consuming.consume import Consumer
+from codat_sync.consuming.duties import DutyConsumer
+from codat_sync.events.company_events import ReconciliationRequest, read_plan_event, read_reconciliation_request
 from codat_sync.observability import (
     MANY_ANSWERS,
     CodatCalls,
@@ -28,8 +28,8 @@ from codat_sync.observability import (
     count_reconciled,
     count_redrive,
 )
-from codat_sync.presets import Presets
-from codat_sync.triage import Outcome
+from codat_sync.outcomes.triage import Outcome
+from codat_sync.presets.file import Presets
 from tests.fakes import NOW, FakeCodat, FakeContext, FakeDeadLetters, FakePlans, FakeQueue, sqs_event
 
 Said = Callable[[], list[dict[str, Any]]]

@@ -1,0 +1,32 @@
+"""Companies as they stand at Codat before a story begins, or once somebody was there."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from pydantic import JsonValue
+
+from codat_sync.codat.models import DATA_TYPES, Dialect, Frequency, SyncSchedule, SyncSetting, SyncSettings
+from codat_sync.presets.file import Presets
+
+
+def settings_at(presets: Presets, plan: str | None, company_id: UUID, dialect: Dialect) -> list[JsonValue] | None:
+    """What Codat shows of a company at a plan's preset; None is a company without settings of its own."""
+    if plan is None:
+        return None
+    every = SyncSettings(
+        settings=tuple(SyncSetting(data_type=each, fetch_on_first_link=True) for each in sorted(DATA_TYPES))
+    )
+    preset = presets.for_company(plan, company_id)
+    return [setting.on_the_wire(dialect) for setting in preset.over(every).settings]
+
+
+def settings_with(shown: SyncSettings, frequencies: Mapping[str, Frequency], dialect: Dialect) -> list[JsonValue]:
+    """The settings that Codat shows of a company, but with these data types pulled so often."""
+    return [
+        setting.model_copy(
+            update={"sync_schedule": SyncSchedule(interval_hours=frequencies[setting.data_type])}
+            if setting.data_type in frequencies
+            else {}
+        ).on_the_wire(dialect)
+        for setting in shown.settings
+    ]

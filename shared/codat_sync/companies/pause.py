@@ -1,0 +1,223 @@
+"""News that concerns the whole Codat account, shared by all functions, so that one 429 does not become ten thousand.
+
+While a pause lasts, every call to Codat is answered from the record as Codat itself would answer it. When its time has
+come, one caller alone may look whether Codat answers again; the others wait for what it finds.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from threading import Lock
+from typing import TYPE_CHECKING, Final, Protocol
+from uuid import UUID
+
+from codat_sync.codat.errors import CodatError, NoAnswer, PaymentRequired, PaymentRequiredKind, RateLimited
+from codat_sync.codat.models import SyncSettings
+from codat_sync.companies.converge import Codat
+from codat_sync.observability import count_pause, logger
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+CACHE: Final = timedelta(seconds=5)
+"""How long a process believes what it last read of the pause."""
+EXPIRED_ACCOUNT: Final = timedelta(minutes=10)
+"""How long an expired account is believed to stay expired. Nobody tells us when the bill is paid."""
+PROBE: Final = timedelta(seconds=60)
+"""How long the one caller who looks whether Codat answers again may take. Longer than any one call."""
+LONGEST: Final = timedelta(hours=25)
+"""Codat's quota is by the day. A header that asks for more is wrong, and must not stop us for a year."""
+
+_KEY: Final = "#pause"  # No company's id: those are UUIDs.
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Until when nobody calls Codat, and why, in Codat's words."""
+
+    reason: str
+    words: str
+    until: datetime
+
+    def as_codat_would_say(self, now: datetime) -> CodatError:
+        """The error that a call would have met."""
+        words = f"paused until {self.until.isoformat(timespec='seconds')}: {self.words}"
+        if self.reason == PaymentRequiredKind.ACCOUNT_EXPIRED:
+            return PaymentRequired(words, kind=PaymentRequiredKind.ACCOUNT_EXPIRED)
+        return RateLimited(words, retry_after=max(self.until - now, timedelta(0)))
+
+
+class PauseRecord(Protocol):
+    """Where the pause is kept. ``swap`` is a compare-and-set: it is what lets one caller alone probe."""
+
+    def read(self) -> Pause | None:
+        """The pause as it stands, lapsed or not."""
+
+    def write(self, pause: Pause) -> None:
+        """Begin a pause, or let the one that stands last as long as the later of the two."""
+
+    def swap(self, old: Pause, new: Pause | None) -> bool:
+        """Put the new one, or none, in the place of the old, if that still stands; whether it did."""
+
+
+class StoredPause:
+    """The pause in the table of the company plans, under a key that no company can have."""
+
+    def __init__(self, dynamodb: "DynamoDBClient", table_name: str) -> None:
+        self._dynamodb = dynamodb
+        self._table_name = table_name
+
+    def read(self) -> Pause | None:
+        """One read, consistent with every write before it."""
+        answer = self._dynamodb.get_item(
+            TableName=self._table_name, Key={"companyId": {"S": _KEY}}, ConsistentRead=True
+        )
+        item = answer.get("Item", {})
+        if "until" not in item:
+            return None
+        return Pause(item["reason"]["S"], item["words"]["S"], datetime.fromisoformat(item["until"]["S"]))
+
+    def write(self, pause: Pause) -> None:
+        """A pause that ends later, for whatever reason, is left to stand."""
+        self._update(_SET, "attribute_not_exists(#until) OR #until < :until", _values(pause))
+
+    def swap(self, old: Pause, new: Pause | None) -> bool:
+        """Whether the old one stood as given."""
+        before = {":old": _text(old.until)}
+        if new is None:
+            return self._update("REMOVE #until", "#until = :old", before)
+        return self._update(_SET, "#until = :old", _values(new) | before)
+
+    def _update(self, update: str, condition: str, values: dict[str, str]) -> bool:
+        try:
+            self._dynamodb.update_item(
+                TableName=self._table_name,
+                Key={"companyId": {"S": _KEY}},
+                UpdateExpression=update,
+                ConditionExpression=condition,
+                ExpressionAttributeNames={"#until": "until"},
+                ExpressionAttributeValues={name: {"S": value} for name, value in values.items()},
+            )
+        except self._dynamodb.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+
+_SET: Final = "SET reason = :reason, words = :words, #until = :until"
+
+
+def _values(pause: Pause) -> dict[str, str]:
+    return {":reason": pause.reason, ":words": pause.words, ":until": _text(pause.until)}
+
+
+def _text(moment: datetime) -> str:
+    """Fixed width and in one zone, so that DynamoDB's comparison of strings is one of moments."""
+    return moment.isoformat(timespec="microseconds")
+
+
+class PausingCodat:
+    """Codat, as long as no pause is in force. Safe to share between threads."""
+
+    def __init__(self, codat: Codat, record: PauseRecord, now: Callable[[], datetime]) -> None:
+        self._codat = codat
+        self._record = record
+        self._now = now
+        self._lock = Lock()
+        self._known: Pause | None = None
+        self._read_at: datetime | None = None
+
+    def get_sync_settings(self, company_id: UUID) -> SyncSettings:
+        """See ``CodatClient``; raises what Codat would say where a pause is in force."""
+        with self._call():
+            return self._codat.get_sync_settings(company_id)
+
+    def get_account_sync_settings(self) -> SyncSettings:
+        """See ``CodatClient``; raises what Codat would say where a pause is in force."""
+        with self._call():
+            return self._codat.get_account_sync_settings()
+
+    def update_sync_settings(self, company_id: UUID, settings: SyncSettings) -> None:
+        """See ``CodatClient``; raises what Codat would say where a pause is in force."""
+        with self._call():
+            self._codat.update_sync_settings(company_id, settings)
+
+    def queue_refresh(self, company_id: UUID, data_type: str) -> bool:
+        """See ``CodatClient``; raises what Codat would say where a pause is in force."""
+        with self._call():
+            return self._codat.queue_refresh(company_id, data_type)
+
+    @contextmanager
+    def _call(self) -> Iterator[None]:
+        probed = self._respect()
+        try:
+            yield
+        except CodatError as error:
+            pause = self._pause_for(error)
+            if pause is not None:
+                self._begin(pause, probed)
+            elif probed is not None and isinstance(error, NoAnswer):
+                self._hand_over(probed)
+            elif probed is not None:
+                self._lift(probed)
+            raise
+        if probed is not None:
+            self._lift(probed)
+
+    def _respect(self) -> Pause | None:
+        """Raise where a pause is in force. A lapsed one is returned to the one caller who may look beyond it."""
+        with self._lock:
+            now = self._now()
+            if self._read_at is None or now - self._read_at >= CACHE:
+                self._known, self._read_at = self._record.read(), now
+            if self._known is not None and self._known.until <= now:
+                return self._become_the_probe(self._known, now)
+            if self._known is not None:
+                raise self._known.as_codat_would_say(now)
+            return None
+
+    def _become_the_probe(self, lapsed: Pause, now: datetime) -> Pause | None:
+        probe = replace(lapsed, until=now + PROBE)
+        if self._record.swap(lapsed, probe):
+            self._known = probe
+            return probe
+        self._known = self._record.read()
+        if self._known is not None:
+            raise self._known.as_codat_would_say(now)
+        return None
+
+    def _pause_for(self, error: CodatError) -> Pause | None:
+        """The pause that an answer calls for. A 429 that names no time means too many calls at once: no pause."""
+        match error:
+            case RateLimited(retry_after=timedelta() as wait) if wait:
+                until = self._now() + min(wait, LONGEST)
+            case PaymentRequired(kind=PaymentRequiredKind.ACCOUNT_EXPIRED):
+                until = self._now() + EXPIRED_ACCOUNT
+            case _:
+                return None
+        return Pause(error.reason, str(error), until)
+
+    def _begin(self, pause: Pause, probed: Pause | None) -> None:
+        """What a probe has learnt takes the place of its lease, be it shorter or longer."""
+        with self._lock:
+            self._known, self._read_at = pause, self._now()
+            if probed is None or not self._record.swap(probed, pause):
+                self._record.write(pause)
+        logger().warning(
+            "pause_began", extra={"reason": pause.reason, "words": pause.words, "until": _text(pause.until)}
+        )
+        count_pause(pause.reason, (pause.until - self._now()).total_seconds())
+
+    def _hand_over(self, probed: Pause) -> None:
+        """A probe that got no answer has learnt nothing: the next one need not wait for the end of its lease."""
+        with self._lock:
+            now = self._now()
+            lapsing = replace(probed, until=now + CACHE)
+            if self._record.swap(probed, lapsing):
+                self._known, self._read_at = lapsing, now
+
+    def _lift(self, probed: Pause) -> None:
+        with self._lock:
+            self._record.swap(probed, None)
+            self._known, self._read_at = None, self._now()
+        logger().info("pause_lifted", extra={"reason": probed.reason})

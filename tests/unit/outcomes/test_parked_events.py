@@ -1,0 +1,460 @@
+"""A DLQ can be looked into and emptied, and nothing that lies there is ever in no place at all."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from datetime import UTC, datetime
+from itertools import count
+from typing import TYPE_CHECKING, Any, cast
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from moto import mock_aws
+from mypy_boto3_sqs import SQSClient
+
+from codat_sync.outcomes import parked_events
+from codat_sync.outcomes.dead_letters import DeadLetters, ReceivedEvent
+from codat_sync.outcomes.parked_events import CLOSING_SECONDS, DeadLetterQueue, ParkedEvent
+from codat_sync.outcomes.triage import Failure, Outcome
+from tests.fakes import NOW, FakeSqs
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.type_defs import MessageTypeDef
+
+FAILURE = Failure(
+    outcome=Outcome.PARKED_PAYMENT_REQUIRED,
+    reason="account_expired",
+    words="Payment Required (Account expired.)",
+    status=402,
+    correlation_id="c0ffee",
+)
+ARN = "arn:aws:sqs:eu-west-2:123456789012:source"
+
+
+class Killed(BaseException):
+    """The process is gone: nothing that comes after runs."""
+
+
+class Sqs:
+    """SQS with faults: ``before`` and ``after`` see the name of each call, and may raise; ``answers`` replace one."""
+
+    def __init__(self, sqs: SQSClient) -> None:
+        self._sqs = sqs
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.before: Callable[[str], None] = lambda _: None
+        self.after: Callable[[str], None] = lambda _: None
+        self.answers: dict[str, list[Any]] = {}
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        real = getattr(self._sqs, name)
+        if not callable(real) or name == "exceptions":
+            return real
+
+        def call(**arguments: Any) -> Any:  # noqa: ANN401
+            self.calls.append((name, arguments))
+            self.before(name)
+            answer = self.answers[name].pop(0) if self.answers.get(name) else real(**arguments)
+            self.after(name)
+            return answer
+
+        return call
+
+    def called(self, name: str) -> list[dict[str, Any]]:
+        return [arguments for called, arguments in self.calls if called == name]
+
+
+class Queues:
+    """Two source queues and a DLQ."""
+
+    def __init__(self, sqs: SQSClient, name: str = "") -> None:
+        self.sqs = sqs
+        self.faulty = Sqs(sqs)
+        self.dlq, self.source, self.other = (
+            sqs.create_queue(QueueName=f"{queue}{name}")["QueueUrl"] for queue in ("dlq", "source", "other")
+        )
+        self.dead_letters = self.reader()
+
+    def reader(self) -> DeadLetterQueue:
+        return DeadLetterQueue(cast("SQSClient", self.faulty), self.dlq, lambda: NOW)
+
+    def arn(self, url: str) -> str:
+        return self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+
+    def park(self, body: str, source: str | None = None, **about: str) -> None:
+        """As a function parks an event."""
+        dead_letters = DeadLetters(self.sqs, {Outcome.PARKED_PAYMENT_REQUIRED: self.dlq}, lambda: NOW)
+        event = ReceivedEvent(body, self.arn(self.source) if source is None else source, **about)
+        dead_letters.park(event, Outcome.PARKED_PAYMENT_REQUIRED, FAILURE)
+
+    def lying(self, url: str) -> list["MessageTypeDef"]:
+        """What a queue holds that can be seen. Each look leaves it visible."""
+        found: list[MessageTypeDef] = []
+        while messages := self.sqs.receive_message(
+            QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], VisibilityTimeout=600
+        ).get("Messages"):
+            found += messages
+        for each in found:
+            self.sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=each["ReceiptHandle"], VisibilityTimeout=0)
+        return found
+
+    def bodies(self, url: str) -> list[str]:
+        return sorted(each["Body"] for each in self.lying(url))
+
+
+def minutes() -> float:
+    """More time than any test takes."""
+    return 300.0
+
+
+def all_of(dead_letters: DeadLetterQueue) -> list[ParkedEvent]:
+    return [event for batch in dead_letters.read(minutes) for event in batch]
+
+
+@pytest.fixture(autouse=True)
+def no_long_polls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parked_events, "LONG_POLL_SECONDS", 0)
+
+
+@pytest.fixture
+def queues() -> Iterator[Queues]:
+    with mock_aws():
+        yield Queues(boto3.client("sqs"))
+
+
+def message(
+    attributes: dict[str, str] | None = None,
+    *,
+    moved_from: str | None = None,
+    **more: Any,  # noqa: ANN401
+) -> "MessageTypeDef":
+    """As SQS gives it."""
+    system = {"SentTimestamp": "1769947200000"} | ({"DeadLetterQueueSourceArn": moved_from} if moved_from else {})
+    typed = {name: {"DataType": "String", "StringValue": text} for name, text in (attributes or {}).items()}
+    given: Any = {
+        "MessageId": "m",
+        "ReceiptHandle": "h",
+        "Body": "{}",
+        "Attributes": system,
+        **({"MessageAttributes": typed} if typed else {}),
+    }
+    return cast("MessageTypeDef", given | more)
+
+
+def refused(code: str, operation: str = "SendMessageBatch") -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "no"}}, operation)
+
+
+class TestParkedEvent:
+    def test_says_all_that_a_function_said_when_it_parked_it(self, queues: Queues) -> None:
+        body = '{"id":  "event-1",\n"name": "Grüße \u2028 \U0001f600"}'
+        queues.park(body, event_id="event-1", company_id="8a210b68-6988-4001-a1eb-0242ac120001", plan="scale")
+        (event,) = all_of(queues.dead_letters)
+        assert event.body == body
+        assert (event.reason, event.words, event.status) == (FAILURE.reason, FAILURE.words, "402")
+        assert (event.event_id, event.plan, event.correlation_id) == ("event-1", "scale", "c0ffee")
+        assert event.company_id == "8a210b68-6988-4001-a1eb-0242ac120001"
+        assert event.source_queue == queues.arn(queues.source)
+        assert event.parked_at == NOW
+        assert not event.moved_by_sqs
+
+    def test_of_what_sqs_moved_says_where_it_was_moved_from_and_nothing_more(self) -> None:
+        event = ParkedEvent.of(message(moved_from=ARN))
+        assert (event.source_queue, event.moved_by_sqs) == (ARN, True)
+        assert event.parked_at == datetime(2026, 2, 1, 12, tzinfo=UTC)
+        assert (event.reason, event.words, event.company_id) == (None, None, None)
+
+    def test_of_what_sqs_moved_does_not_say_why_it_was_parked_some_time_before(self) -> None:
+        old = {
+            "reason": "account_expired",
+            "words": "Account expired",
+            "status": "402",
+            "correlationId": "c0ffee",
+            "parkedAt": "2026-01-01T00:00:00+00:00",
+            "sourceQueue": "arn:aws:sqs:eu-west-2:123456789012:elsewhere",
+            "companyId": "company",
+            "eventId": "event-1",
+            "plan": "scale",
+        }
+        event = ParkedEvent.of(message(old, moved_from=ARN))
+        assert (event.reason, event.words, event.status, event.correlation_id) == (None, None, None, None)
+        assert event.parked_at == datetime(2026, 2, 1, 12, tzinfo=UTC)
+        assert event.source_queue == ARN
+        assert (event.company_id, event.event_id, event.plan) == ("company", "event-1", "scale"), "it is the same event"
+
+    def test_of_what_eventbridge_could_not_deliver_says_where_it_was_going_and_why_it_is_not_there(self) -> None:
+        """https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html."""
+        given = {
+            "RULE_ARN": "arn:aws:events:eu-west-2:123456789012:rule/bus/rule",
+            "TARGET_ARN": ARN,
+            "ERROR_CODE": "NO_PERMISSIONS",
+            "ERROR_MESSAGE": "not authorized to perform sqs:SendMessage",
+        }
+        event = ParkedEvent.of(message(given))
+        assert event.source_queue == ARN
+        assert (event.reason, event.words) == ("NO_PERMISSIONS", "not authorized to perform sqs:SendMessage")
+
+    @pytest.mark.parametrize("parked_at", ["yesterday", "2026-01-01T00:00:00", ""])
+    def test_was_parked_when_sqs_got_it_where_nobody_says_when_in_a_way_that_can_be_read(self, parked_at: str) -> None:
+        event = ParkedEvent.of(message({"parkedAt": parked_at}))
+        assert event.parked_at == datetime(2026, 2, 1, 12, tzinfo=UTC)
+
+    def test_takes_an_attribute_that_is_no_text_for_what_it_is(self) -> None:
+        binary = {"reason": {"DataType": "Binary", "BinaryValue": b"\x00"}}
+        event = ParkedEvent.of(message(MessageAttributes=binary))
+        assert event.reason is None
+        assert event.attributes == binary
+
+
+class TestReading:
+    def test_shows_each_message_once(self, queues: Queues) -> None:
+        bodies = [f"event {number:02}" for number in range(25)]
+        for body in bodies:
+            queues.park(body)
+        assert sorted(event.body for event in all_of(queues.dead_letters)) == bodies
+
+    def test_leaves_all_as_it_was(self, queues: Queues) -> None:
+        queues.park("one")
+        all_of(queues.dead_letters)
+        assert queues.bodies(queues.dlq) == ["one"]
+        assert queues.dead_letters.in_flight() == 0
+
+    def test_hides_what_it_shows_for_as_long_as_it_lasts(self, queues: Queues) -> None:
+        queues.park("one")
+        with closing(queues.dead_letters.read(minutes)) as batches:
+            next(batches)
+            assert queues.bodies(queues.dlq) == []
+            assert queues.reader().in_flight() == 1
+        assert queues.bodies(queues.dlq) == ["one"]
+
+    def test_hides_it_no_longer_than_the_reader_can_live(self, queues: Queues) -> None:
+        queues.park("one")
+        for seconds in (100.5, 60 * 60 * 24):
+            with closing(queues.dead_letters.read(lambda seconds=seconds: seconds)) as batches:  # type: ignore[misc]
+                next(batches)
+        first, *_, last = (each["VisibilityTimeout"] for each in queues.faulty.called("receive_message"))
+        assert (first, last) == (101, 12 * 60 * 60)
+
+    def test_lets_go_of_more_than_sqs_takes_at_once(self, queues: Queues) -> None:
+        for number in range(23):
+            queues.park(f"event {number}")
+        all_of(queues.dead_letters)
+        assert len(queues.lying(queues.dlq)) == 23
+        assert [len(each["Entries"]) for each in queues.faulty.called("change_message_visibility_batch")] == [10, 10, 3]
+
+    def test_lets_go_of_nothing_that_is_gone(self, queues: Queues) -> None:
+        for body in ("stays", "goes"):
+            queues.park(body)
+        for batch in queues.dead_letters.read(minutes):
+            queues.dead_letters.put_back([event for event in batch if event.body == "goes"])
+        (released,) = queues.faulty.called("change_message_visibility_batch")
+        assert len(released["Entries"]) == 1
+
+    def test_has_seen_what_it_still_holds(self, queues: Queues) -> None:
+        """SQS may deliver a message again though it is hidden; then the newest receipt is the one that counts."""
+        queues.park("one")
+        answer = queues.sqs.receive_message(
+            QueueUrl=queues.dlq, MessageSystemAttributeNames=["All"], MessageAttributeNames=["All"]
+        )
+        (once,) = answer["Messages"]
+        again = once | {"ReceiptHandle": "newest"}
+        queues.faulty.answers["receive_message"] = [{"Messages": [once]}, {"Messages": [again]}, {}, {}]
+        assert len(all_of(queues.dead_letters)) == 1
+        (released,) = queues.faulty.called("change_message_visibility_batch")
+        assert [each["ReceiptHandle"] for each in released["Entries"]] == ["newest"]
+
+    def test_one_empty_answer_is_not_the_end(self, queues: Queues) -> None:
+        queues.park("one")
+        queues.faulty.answers["receive_message"] = [{}]
+        assert len(all_of(queues.dead_letters)) == 1
+
+    def test_ends_where_sqs_lets_nobody_hold_more(self, queues: Queues) -> None:
+        queues.park("one")
+        batches = queues.dead_letters.read(minutes)
+        next(batches)
+
+        def over_limit(_: str) -> None:
+            raise queues.sqs.exceptions.OverLimit(
+                {"Error": {"Code": "OverLimit", "Message": "120,000"}}, "ReceiveMessage"
+            )
+
+        queues.faulty.before = lambda name: over_limit(name) if name == "receive_message" else None
+        assert list(batches) == []
+        assert queues.bodies(queues.dlq) == ["one"]
+
+    def test_ends_before_the_readers_time_does(self, queues: Queues) -> None:
+        queues.park("one")
+        assert list(queues.dead_letters.read(lambda: CLOSING_SECONDS)) == []
+
+    def test_leaves_to_sqs_what_there_is_no_time_to_let_go_of(self, queues: Queues) -> None:
+        queues.park("one")
+        left = iter([300.0, 300.0])
+        batches = queues.dead_letters.read(lambda: next(left, 0.0))
+        next(batches)
+        assert list(batches) == []
+        assert queues.faulty.called("change_message_visibility_batch") == []
+
+
+class TestPuttingBack:
+    def test_brings_each_event_whole_to_the_queue_that_it_came_from(self, queues: Queues) -> None:
+        queues.park("one", company_id="company")
+        queues.park("two", queues.arn(queues.other))
+        before = {each["Body"]: each["MessageAttributes"] for each in queues.lying(queues.dlq)}
+        for batch in queues.dead_letters.read(minutes):
+            result = queues.dead_letters.put_back(batch)
+            assert sorted(event.body for event in result.moved) == ["one", "two"]
+            assert (result.homeless, result.failed) == ([], [])
+        assert queues.bodies(queues.dlq) == []
+        (one,), (two,) = queues.lying(queues.source), queues.lying(queues.other)
+        assert {each["Body"]: each["MessageAttributes"] for each in (one, two)} == before
+
+    def test_marks_what_no_function_parked_so_that_its_redelivery_trusts_no_record(self, queues: Queues) -> None:
+        moved = ParkedEvent.of(message(moved_from=queues.arn(queues.source)))
+        queues.dead_letters.put_back([moved])
+        (back,) = queues.lying(queues.source)
+        assert back["MessageAttributes"] == {"parkedAt": {"DataType": "String", "StringValue": NOW.isoformat()}}
+
+    def test_takes_one_of_ten_attributes_from_a_producer_to_do_so(self, queues: Queues) -> None:
+        own = {f"own{number}": "x" for number in range(10)}
+        queues.dead_letters.put_back([ParkedEvent.of(message(own, moved_from=queues.arn(queues.source)))])
+        (back,) = queues.lying(queues.source)
+        assert set(back["MessageAttributes"]) == {"parkedAt", *(f"own{number}" for number in range(9))}
+
+    def test_asks_for_the_url_of_each_queue_once(self, queues: Queues) -> None:
+        for number in range(21):
+            queues.park(f"event {number}")
+        for batch in queues.dead_letters.read(minutes):
+            queues.dead_letters.put_back(batch)
+        assert len(queues.faulty.called("get_queue_url")) == 1
+
+    def test_sends_in_several_batches_what_is_too_heavy_for_one(self, queues: Queues) -> None:
+        """262,144 bytes in all, attributes included. Moto refuses more."""
+        bodies = ["a" * 100_000, "b" * 160_000, "ü" * 130_900, "d", "e"]
+        for body in bodies:
+            queues.park(body)
+        events = sorted(all_of(queues.dead_letters), key=lambda event: bodies.index(event.body))
+        result = queues.dead_letters.put_back(events)
+        assert (len(result.moved), result.failed) == (5, [])
+        sent = queues.faulty.called("send_message_batch")
+        assert [len(each["Entries"]) for each in sent] == [2, 1, 2]
+
+    def test_weighs_attributes_of_every_type(self, queues: Queues) -> None:
+        heavy = {"own": {"DataType": "Binary", "BinaryValue": b"\x00" * 200_000}}
+        moved_from = queues.arn(queues.source)
+        events = [ParkedEvent.of(message(moved_from=moved_from, MessageAttributes=heavy)) for _ in range(2)]
+        queues.faulty.answers["send_message_batch"] = [{}, {}]
+        queues.dead_letters.put_back(events)
+        assert [len(each["Entries"]) for each in queues.faulty.called("send_message_batch")] == [1, 1]
+
+    def test_leaves_what_names_no_queue(self, queues: Queues) -> None:
+        event = ParkedEvent.of(message())
+        result = queues.dead_letters.put_back([event])
+        assert result.homeless == [(event, "it names no source queue")]
+
+    def test_leaves_what_names_a_queue_that_is_not_there(self, queues: Queues) -> None:
+        queues.park("one", "arn:aws:sqs:eu-west-2:123456789012:renamed")
+        queues.park("two")
+        for batch in queues.dead_letters.read(minutes):
+            result = queues.dead_letters.put_back(batch)
+            assert [event.body for event in result.moved] == ["two"]
+            ((homeless, why),) = result.homeless
+            assert homeless.body == "one"
+            assert "NonExistentQueue" in why
+        assert queues.bodies(queues.dlq) == ["one"]
+
+    def test_leaves_what_sqs_refuses_to_send_and_moves_the_others(self, queues: Queues) -> None:
+        for number in range(3):
+            queues.park(f"event {number}")
+        events = sorted(all_of(queues.dead_letters), key=lambda event: event.body)
+        refusal = {"Id": "1", "Code": "InternalError", "Message": "later", "SenderFault": False}
+        queues.faulty.answers["send_message_batch"] = [{"Failed": [refusal]}]
+        result = queues.dead_letters.put_back(events)
+        assert [event.body for event in result.moved] == ["event 0", "event 2"]
+        assert result.failed == [(events[1], "InternalError: later")]
+        assert queues.bodies(queues.dlq) == ["event 1"]
+
+    def test_leaves_all_of_a_batch_that_sqs_refuses_as_a_whole(self, queues: Queues) -> None:
+        queues.park("one")
+        events = all_of(queues.dead_letters)
+
+        def deny(name: str) -> None:
+            if name == "send_message_batch":
+                raise refused("AccessDenied")
+
+        queues.faulty.before = deny
+        result = queues.dead_letters.put_back(events)
+        assert (result.moved, result.failed) == ([], [(events[0], "AccessDenied: no")])
+        assert queues.bodies(queues.dlq) == ["one"]
+
+    def test_says_what_is_in_both_places_because_it_could_not_be_deleted(self, queues: Queues) -> None:
+        queues.park("one")
+        events = all_of(queues.dead_letters)
+        queues.faulty.answers["delete_message_batch"] = [{"Failed": [{"Id": "0", "Code": "ReceiptHandleIsInvalid"}]}]
+        result = queues.dead_letters.put_back(events)
+        assert (result.moved, result.failed) == ([], [(events[0], "ReceiptHandleIsInvalid")])
+        assert queues.bodies(queues.source) == queues.bodies(queues.dlq) == ["one"]
+
+
+class TestDiscarding:
+    def test_deletes_for_good(self, queues: Queues) -> None:
+        for number in range(12):
+            queues.park(f"event {number:02}")
+        events = sorted(all_of(queues.dead_letters), key=lambda event: event.body)
+        assert queues.dead_letters.discard(events[:11]) == []
+        assert queues.bodies(queues.dlq) == ["event 11"]
+
+    def test_says_what_could_not_be_deleted(self, queues: Queues) -> None:
+        queues.park("one")
+        events = all_of(queues.dead_letters)
+        queues.faulty.answers["delete_message_batch"] = [
+            {"Failed": [{"Id": "0", "Code": "InternalError", "Message": "later"}]}
+        ]
+        assert queues.dead_letters.discard(events) == [(events[0], "InternalError: later")]
+
+
+@settings(deadline=None)
+@given(
+    parked=st.integers(1, 25),
+    killed_at=st.integers(0, 12),
+    before_effect=st.booleans(),
+    denied=st.sets(st.integers(0, 5)),
+)
+def test_whatever_fails_and_wherever_a_reader_is_killed_no_event_is_in_no_place(
+    *, parked: int, killed_at: int, before_effect: bool, denied: set[int]
+) -> None:
+    sqs = FakeSqs({"dlq": [], "source": []})
+    dead_letters = DeadLetters(cast("SQSClient", sqs), {Outcome.PARKED_PAYMENT_REQUIRED: "dlq"}, lambda: NOW)
+    bodies = {f"event {number:02}" for number in range(parked)}
+    for body in bodies:
+        dead_letters.park(ReceivedEvent(body, ARN), Outcome.PARKED_PAYMENT_REQUIRED, FAILURE)
+    calls, batches_sent = count(), count()
+
+    def kill(_: str) -> None:
+        if next(calls) == killed_at:
+            raise Killed
+
+    def before(name: str) -> None:
+        if name == "send_message_batch" and next(batches_sent) in denied:
+            raise refused("ServiceUnavailable")
+        if before_effect:
+            kill(name)
+
+    sqs.before, sqs.after = before, (lambda _: None) if before_effect else kill
+    moved: set[str] = set()
+    reader = DeadLetterQueue(cast("SQSClient", sqs), "dlq", lambda: NOW)
+    with suppress(Killed):
+        for batch in reader.read(minutes):
+            moved |= {event.body for event in reader.put_back(batch).moved}
+    back, left = set(sqs.bodies("source")), set(sqs.bodies("dlq"))
+    assert back | left == bodies
+    assert moved <= back
+    assert not moved & left
+
+
+def test_a_message_that_is_no_event_can_be_looked_at_all_the_same(queues: Queues) -> None:
+    queues.sqs.send_message(QueueUrl=queues.dlq, MessageBody="not even JSON")
+    (event,) = all_of(queues.dead_letters)
+    assert (event.body, event.source_queue) == ("not even JSON", None)
+    assert json.dumps(str(event))

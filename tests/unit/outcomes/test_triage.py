@@ -1,0 +1,68 @@
+"""The table of outcomes."""
+
+from datetime import timedelta
+
+import pytest
+
+from codat_sync.api_key import ApiKeyUnusable
+from codat_sync.codat.errors import (
+    BadRequest,
+    CodatRefused,
+    Conflict,
+    Forbidden,
+    NotFound,
+    PaymentRequired,
+    PaymentRequiredKind,
+    RateLimited,
+    ServerError,
+    Unauthorized,
+    UnexpectedAnswer,
+    Unreachable,
+)
+from codat_sync.companies.converge import PlanKeepsChanging
+from codat_sync.events.company_events import MalformedEvent
+from codat_sync.outcomes.triage import Outcome, OutOfTime, triage
+from codat_sync.presets.file import PresetsUnusable, UnknownPlan
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "reason"),
+    [
+        (MalformedEvent("no"), Outcome.PARKED_FAILED, "malformed_event"),
+        (UnknownPlan("no"), Outcome.PARKED_FAILED, "unknown_plan"),
+        (BadRequest("no", status=400), Outcome.PARKED_FAILED, "bad_request"),
+        (Forbidden("no", status=403), Outcome.PARKED_FAILED, "forbidden"),
+        (CodatRefused("no", status=422), Outcome.PARKED_FAILED, "refused"),
+        (Unauthorized("no", status=401), Outcome.DEFERRED, "unauthorized"),
+        (NotFound("no", status=404), Outcome.DEFERRED, "company_not_found"),
+        (Conflict("no", status=409), Outcome.DEFERRED, "conflict"),
+        (ServerError("no", status=503), Outcome.DEFERRED, "server_error"),
+        (UnexpectedAnswer("no", status=200), Outcome.DEFERRED, "unexpected_answer"),
+        (Unreachable("no"), Outcome.DEFERRED, "unreachable"),
+        (ApiKeyUnusable("no"), Outcome.DEFERRED, "api_key_unusable"),
+        (PresetsUnusable("no"), Outcome.DEFERRED, "presets_unusable"),
+        (OutOfTime("no"), Outcome.DEFERRED, "out_of_time"),
+        (PlanKeepsChanging("no"), Outcome.DEFERRED, "plan_keeps_changing"),
+        (KeyError("a bug"), Outcome.DEFERRED, "unexpected_error"),
+    ],
+)
+def test_each_error_leads_to_one_outcome(error: Exception, outcome: Outcome, reason: str) -> None:
+    failure = triage(error)
+    assert (failure.outcome, failure.reason) == (outcome, reason)
+    assert failure.unexpected == (reason == "unexpected_error")
+
+
+@pytest.mark.parametrize("kind", PaymentRequiredKind)
+def test_every_402_is_parked_under_its_own_reason(kind: PaymentRequiredKind) -> None:
+    failure = triage(PaymentRequired("pay", kind=kind, correlation_id="c"))
+    assert (failure.outcome, failure.reason) == (Outcome.PARKED_PAYMENT_REQUIRED, kind.value)
+    assert (failure.status, failure.correlation_id, failure.words) == (402, "c", "pay")
+
+
+def test_the_wait_that_codat_asks_for_is_kept() -> None:
+    failure = triage(RateLimited("slow down", retry_after=timedelta(hours=3)))
+    assert (failure.outcome, failure.retry_after) == (Outcome.DEFERRED, timedelta(hours=3))
+
+
+def test_an_unexpected_error_is_named_by_its_class() -> None:
+    assert triage(KeyError("a")).words == "KeyError: 'a'"
