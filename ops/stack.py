@@ -5,7 +5,6 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -19,7 +18,7 @@ from codat_sync.api_key import SecretApiKey
 from codat_sync.codat.client import CodatClient
 from codat_sync.companies.pause import StoredPause
 from codat_sync.companies.records import CompanyPlans
-from codat_sync.presets.file import Presets
+from codat_sync.presets.file import Presets, packaged_file
 from codat_sync.presets.hosted import HostedFile, parse
 from ops.presets_in_appconfig import PresetsInAppConfig
 
@@ -157,7 +156,7 @@ class Stack:
         it.
         """
         hosted = self._hosted_presets
-        return files("codat_sync.presets").joinpath("presets.toml").read_bytes() if hosted is None else hosted
+        return packaged_file() if hosted is None else hosted
 
     @cached_property
     def presets(self) -> Presets:

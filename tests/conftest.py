@@ -6,6 +6,8 @@ from unittest import mock
 
 import pytest
 
+from local.presets import FILE
+
 KEPT = {"HOME", "PATH", "TMPDIR", "PYTHONPATH", "LANG", "LC_ALL"}
 
 
@@ -23,3 +25,13 @@ def environment() -> Iterator[None]:
             POWERTOOLS_SERVICE_NAME="tests",
         )
         yield
+
+
+@pytest.fixture(autouse=True)
+def presets(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Presets that are the tests' own: the packaged ones belong to whoever deploys.
+
+    Only what is marked with ``packaged_presets`` reads the packaged file, and has to hold for any that is valid.
+    """
+    if request.node.get_closest_marker("packaged_presets") is None:
+        monkeypatch.setattr("codat_sync.presets.file.files", lambda _: FILE.parent)

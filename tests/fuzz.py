@@ -34,11 +34,11 @@ from codat_sync.events.company_events import (
     read_redrive_request,
 )
 from codat_sync.observability import logger
-from codat_sync.presets.file import Presets
+from local.presets import local_presets
 from tests.fakes import NOW, FakeCodat, FakeContext, FakeDeadLetters, FakePlans, FakeQueue, sqs_event
 
 SAMPLES: Final = [json.loads(path.read_text("utf-8")) for path in sorted(Path("events").glob("*.json"))]
-PRESETS: Final = Presets.packaged()
+PRESETS: Final = local_presets()
 BATCH: Final = 10
 CHUNK: Final = 20_000
 SLOWEST_SECONDS: Final = 5.0

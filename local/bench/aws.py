@@ -27,6 +27,7 @@ from codat_sync.events.company_events import Authority
 from codat_sync.presets.file import Presets
 from local.aws.clients import ACCESS_KEY, REGION, SECRET_KEY
 from local.bench.population import Company, Population
+from local.presets import local_presets
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -103,7 +104,7 @@ def record(population: Population, dynamodb: "DynamoDBClient") -> None:
         BillingMode="PAY_PER_REQUEST",
     )
     table = dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].tables[TABLE]
-    presets, first = Presets.packaged(), dict[str, dict[str, Any]]()
+    presets, first = local_presets(), dict[str, dict[str, Any]]()
     for company in population:
         item = first.get(company.plan) or _put_in_force(dynamodb, presets, company)
         first[company.plan] = item

@@ -17,6 +17,7 @@ from local.codat_simulator.faults import Fault
 from local.codat_simulator.rate_limits import DailyQuota
 from local.codat_simulator.running import RunningSimulator, running_simulator
 from local.codat_simulator.sync_settings import Settings, parsed_settings
+from local.presets import local_presets
 
 CALLS_A_COMPANY: Final = 1000
 """Of Codat's daily quota: so many for each active company, and as many beside.
@@ -59,7 +60,7 @@ def codat(population: Population, api_key: str) -> Iterator[Codat]:
         quota = CALLS_A_COMPANY * (1 + population.companies)
         account.quota = DailyQuota(quota, quota, account.clock().date())
         # The hours dialect has no hour of the day: companies of a plan are alike.
-        presets, at_plan = Presets.packaged(), dict[str, Settings]()
+        presets, at_plan = local_presets(), dict[str, Settings]()
         for company in population:
             if company.finding is not Finding.GONE:
                 at_plan[company.plan] = at_plan.get(company.plan) or _settings(presets, company)

@@ -22,7 +22,6 @@ from codat_sync.config import Config, ReconciliationConfig
 from codat_sync.consuming.consume import START_SECONDS, Consuming, Settled
 from codat_sync.events.company_events import read_plan_event
 from codat_sync.outcomes.deferral import SQS_BATCH
-from codat_sync.presets.file import Presets
 from codat_sync.reconciliation.findings import Finding
 from codat_sync.reconciliation.reconcile import PAGE
 from codat_sync.reconciliation.runs import ReconciliationRuns, Run
@@ -30,6 +29,7 @@ from codat_sync.wiring import wire_company_reconciliation, wire_consumer, wire_r
 from local.aws.clients import environment_without_aws
 from local.bench.meter import Meter, Usage
 from local.bench.population import Company, Population
+from local.presets import local_presets
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -139,7 +139,7 @@ class Functions:
 
         To and fro between two plans that have nothing pulled at once: that would be further calls to Codat.
         """
-        plans = [name for name, preset in Presets.packaged().plans.items() if not preset.refresh_on_upgrade]
+        plans = [name for name, preset in local_presets().plans.items() if not preset.refresh_on_upgrade]
         in_step = (each for each in self._population if each.finding is Finding.IN_STEP)
         bodies = [plan_changed(each, plans[-1 - round_ % 2], f"round-{round_}") for each in islice(in_step, events)]
         batches = [sqs_event(bodies[start : start + SQS_BATCH]) for start in range(0, len(bodies), SQS_BATCH)]

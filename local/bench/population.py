@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from codat_sync.presets.file import Presets
 from codat_sync.reconciliation.findings import Finding
+from local.presets import local_presets
 
 DRIFTED: Final = 100
 """One in so many is elsewhere than its preset."""
@@ -32,7 +32,7 @@ class Population:
 
     def __iter__(self) -> Iterator[Company]:
         """All of them, always the same; by their ids they are in no order."""
-        plans = list(Presets.packaged().plans)
+        plans = list(local_presets().plans)
         for number in range(self.companies):
             plan = plans[(number + number // DRIFTED) % len(plans)]
             yield Company(uuid5(NAMESPACE_URL, f"company-{number}"), plan, _finding(number))

@@ -22,7 +22,6 @@ from rich.table import Table
 from codat_sync.codat.errors import PaymentRequiredKind
 from codat_sync.codat.models import Dialect
 from codat_sync.outcomes.triage import Outcome
-from codat_sync.presets.file import Presets
 from local.aws.processes import StackError, ending_on_signals
 from local.aws.stack import LocalStack, local_stack
 from local.chaos.faults import STEADY, Killer, Simulator, too_many_requests
@@ -31,6 +30,7 @@ from local.chaos.on_call import FAILED_EVENTS, PAYMENT_REQUIRED, OnCall
 from local.chaos.producers import Producers
 from local.chaos.storm import SOURCE_QUEUES, new_uuid, newest_plans, storm
 from local.codat_simulator.company_settings import settings_at
+from local.presets import local_presets
 
 UNDELIVERED = "UndeliveredEventsQueueUrl"
 
@@ -98,7 +98,7 @@ class Chaos:
         self._console = console
         self._kills: int = arguments.kills
         self._random = Random(arguments.seed)  # noqa: S311 - a storm that can be had again.
-        self._presets = Presets.packaged()
+        self._presets = local_presets()
         self._simulator = Simulator(stack.codat.base_url)
         self._on_call = OnCall(stack)
         self._killer = Killer(stack.processes[0].pid, stack.logs / "ministack.log", Random(arguments.seed))  # noqa: S311

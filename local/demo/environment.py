@@ -11,7 +11,6 @@ from uuid import UUID, uuid4
 from codat_sync.codat.differences import differences
 from codat_sync.codat.models import Dialect, Frequency, SyncSettings
 from codat_sync.outcomes.parked_events import DeadLetterQueue
-from codat_sync.presets.file import Presets
 from codat_sync.reconciliation.runs import ReconciliationRuns, Run
 from local.aws.function_logs import Line
 from local.aws.processes import StackError
@@ -20,6 +19,7 @@ from local.chaos.faults import Simulator
 from local.codat_simulator.company_settings import settings_at, settings_with
 from local.demo.scenario import COMPANIES, Step
 from local.demo.subscriber import SupportDesk
+from local.presets import local_presets
 from ops.dlq import OUTPUTS, Dlqs, Letter, Wanted
 from ops.explain import Explaining, Explanation
 from ops.reconcile import still_open
@@ -45,7 +45,7 @@ class Theatre:
         self._stack = stack
         self._on_call = Stack.local(stack.endpoints)
         self._simulator = Simulator(stack.codat.base_url)
-        self._presets = Presets.packaged()
+        self._presets = local_presets()
         self._ids = {name: uuid4() for name in COMPANIES}
         self._runs = ReconciliationRuns(self._on_call.dynamodb, self._on_call.output("CompanyPlansTableName"))
         self.support_desk = SupportDesk(stack)

@@ -19,6 +19,7 @@ from codat_sync.companies.records import CompanyPlans
 from codat_sync.config import Config, ReconciliationConfig, RedriveConfig
 from codat_sync.consuming.consume import Announcing, Consumer, Consuming, ReadEvent
 from codat_sync.consuming.duties import DutyConsumer
+from codat_sync.consuming.live_presets import LiveConsumer, LiveDuty
 from codat_sync.events.company_events import (
     ReconciliationRequest,
     RedriveRequest,
@@ -37,8 +38,6 @@ from codat_sync.presets.hosted import (
     LOOK_READ_SECONDS,
     MAX_AGE,
     HostedFile,
-    LiveConsumer,
-    LiveDuty,
     LivePresets,
 )
 from codat_sync.reconciliation.pace import Pace, Quota

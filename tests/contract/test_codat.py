@@ -13,12 +13,12 @@ from codat_sync.codat.client import CodatClient
 from codat_sync.codat.differences import differences
 from codat_sync.codat.errors import BadRequest, NotFound, PaymentRequired, PaymentRequiredKind, Unauthorized
 from codat_sync.codat.models import DATA_TYPES, Dialect, Frequency, SyncSchedule, SyncSettings
-from codat_sync.presets.file import Presets
 from local.codat_simulator.account import NewConnection
 from local.codat_simulator.running import RunningSimulator, running_simulator
+from local.presets import local_presets
 from tests.fakes import COMPANY, OTHER_COMPANY, fixed_key
 
-PRESETS = Presets.packaged()
+PRESETS = local_presets()
 
 
 @pytest.fixture

@@ -18,9 +18,9 @@ from mypy_boto3_sqs import SQSClient
 from codat_sync.codat.client import CodatClient
 from codat_sync.companies.records import CompanyPlan, CompanyPlans
 from codat_sync.events.company_events import Authority
-from codat_sync.presets.file import Presets
 from codat_sync.reconciliation.queue import CompanyReconciliations
 from codat_sync.reconciliation.runs import ReconciliationRuns, Run
+from local.presets import local_presets
 from ops.backfill import Backfill, Surveyed
 from tests.fakes import FakeContext, fixed_key
 from tests.integration.surroundings import URL, record, surroundings
@@ -210,7 +210,7 @@ def test_a_backfill_brings_those_whom_we_do_not_know_to_the_plans_of_their_tags(
     backfill = Backfill(
         CodatClient(URL, fixed_key("key")).list_companies,
         deployed.plans,
-        Presets.packaged(),
+        local_presets(),
         CompanyReconciliations(deployed.sqs, deployed.urls["companies"]).send,
         plan_tag="plan",
         name="backfill-1",

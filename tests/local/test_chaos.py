@@ -15,17 +15,17 @@ import pytest
 
 from codat_sync.codat.models import SyncSettings
 from codat_sync.events.company_events import CompanyEvent, MalformedEvent, read_connection_event, read_plan_event
-from codat_sync.presets.file import Presets
 from local.aws.processes import StackError
 from local.chaos.faults import Killer, workers_of
 from local.chaos.ledger import CompanyState, Found, Ledger, Letter, OwnAccount, balance
 from local.chaos.on_call import FAILED_EVENTS as FAILED
 from local.chaos.on_call import PAYMENT_REQUIRED, OnCall
 from local.chaos.storm import MALFORMED, PLAN_QUEUE, StormEvent, key_of, new_uuid, newest_plans, storm
+from local.presets import local_presets
 from tests.fakes import FakeMessage, FakeSqs
 
 NOW = datetime(2026, 2, 1, 12, tzinfo=UTC)
-PRESETS = Presets.packaged()
+PRESETS = local_presets()
 COMPANY = UUID("8a210b68-6988-4001-a1eb-0242ac120001")
 
 

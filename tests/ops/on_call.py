@@ -12,9 +12,9 @@ from typer.testing import CliRunner, Result
 from codat_sync.codat.models import Dialect
 from codat_sync.companies.records import AppliedPreset, CompanyPlans, DesiredPlan
 from codat_sync.events.company_events import Authority
-from codat_sync.presets.file import Presets
 from local.codat_simulator.account import Account
 from local.codat_simulator.company_settings import settings_at
+from local.presets import local_presets
 from ops.cli import main as cli
 from ops.stack import Stack
 
@@ -62,7 +62,7 @@ class OnCall:
 
     def add_company(self, company_id: UUID = COMPANY, plan: str | None = "growth", **more: Any) -> None:  # noqa: ANN401
         """At Codat, at the preset of a plan."""
-        at_preset = settings_at(Presets.packaged(), plan, company_id, Dialect.HOURS)
+        at_preset = settings_at(local_presets(), plan, company_id, Dialect.HOURS)
         self.account.add_company(str(company_id), settings=at_preset, **more)  # type: ignore[arg-type]
 
     def record(
@@ -85,7 +85,7 @@ class OnCall:
         self, desired: DesiredPlan, company_id: UUID = COMPANY, *, degraded: bool = False, at: datetime | None = None
     ) -> None:
         """In the table, as applied."""
-        preset = Presets.packaged().for_company(desired.plan, company_id)
+        preset = local_presets().for_company(desired.plan, company_id)
         in_force = (preset.degraded() if degraded else None) or preset
         degraded_to = str(preset.fallback) if degraded else None
         applied = AppliedPreset(desired.plan, in_force.fingerprint, "e1", desired.order, degraded_to)

@@ -8,12 +8,12 @@ import pytest
 
 from codat_sync.codat.models import Company
 from codat_sync.companies.records import LONGEST_BATCH
-from codat_sync.presets.file import Presets
 from codat_sync.reconciliation.queue import CompanyRequest
+from local.presets import local_presets
 from ops.backfill import WORDS, Backfill, Surveyed
 from tests.fakes import NOW
 
-PRESETS = Presets.packaged()
+PRESETS = local_presets()
 
 
 def company(number: int, **tags: str) -> Company:

@@ -30,7 +30,7 @@ ARGUMENTS = {
     "explain": [str(COMPANY)],
     "preview": ["growth", str(COMPANY)],
     "send": ["events/new_connection.json"],
-    "presets put": ["shared/codat_sync/presets/presets.toml"],
+    "presets put": ["local/presets.toml"],
 }
 
 

@@ -98,7 +98,7 @@ def test_a_reconciliation_has_to_fit_its_share_of_the_quota(limit: int | None, d
 
 @pytest.fixture
 def new(tmp_path: Path) -> Path:
-    packaged = Path("shared/codat_sync/presets/presets.toml").read_text("utf-8")
+    packaged = Path("local/presets.toml").read_text("utf-8")
     file = tmp_path / "new.toml"
     file.write_text(packaged.replace('[plans.growth]\nfrequency = "daily"', '[plans.growth]\nfrequency = "weekly"'))
     return file

@@ -12,12 +12,12 @@ from uuid import UUID
 import pytest
 from botocore.exceptions import ClientError
 
-from codat_sync.presets.file import Presets
+from local.presets import local_presets
 from ops.presets_in_appconfig import PresetsInAppConfig, Rollout
 from ops.stack import Aws, StackNotFound
 from tests.ops.on_call import COMPANY, OnCall
 
-PACKAGED = Path("shared/codat_sync/presets/presets.toml").read_bytes()
+PACKAGED = Path("local/presets.toml").read_bytes()
 OTHER = PACKAGED.replace(b'[plans.growth]\nfrequency = "daily"', b'[plans.growth]\nfrequency = "weekly"')
 MORE = PACKAGED + b'\n[plans.extra]\nfrequency = "daily"\n'
 IDS = {
@@ -242,21 +242,21 @@ def test_a_plan_that_nobody_knew_before_keeps_nothing_out(on_call: OnCall, appco
 def test_what_the_validator_of_the_stack_says_is_said(on_call: OnCall, appconfig: FakeAppConfig, new: Path) -> None:
     appconfig.refuses = None
     appconfig.live = PACKAGED
-    assert on_call.stack.presets == Presets.packaged()
+    assert on_call.stack.presets == local_presets()
     appconfig.refuses = refusal("BadRequestException", "plan new: the deployed package has it")
     result = on_call("presets", "put", new, "--apply")
     assert (result.exit_code, result.stderr) == (2, "plan new: the deployed package has it\n")
 
 
 def test_others_under_way_are_waited_for(on_call: OnCall, appconfig: FakeAppConfig, new: Path) -> None:
-    assert on_call.stack.presets == Presets.packaged()
+    assert on_call.stack.presets == local_presets()
     appconfig.refuses = refusal("ConflictException", "Deployment in progress")
     result = on_call("presets", "put", new, "--apply")
     assert result.exit_code == 3
     assert "Deployment in progress" in result.stderr
 
 
-@pytest.mark.parametrize("command", [["put", "shared/codat_sync/presets/presets.toml"], ["status"]])
+@pytest.mark.parametrize("command", [["put", "local/presets.toml"], ["status"]])
 def test_a_stack_that_takes_presets_by_a_deploy_alone_says_so(on_call: OnCall, command: list[str]) -> None:
     result = on_call("presets", *command)
     assert (result.exit_code, result.stdout) == (3, "")

@@ -29,7 +29,7 @@ from codat_sync.observability import (
     count_redrive,
 )
 from codat_sync.outcomes.triage import Outcome
-from codat_sync.presets.file import Presets
+from local.presets import local_presets
 from tests.fakes import NOW, FakeCodat, FakeContext, FakeDeadLetters, FakePlans, FakeQueue, sqs_event
 
 Said = Callable[[], list[dict[str, Any]]]
@@ -189,7 +189,7 @@ def test_a_batch_writes_what_was_gathered_when_all_else_is_done() -> None:
     written: list[str] = []
     consumer = Consumer(
         read_plan_event,
-        Convergence(FakeCodat(), FakePlans(), Presets.packaged(), lambda: NOW),
+        Convergence(FakeCodat(), FakePlans(), local_presets(), lambda: NOW),
         FakeDeadLetters(),
         FakeQueue(),
         first_deferral_seconds=60,

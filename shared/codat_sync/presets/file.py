@@ -312,6 +312,11 @@ _STARTS = {"sync_from_window", "sync_from_utc"}
 _PLAN_FLAGS = {"use_account_defaults", "on_payment_required", "allow_history_narrowing", "allow_all_off"}
 
 
+def packaged_file() -> bytes:
+    """Return the file of presets that was deployed with this package. It belongs to whoever deploys."""
+    return files("codat_sync.presets").joinpath("presets.toml").read_bytes()
+
+
 class Presets(_Table):
     """Every plan's preset. Valid as a whole, or not there at all."""
 
@@ -323,7 +328,7 @@ class Presets(_Table):
     @classmethod
     def packaged(cls) -> Self:
         """The presets that were deployed with this package."""
-        return cls.parse(files("codat_sync.presets").joinpath("presets.toml").read_text("utf-8"))
+        return cls.parse(packaged_file().decode())
 
     @classmethod
     def parse(cls, text: str) -> Self:

@@ -6,27 +6,20 @@ A batch and a duty's invocation end with the presets that they began with.
 import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import Final
 
 from aws_lambda_powertools.utilities.parameters import AppConfigProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from botocore.exceptions import ClientError
 
-from codat_sync.consuming.consume import Consuming, Invocation
-from codat_sync.consuming.duties import Duty
 from codat_sync.observability import count_presets_unusable, logger
 from codat_sync.presets.file import InvalidPresets, Presets, PresetsUnusable
-
-if TYPE_CHECKING:  # At run time its package would load every parser of Powertools.
-    from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 
 LOOK_CONNECT_SECONDS: Final = 1
 LOOK_READ_SECONDS: Final = 2
 """Neither is tried again. A look makes three calls at most, so a batch begins nine seconds late at the worst."""
 MAX_AGE: Final = timedelta(minutes=1)
 """How long live events may be given presets that were just replaced. Also how soon a look that failed is repeated."""
-
-_Request = TypeVar("_Request")
 
 
 class HostedFile:
@@ -156,26 +149,3 @@ def validate(content: bytes, packaged: Presets) -> None:
     if gone:
         words = "the deployed package has it; only a deploy can remove a plan"
         raise InvalidPresets("\n".join(f"plan {plan}: {words}" for plan in sorted(gone)))
-
-
-class LiveConsumer:
-    """A consumer for each batch, with the presets that are live when the batch comes."""
-
-    def __init__(self, presets: Callable[[], Presets], consumer: Callable[[Presets], Consuming]) -> None:
-        self._presets = presets
-        self._consumer = consumer
-
-    def consume(self, event: dict[str, Any], context: Invocation) -> "PartialItemFailureResponse":
-        return self._consumer(self._presets()).consume(event, context)
-
-
-class LiveDuty(Generic[_Request]):
-    """A duty that is begun, and gone on with, with the presets that are live at that time."""
-
-    def __init__(self, presets: Callable[[], Presets], duty: Callable[[Presets], Duty[_Request]]) -> None:
-        self._presets = presets
-        self._duty = duty
-
-    def carry_out(self, request: _Request, seconds_left: Callable[[], float]) -> timedelta | None:
-        """As the duty itself. Also raises what asking for the presets raises."""
-        return self._duty(self._presets()).carry_out(request, seconds_left)

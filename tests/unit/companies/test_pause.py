@@ -24,7 +24,7 @@ from codat_sync.companies.converge import Convergence
 from codat_sync.companies.pause import CACHE, EXPIRED_ACCOUNT, LONGEST, PROBE, Pause, PausingCodat, StoredPause
 from codat_sync.consuming.consume import Consumer
 from codat_sync.events.company_events import read_plan_event
-from codat_sync.presets.file import Presets
+from local.presets import local_presets
 from tests.fakes import COMPANY, NOW, FakeCodat, FakeContext, FakeDeadLetters, FakePlans, FakeQueue, sqs_event
 
 EXPIRED = PaymentRequired("Account expired", kind=PaymentRequiredKind.ACCOUNT_EXPIRED)
@@ -290,7 +290,7 @@ def test_a_thousand_waiting_events_cost_one_call(codat: FakeCodat, record: FakeR
     consumers = [
         Consumer(
             read_plan_event,
-            Convergence(PausingCodat(codat, record, clock), FakePlans(), Presets.packaged(), clock),
+            Convergence(PausingCodat(codat, record, clock), FakePlans(), local_presets(), clock),
             FakeDeadLetters(),
             queue,
             first_deferral_seconds=60,

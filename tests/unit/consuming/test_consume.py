@@ -27,7 +27,7 @@ from codat_sync.consuming import consume as consumer
 from codat_sync.consuming.consume import START_SECONDS, Consumer, ReadEvent
 from codat_sync.events.company_events import read_connection_event, read_plan_event
 from codat_sync.outcomes.triage import Outcome, OutOfTime
-from codat_sync.presets.file import Presets
+from local.presets import local_presets
 from tests.fakes import (
     COMPANY,
     NOW,
@@ -41,7 +41,7 @@ from tests.fakes import (
     sqs_event,
 )
 
-PRESETS = Presets.packaged()
+PRESETS = local_presets()
 CONNECTED = partial(read_connection_event, plan_tag="plan")
 
 
@@ -169,9 +169,7 @@ def test_an_old_event_that_arrives_late_is_stale(bench: Bench) -> None:
 def test_what_is_seen_again_looks_at_codat_whatever_the_record_says(bench: Bench, receive_count: int) -> None:
     """A crash after a write to Codat leaves a record that knows nothing of it; the redelivery puts it right."""
     bench.consume(plan_event("growth", minutes=5))
-    bench.codat.companies[COMPANY] = (
-        Presets.packaged().for_company("free", COMPANY).over(bench.codat.companies[COMPANY])
-    )
+    bench.codat.companies[COMPANY] = local_presets().for_company("free", COMPANY).over(bench.codat.companies[COMPANY])
     attributes = ("parkedAt",) if receive_count == 1 else ()
     assert bench.consume(plan_event("free"), receive_count=receive_count, attributes=attributes) == ["stale"]
     assert bench.codat.frequency(COMPANY, "invoices") is Frequency.DAILY

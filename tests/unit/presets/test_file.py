@@ -21,6 +21,7 @@ from codat_sync.codat.models import (
     SyncSettings,
 )
 from codat_sync.presets.file import CompanyPreset, InvalidPresets, Presets, UnknownPlan, Wish
+from local.presets import local_presets
 from tests.unit.json_strategies import ANY_NAMES, HOURS, answers
 
 COMPANY = UUID("8a210b68-6988-4001-a1eb-0242ac120001")
@@ -64,7 +65,7 @@ def frequencies(merged: SyncSettings) -> dict[str, str]:
 
 # --- The packaged file ----------------------------------------------------------------------------------------------
 
-PACKAGED = Presets.packaged()
+PACKAGED = local_presets()
 
 
 def test_the_packaged_presets_have_the_four_plans() -> None:

@@ -17,7 +17,7 @@ from moto import mock_aws
 from codat_sync import wiring
 from codat_sync.companies.converge import Convergence
 from codat_sync.config import Config, ReconciliationConfig, RedriveConfig
-from codat_sync.consuming.consume import START_SECONDS, Invocation
+from codat_sync.consuming.consume import START_SECONDS
 from codat_sync.events.company_events import read_plan_event
 from codat_sync.presets.file import InvalidPresets, Presets, PresetsUnusable
 from codat_sync.presets.hosted import (
@@ -25,11 +25,10 @@ from codat_sync.presets.hosted import (
     LOOK_READ_SECONDS,
     MAX_AGE,
     HostedFile,
-    LiveConsumer,
-    LiveDuty,
     LivePresets,
     validate,
 )
+from local.presets import local_presets
 from tests.fakes import NOW, FakeCodat, FakeContext, FakePlans, sqs_event
 from tests.unit.codat.scripted_server import Reaction, Script, answer, cut, scripted_server, silence
 
@@ -37,7 +36,7 @@ DAY = timedelta(days=1)
 TOML = b'default_plan = "free"\non_cancelled = "free"\n[plans.free]\nfrequency = "monthly"\n'
 OTHER = TOML.replace(b"monthly", b"weekly")
 BAD = TOML.replace(b"monthly", b"hourlyish")
-PACKAGED = Presets.packaged()
+PACKAGED = local_presets()
 
 
 def error(code: str) -> ClientError:
@@ -271,44 +270,6 @@ def test_what_is_done_to_all_companies_waits_for_presets_that_are_known(bench: B
     with pytest.raises(PresetsUnusable, match="AppConfig cannot be read"):
         bench.live.known()
     assert bench.later(TOML) is bench.live.known()
-
-
-# --- A batch ends with the presets that it began with ---------------------------------------------------------------
-
-
-def test_a_batch_ends_with_the_presets_that_it_began_with() -> None:
-    others = iter([PACKAGED, Presets.parse(TOML.decode())])
-    used: list[Presets] = []
-
-    class Recording:
-        def __init__(self, presets: Presets) -> None:
-            self._presets = presets
-
-        def consume(self, event: dict[str, Any], _context: Invocation) -> Any:  # noqa: ANN401  # PartialItemFailureResponse.
-            used.extend(self._presets for _ in event["Records"])
-            return {"batchItemFailures": []}
-
-    consumer = LiveConsumer(lambda: next(others), Recording)
-    for _ in range(2):
-        assert consumer.consume(sqs_event("one", "two"), FakeContext()) == {"batchItemFailures": []}
-    assert used == [PACKAGED, PACKAGED, Presets.parse(TOML.decode()), Presets.parse(TOML.decode())]
-
-
-def test_a_duty_is_gone_on_with_by_the_presets_of_that_time() -> None:
-    others = iter([PACKAGED, Presets.parse(TOML.decode())])
-    used: list[tuple[Presets, str]] = []
-
-    class Recording:
-        def __init__(self, presets: Presets) -> None:
-            self._presets = presets
-
-        def carry_out(self, request: str, seconds_left: Callable[[], float]) -> timedelta | None:
-            used.append((self._presets, request))
-            return timedelta(seconds=seconds_left())
-
-    duty = LiveDuty(lambda: next(others), Recording)
-    assert [duty.carry_out("all", lambda: 7.0) for _ in range(2)] == [timedelta(seconds=7)] * 2
-    assert used == [(PACKAGED, "all"), (Presets.parse(TOML.decode()), "all")]
 
 
 # --- As it is wired, and over the wire ------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 import json
 from base64 import b64encode
-from importlib.resources import files
 from typing import cast
 
 import pytest
@@ -10,8 +9,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from codat_sync.presets.file import InvalidPresets, Presets
 from functions.validate_presets.app import handler
+from local.presets import FILE
 
-PACKAGED = files("codat_sync.presets").joinpath("presets.toml").read_bytes()
+PACKAGED = FILE.read_bytes()
 CONTEXT = cast("LambdaContext", None)  # It is not looked at.
 
 

@@ -37,13 +37,13 @@ from codat_sync.events.company_events import Authority, RedriveRequest
 from codat_sync.outcomes.dead_letters import DeadLetters, ReceivedEvent
 from codat_sync.outcomes.parked_events import DeadLetterQueue
 from codat_sync.outcomes.triage import Failure, Outcome
-from codat_sync.presets.file import Presets
 from codat_sync.reconciliation.pace import Pace
 from codat_sync.redrive.redrive import Redrive
+from local.presets import local_presets
 from tests.fakes import NOW, FakeCodat, FakePlans, FakeSqs, setting
 from tests.fakes import settings as shown
 
-PRESETS = Presets.packaged()
+PRESETS = local_presets()
 HOURLY = PaymentRequiredKind.HOURLY_NOT_ALLOWED
 LIMIT = PaymentRequiredKind.COMPANY_LIMIT
 EXPIRED = PaymentRequiredKind.ACCOUNT_EXPIRED
