@@ -12,7 +12,7 @@ import pytest
 from cfnlint.decode import cfn_yaml
 
 from codat_sync.config import Config
-from codat_sync.events.company_events import ReconciliationRequest, read_reconciliation_request
+from codat_sync.events.requests import ReconciliationRequest, read_reconciliation_request
 from tests.template.translation import translated
 
 TEMPLATE: Mapping[str, Any] = cfn_yaml.load(str(Path(__file__).parents[2] / "template.yaml"))

@@ -13,7 +13,7 @@ from codat_sync.codat.client import REQUEST_SECONDS
 from codat_sync.config import CODAT_BASE_URL, Config, ReconciliationConfig, RedriveConfig
 from codat_sync.consuming.consume import RESERVE_SECONDS, START_SECONDS
 from codat_sync.consuming.duties import ReadRequest
-from codat_sync.events.company_events import read_reconciliation_request, read_redrive_request
+from codat_sync.events.requests import read_reconciliation_request, read_redrive_request
 from codat_sync.outcomes.deferral import LONGEST_SECONDS
 
 ROOT = Path(__file__).parents[2]

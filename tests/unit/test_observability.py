@@ -14,9 +14,12 @@ import pytest
 from codat_sync.codat.client import Answer
 from codat_sync.codat.rate_limits import RateLimit
 from codat_sync.companies.converge import Convergence
-from codat_sync.consuming.consume import Consumer
+from codat_sync.consuming.consume import Consumer, ConsumerSettings
 from codat_sync.consuming.duties import DutyConsumer
-from codat_sync.events.company_events import ReconciliationRequest, read_plan_event, read_reconciliation_request
+from codat_sync.consuming.settle import Settlement
+from codat_sync.deadline import Deadline
+from codat_sync.events.company_events import read_plan_event
+from codat_sync.events.requests import ReconciliationRequest, read_reconciliation_request
 from codat_sync.observability import (
     MANY_ANSWERS,
     CodatCalls,
@@ -190,11 +193,9 @@ def test_a_batch_writes_what_was_gathered_when_all_else_is_done() -> None:
     consumer = Consumer(
         read_plan_event,
         Convergence(FakeCodat(), FakePlans(), local_presets(), lambda: NOW),
-        FakeDeadLetters(),
+        Settlement(FakeDeadLetters(), max_receive_count=10),
         FakeQueue(),
-        first_deferral_seconds=60,
-        max_concurrent_companies=1,
-        max_receive_count=10,
+        ConsumerSettings(first_deferral_seconds=60, max_concurrent_companies=1),
         now=lambda: NOW,
         random=Random(0),  # noqa: S311  # No wait is waited for.
         write_metrics=lambda: written.append("written"),
@@ -209,7 +210,7 @@ class FailingDuty:
     def __init__(self, log: list[str]) -> None:
         self._log = log
 
-    def carry_out(self, _request: ReconciliationRequest, _seconds_left: Callable[[], float]) -> timedelta | None:
+    def carry_out(self, _request: ReconciliationRequest, _deadline: Deadline) -> timedelta | None:
         self._log.append("carried out")
         raise ZeroDivisionError
 
