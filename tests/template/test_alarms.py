@@ -65,12 +65,12 @@ def test_an_alarm_tells_somebody_or_something(name: str) -> None:
     if actions is None:
         assert name in FED_INTO_COMPOSITES | ROLL_BACK
     else:
-        assert actions == {"Fn::If": ["SomebodyIsTold", [TOPIC], {"Ref": "AWS::NoValue"}]}
+        assert actions == {"Fn::If": ["HasAlarmRecipient", [TOPIC], {"Ref": "AWS::NoValue"}]}
 
 
 @pytest.mark.parametrize("name", COMPOSITES)
 def test_a_composite_rings_only_where_somebody_is_told(name: str) -> None:
-    assert RESOURCES[name]["Condition"] == "SomebodyIsTold"
+    assert RESOURCES[name]["Condition"] == "HasAlarmRecipient"
     assert COMPOSITES[name]["AlarmActions"] == [TOPIC]
     assert set(re.findall(r"\$\{(\w+)\}", text(COMPOSITES[name]["AlarmRule"]))) <= set(ALARMS)
 
