@@ -14,7 +14,7 @@ CHANGELOG = ROOT / "CHANGELOG.md"
 
 
 def newest_release(changelog: str) -> str | None:
-    """Return the version of the first heading of a changelog that names one; None where nothing was released."""
+    """Return the version in the first heading of a changelog that names one; None if nothing was released yet."""
     heading = re.search(r"^## \[?(\d+\.\d+\.\d+)\]?", changelog, re.MULTILINE)
     return heading[1] if heading else None
 
@@ -24,7 +24,7 @@ def test_the_version_is_a_semantic_version() -> None:
 
 
 def test_a_built_distribution_has_the_version_of_the_package() -> None:
-    """Asked of the build backend: an editable installation keeps the version of the day on which it was made."""
+    """Read from the build backend: the metadata of an editable installation may be older."""
     assert ProjectMetadata(str(ROOT), PluginManager()).version == codat_sync.__version__
 
 
