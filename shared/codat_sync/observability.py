@@ -16,6 +16,7 @@ from typing import Final
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
+from codat_sync import __version__
 from codat_sync.codat.client import Answer
 from codat_sync.codat.rate_limits import RateLimit
 
@@ -28,8 +29,8 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedd
 
 @cache
 def logger() -> Logger:
-    """Return the one logger of the process; POWERTOOLS_SERVICE_NAME names the function."""
-    return Logger(utc=True)
+    """Return the one logger of the process. Each line has ``service`` (POWERTOOLS_SERVICE_NAME) and ``version``."""
+    return Logger(utc=True, version=__version__)
 
 
 def count_outcomes(outcomes: Iterable[tuple[StrEnum, str | None]], reasons: Iterable[str]) -> None:

@@ -1,7 +1,7 @@
-"""Metrics can be found where they are looked for, and cost little."""
+"""Log lines carry the version; alarms and the dashboard find each metric under its dimensions, at little cost."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from codat_sync import __version__
 from codat_sync.codat.client import Answer
 from codat_sync.codat.rate_limits import RateLimit
 from codat_sync.companies.converge import Convergence
@@ -30,6 +31,7 @@ from codat_sync.observability import (
     count_presets_unusable,
     count_reconciled,
     count_redrive,
+    logger,
 )
 from codat_sync.outcomes.triage import Outcome
 from local.presets import local_presets
@@ -43,6 +45,15 @@ QUOTA = RateLimit(limit=1000, remaining=7)
 def said(capsys: pytest.CaptureFixture[str]) -> Said:
     """The metrics that were written since one last asked."""
     return lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+@pytest.fixture
+def new_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A process with no logger yet, as that of a function which starts; its value names the function."""
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", request.node.name)
+    logger.cache_clear()
+    yield request.node.name
+    logger.cache_clear()
 
 
 def answer(status: int | None = 200, seconds: float = 0.25, quota: RateLimit = QUOTA) -> Answer:
@@ -186,6 +197,23 @@ def test_the_calls_of_a_batch_cost_less_than_one_line_of_a_kilobyte(capsys: pyte
         calls.note(answer(200 + 4 * (number % 2), seconds=0.1 + number / 100))
     calls.write()
     assert len(capsys.readouterr().out) < 1024
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda: logger().info("event_settled", extra={"reason": "forbidden"}),
+        lambda: logger().warning("request_parked", reason="forbidden"),
+        lambda: logger().error("unexpected_error", exc_info=ZeroDivisionError("a bug")),
+    ],
+    ids=["extra", "keywords", "exception"],
+)
+def test_a_log_line_carries_the_version_and_the_function(
+    write: Callable[[], None], new_process: str, said: Said
+) -> None:
+    write()
+    (line,) = said()
+    assert (line["version"], line["service"]) == (__version__, new_process)
 
 
 def test_a_batch_writes_what_was_gathered_when_all_else_is_done() -> None:
