@@ -115,7 +115,7 @@ def test_producers_are_told_of_every_event_and_every_outcome() -> None:
 
 
 def test_the_table_of_plans_is_that_of_the_presets_that_come_with_the_project() -> None:
-    """Of the copy that tests use: the packaged file belongs to whoever deploys."""
+    """Of the copy that tests use: the packaged file belongs to the deployer."""
     plans = tomllib.loads(FILE.read_text("utf-8"))["plans"]
     rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.*?) ?\| (.*?) ?\|$", text(PRESETS), re.MULTILINE)
     assert [(plan, general) for plan, general, _, _ in rows] == [
