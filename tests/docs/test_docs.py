@@ -14,6 +14,7 @@ from hatchling.plugin.manager import PluginManager
 
 from codat_sync.codat.models import Frequency
 from codat_sync.events import company_events as events
+from codat_sync.events import requests
 from codat_sync.outcomes.triage import Outcome
 from codat_sync.presets.file import Presets
 from local.presets import FILE, local_presets
@@ -109,7 +110,7 @@ def test_every_document_is_reached_from_the_readme(doc: Path) -> None:
 
 
 def test_producers_are_told_of_every_event_and_every_outcome() -> None:
-    asked = [events.RECONCILIATION, events.COMPANY_RECONCILIATION, events.CODAT_UPGRADED, events.REDRIVE]
+    asked = [requests.RECONCILIATION, events.COMPANY_RECONCILIATION, requests.CODAT_UPGRADED, requests.REDRIVE]
     named = [*events.PLAN_CHANGED, events.PLAN_CANCELLED, events.NEW_CONNECTION, *events.CODAT_CONNECTED, *Outcome]
     assert [name for name in [*named, *asked] if f"`{name}`" not in text(EVENTS)] == []
 

@@ -1,44 +1,22 @@
 """The runbook has a heading for every reason that an event may be parked or deferred for, and for no other."""
 
 import re
-from collections.abc import Iterator
-from importlib import import_module
-from pkgutil import walk_packages
 from typing import Final
 
 import pytest
 
-import codat_sync
 from codat_sync.codat.errors import PaymentRequiredKind
 from codat_sync.outcomes.triage import triage
 from ops.dlq import UNSAID
 from tests.docs.documents import ROOT, anchors, shell_lines, spans, text
+from tests.planned_errors import ABSTRACT, planned_errors
 
 RUNBOOK: Final = ROOT / "docs/runbook.md"
-ABSTRACT: Final = {"codat_error", "unavailable", "no_answer"}
-"""Of classes that are never raised themselves."""
-AT_THE_START: Final = {"invalid_config", "invalid_presets"}
-"""What stops a function before it reads a message."""
 KINDS: Final = {kind.value for kind in PaymentRequiredKind}
 OTHERS: Final = {triage(KeyError()).reason, UNSAID}
 
 
-def subclasses(kind: type[Exception]) -> Iterator[type[Exception]]:
-    """Yield every class that inherits from this one, at any depth."""
-    for each in kind.__subclasses__():
-        yield each
-        yield from subclasses(each)
-
-
-def reasons() -> set[str]:
-    """Return the reason of every error of the package. Imports each module first, so that none is missed."""
-    for module in walk_packages(codat_sync.__path__, "codat_sync."):
-        import_module(module.name)
-    ours = {each for each in subclasses(Exception) if each.__module__.startswith("codat_sync.")}
-    return {reason for each in ours if isinstance(reason := getattr(each, "reason", None), str)}
-
-
-REASONS: Final = reasons() - ABSTRACT | KINDS | OTHERS | AT_THE_START
+REASONS: Final = {each.reason for each in planned_errors()} - ABSTRACT | KINDS | OTHERS
 
 
 @pytest.mark.parametrize("reason", sorted(REASONS))
