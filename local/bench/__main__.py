@@ -16,7 +16,7 @@ from rich.console import Console
 
 from local.aws.processes import StackError, ending_on_signals
 from local.bench.figures import figures, tables
-from local.bench.measuring import measure, wrong
+from local.bench.measure import measure, wrong
 from local.bench.population import DRIFTED, Population
 
 FEWEST: Final = 2 * DRIFTED

@@ -10,9 +10,9 @@ from typing import Any, Final
 from rich.table import Table
 
 from codat_sync.reconciliation.reconcile import PAGE
+from local.bench.estimates import MILLION, Nights, nights
 from local.bench.functions import Worked
-from local.bench.measuring import Measured
-from local.bench.million import MILLION, Nights, nights
+from local.bench.measure import Measured
 
 PACES: Final = (300, 1000)
 """ReconcileCallsPerMinute of template.yaml as it comes, and at its most."""

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from aiohttp import web
 
+from local.codat_simulator._server import application
 from local.codat_simulator.account import Account, AccountFlags
 from local.codat_simulator.running import listening_socket, url_of
-from local.codat_simulator.server import application
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -27,11 +27,11 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from local.codat_simulator import refusals
-from local.codat_simulator.calls import CallLog
+from local.codat_simulator import _refusals as refusals
+from local.codat_simulator._calls import CallLog
+from local.codat_simulator._refusals import RefusalError
 from local.codat_simulator.faults import Faults
 from local.codat_simulator.rate_limits import DailyQuota, MomentFormat
-from local.codat_simulator.refusals import RefusalError
 from local.codat_simulator.sync_settings import (
     Dialect,
     Settings,

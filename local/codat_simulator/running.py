@@ -12,8 +12,8 @@ from uuid import uuid4
 
 from aiohttp import web
 
+from local.codat_simulator._server import Hold, application
 from local.codat_simulator.account import Account, AccountFlags
-from local.codat_simulator.server import Hold, application
 from local.codat_simulator.sync_settings import Dialect
 
 HOST = "127.0.0.1"

@@ -14,8 +14,8 @@ from typing import Final
 from local.aws.clients import Aws
 from local.aws.sam import STACK_NAME
 from local.dashboard.picture import picture
-from local.dashboard.recorded import FILE, Recorded
 from local.dashboard.recorder import Recorder
+from local.dashboard.recording import FILE, Recorded
 from local.dashboard.widgets import widgets
 
 PICTURE: Final = Path(__file__).parents[2] / "docs/dashboard.svg"

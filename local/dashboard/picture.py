@@ -8,7 +8,7 @@ from typing import Any, Final
 from xml.sax.saxutils import escape
 
 from local.dashboard.queries import Series, lines
-from local.dashboard.recorded import Recorded, Values
+from local.dashboard.recording import Recorded, Values
 
 COLUMN: Final = 46
 ROW: Final = 36

@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local.aws.clients import Aws
 from local.aws.function_logs import NewEvents
-from local.dashboard.recorded import Metric, Recorded
+from local.dashboard.recording import Metric, Recorded
 
 if TYPE_CHECKING:
     from mypy_boto3_logs.type_defs import FilteredLogEventTypeDef

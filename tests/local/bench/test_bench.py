@@ -23,14 +23,14 @@ from local.aws.clients import REGION
 from local.aws.processes import StackError
 from local.bench.aws import TABLE, pages_in_order, record
 from local.bench.codat import codat
+from local.bench.estimates import Each, nights
 from local.bench.functions import Paced, Walk, Worked
-from local.bench.measuring import Measured, wrong
+from local.bench.measure import Measured, wrong
 from local.bench.meter import Meter, Usage, item_bytes
-from local.bench.million import Each, nights
 from local.bench.population import Population
 from local.bench.subprocesses import apart
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 COMPANIES: Final = 300
 EVENTS: Final = 20
 ROUNDS: Final = 3

@@ -14,8 +14,8 @@ from local.aws.clients import Aws
 from local.dashboard.__main__ import PICTURE, main
 from local.dashboard.picture import picture
 from local.dashboard.queries import UnknownQuery, lines
-from local.dashboard.recorded import FILE, Metric, Recorded
 from local.dashboard.recorder import Recorder, embedded
+from local.dashboard.recording import FILE, Metric, Recorded
 from local.dashboard.widgets import widgets
 
 NOW = 1_000_000_000.0

@@ -40,13 +40,13 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from pydantic import JsonValue
 
-from local.codat_simulator import refusals
+from local.codat_simulator import _refusals as refusals
+from local.codat_simulator._calls import Call
+from local.codat_simulator._control import CONTROL_PATH, control_application
+from local.codat_simulator._refusals import RefusalError
 from local.codat_simulator.account import Account
-from local.codat_simulator.calls import Call
-from local.codat_simulator.control import CONTROL_PATH, control_application
 from local.codat_simulator.faults import Fault
 from local.codat_simulator.rate_limits import spelled
-from local.codat_simulator.refusals import RefusalError
 
 Hold = Callable[[float], Awaitable[None]]
 

@@ -8,6 +8,7 @@ from aiohttp.typedefs import Handler
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from pydantic.alias_generators import to_camel
 
+from local.codat_simulator._refusals import sentence_of
 from local.codat_simulator.account import (
     Account,
     AccountFlags,
@@ -19,7 +20,6 @@ from local.codat_simulator.account import (
     canonical_uuid,
 )
 from local.codat_simulator.faults import Fault
-from local.codat_simulator.refusals import sentence_of
 from local.codat_simulator.sync_settings import Settings
 
 CONTROL_PATH = "/_simulator"

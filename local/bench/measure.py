@@ -11,8 +11,8 @@ from typing import Final
 from codat_sync.reconciliation.findings import Finding
 from local.bench.aws import aws
 from local.bench.codat import codat
+from local.bench.estimates import Each
 from local.bench.functions import Paced, Walk, Worked, functions
-from local.bench.million import Each
 from local.bench.population import Population
 from local.bench.subprocesses import apart
 

@@ -1194,7 +1194,7 @@ def test_the_command_says_that_its_port_is_taken() -> None:
 def test_the_command_serves_until_sigterm(tmp_path: Path) -> None:
     port_file = tmp_path / "port"
     arguments = ["--api-key", "k", "--dialect", "object", "--free", "--port-file", str(port_file)]
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     with subprocess.Popen(  # noqa: S603 - this interpreter and this package.
         [sys.executable, "-m", "local.codat_simulator", *arguments],
         cwd=root,
