@@ -11,7 +11,7 @@ from codat_platform import CodatPlatform
 from codat_platform.models import errors, operations, shared
 from codat_platform.utils.retries import RetryConfig
 
-from local.codat_simulator.account import NewConnection
+from local.codat_simulator.company import NewConnection
 from local.codat_simulator.faults import Fault
 from local.codat_simulator.running import RunningSimulator, running_simulator
 from local.codat_simulator.sync_settings import DATA_TYPES

@@ -22,7 +22,8 @@ import pytest
 import requests
 
 from local.codat_simulator.__main__ import main
-from local.codat_simulator.account import Account, AccountFlags, NewConnection
+from local.codat_simulator.account import Account, AccountFlags
+from local.codat_simulator.company import NewConnection
 from local.codat_simulator.faults import Fault
 from local.codat_simulator.running import RunningSimulator, running_simulator
 from local.codat_simulator.sync_settings import DATA_TYPES, Dialect
@@ -1015,7 +1016,7 @@ def test_control_creates_companies_in_bulk(codat: Codat) -> None:
 
 def test_control_creates_all_companies_or_none(codat: Codat, account: Account) -> None:
     answer = codat("POST", "/_simulator/companies", {"companies": [{"id": OTHER}, {"id": COMPANY}]})
-    assert (answer.status_code, answer.json()) == (400, {"error": f"company {COMPANY} is there already."})
+    assert (answer.status_code, answer.json()) == (400, {"error": f"company {COMPANY} already exists."})
     assert list(account.companies) == [COMPANY]
 
 
