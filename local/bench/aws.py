@@ -42,7 +42,7 @@ EVENT_ID: Final = "0f6f1b01-0001-4d0e-9a64-3f1f0f6f1b01"
 
 
 class Aws:
-    """What the other processes ask of AWS beside its API."""
+    """Moto's server, as the parent process sees it."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment

@@ -27,7 +27,7 @@ DRIFTED_TYPE: Final = "invoices"
 
 
 class Codat:
-    """What the other processes ask of the simulator beside its API."""
+    """The simulator, as the parent process sees it."""
 
     def __init__(self, simulator: RunningSimulator) -> None:
         self._simulator = simulator

@@ -46,7 +46,7 @@ CLOUDWATCH_LOGS_GB: Final = 0.50
 
 @dataclass(frozen=True)
 class CompanyUsage:
-    """What a run and its repairs use, divided by the number of all companies."""
+    """The usage of a run and its repairs, divided by the number of all companies."""
 
     run_calls: float
     repair_calls: float

@@ -46,14 +46,14 @@ LOG_TAIL: Final = 2000
 
 @dataclass(frozen=True)
 class _Mark:
-    """What the process had used when a page of the run began, or when the last page ended."""
+    """The resources that the process had used when a page of the run began, or when the last page ended."""
 
     cpu_seconds: float
     peak_bytes: int
 
 
 class Functions:
-    """What the benchmark asks the functions to do. Each method measures its own work."""
+    """The tasks of the benchmark for the functions. Each method measures its own work."""
 
     def __init__(self, population: Population, environment: Mapping[str, str], log: IO[str]) -> None:
         self._population = population
@@ -204,10 +204,10 @@ class _Context:
 
 @contextmanager
 def functions(population: Population, environment: Mapping[str, str]) -> Iterator[Functions]:
-    """Give this process what Lambda gives the functions, while the block runs. Their log goes to a file of its own.
+    """Set this process up as Lambda does, while the block runs. The functions' log goes to a temporary file.
 
-    ``environment`` replaces the environment of the process, and ``local/presets.toml`` the packaged presets: those
-    belong to whoever deploys, and may lack the plans of the population.
+    ``environment`` replaces the environment of the process, and ``local/presets.toml`` the packaged presets, which
+    belong to the team that deploys and may lack the plans of the population.
     """
     kept = environment_without_aws()
     os.environ.clear()

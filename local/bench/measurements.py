@@ -8,7 +8,7 @@ from local.bench.meter import Usage
 
 @dataclass(frozen=True)
 class Measurement:
-    """What it took to process some companies or events. The work of the meter itself is not in ``cpu_seconds``."""
+    """The cost of processing some companies or events. ``cpu_seconds`` is without the work of the meter."""
 
     count: int
     seconds: float
@@ -20,7 +20,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class RunMeasurement(Measurement):
-    """What a reconciliation run over all companies took. ``outcomes`` are the counts of the run.
+    """The cost of a reconciliation run over all companies. ``outcomes`` are the counts of the run.
 
     ``cpu_seconds_by_tenth`` has the CPU seconds per company of each tenth of the run. ``peak_bytes`` has the peak
     memory of the process after so many percent of the run.
@@ -32,7 +32,7 @@ class RunMeasurement(Measurement):
 
 @dataclass(frozen=True)
 class PacedRun:
-    """What the beginning of a reconciliation run took that kept to a pace."""
+    """The cost of the first seconds of a reconciliation run that keeps to a pace."""
 
     calls_a_minute: int
     seconds: float

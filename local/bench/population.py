@@ -1,4 +1,4 @@
-"""The companies of the benchmark. Each is derived from its number, so every process knows them without being told."""
+"""The companies of the benchmark. Each is derived from its number, so every process has the same ones."""
 
 from collections import Counter
 from collections.abc import Iterator

@@ -14,7 +14,7 @@ Calls = Mapping[tuple[str, int | None], int]
 
 @dataclass(frozen=True)
 class Machine:
-    """What is known of the machine, and how long the benchmark took.
+    """The load of the machine, and the duration of the benchmark.
 
     The load is that of the last 1, 5 and 15 minutes. A load above the number of cores means that other processes
     disturbed the benchmark.

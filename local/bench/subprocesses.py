@@ -1,4 +1,4 @@
-"""A service of the benchmark in a process of its own, so that its CPU and memory can be told from the others'."""
+"""Runs a service of the benchmark in a process of its own, so that its CPU and memory can be measured."""
 
 import os
 import signal

@@ -21,7 +21,7 @@ from local.codat_simulator.sync_settings import Dialect, Settings, built_in_sett
 
 
 class AccountFlags(BaseModel):
-    """How the account behaves. An invalid value raises ``pydantic.ValidationError``, also when it is assigned.
+    """The behaviour of the account. An invalid value raises ``pydantic.ValidationError``, also when it is assigned.
 
     Where Codat's documentation leaves a behaviour open, a flag chooses among those that would agree with it.
 

@@ -48,7 +48,7 @@ class Fault(BaseModel):
 
     @property
     def lets_through(self) -> bool:
-        """Whether a request that the fault hits still gets Codat's own answer."""
+        """True if a request that the fault hits still gets Codat's own answer."""
         return self.status is None and not self.drop
 
     def matches(self, method: str, path: str, company_id: str | None) -> bool:
