@@ -1,10 +1,9 @@
-"""Whatever a queue may hold: sample events, broken in every way that a seeded random source thinks of.
+"""Fuzzes the consumers with sample events that a seeded random source has mutated.
 
     python -m tests.fuzz --bodies 1000000
 
-Each body goes through the real consumer of each function, also of those that have a duty. It must end in an outcome
-that is not a surprise, within bounded time: an unexpected error or a batch that took too long fails the run, which
-prints the body.
+Each body goes through the real consumer of every function, those with a duty included. It must be processed or parked.
+A body that is deferred, or a batch that takes too long, fails the run. Deferred bodies are printed.
 """
 
 import argparse
@@ -37,7 +36,7 @@ PRESETS: Final = local_presets()
 BATCH: Final = 10
 CHUNK: Final = 20_000
 SLOWEST_SECONDS: Final = 5.0
-"""For a batch, on a machine that has other work too: far above what it takes, far below a function's timeout."""
+"""For a batch. Far more than it takes on a busy machine, and far less than the timeout of a function."""
 LONGEST_BODY: Final = 1024 * 1024
 """SQS's limit on a message."""
 ODD: Final[list[Any]] = [
@@ -50,28 +49,28 @@ ODD: Final[list[Any]] = [
 
 
 @dataclass
-class Findings:
-    """What a run came to."""
+class Report:
+    """The results of a run."""
 
     bodies: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
-    """How often each reason was parked; "taken" where nothing was wrong."""
-    surprises: list[str] = field(default_factory=list)
-    """Bodies that were deferred although Codat was well: nobody planned for them."""
+    """How many bodies were parked, by reason. "taken" counts those that were processed."""
+    unexpected: list[str] = field(default_factory=list)
+    """Bodies that were deferred. Codat and AWS never fail here, so the cause is an unexpected error."""
     slowest_seconds: float = 0.0
 
-    def and_then(self, later: "Findings") -> "Findings":
-        """Both runs together."""
-        return Findings(
-            self.bodies + later.bodies,
-            self.reasons + later.reasons,
-            self.surprises + later.surprises,
-            max(self.slowest_seconds, later.slowest_seconds),
+    def merged_with(self, other: "Report") -> "Report":
+        """Return the report of both runs."""
+        return Report(
+            self.bodies + other.bodies,
+            self.reasons + other.reasons,
+            self.unexpected + other.unexpected,
+            max(self.slowest_seconds, other.slowest_seconds),
         )
 
 
-def _changed(value: Any, random: Random) -> Any:  # noqa: ANN401  # Any JSON, or nearly.
-    """The same with one thing in it made odd, taken away or added, at any depth."""
+def _mutated(value: Any, random: Random) -> Any:  # noqa: ANN401  # Any JSON, or nearly.
+    """Return a copy in which one value, at any depth, is replaced by an odd one, removed or added."""
     if not isinstance(value, dict) or not value or random.random() < 0.1:
         return random.choice(ODD)
     changed = dict(value)
@@ -82,16 +81,16 @@ def _changed(value: Any, random: Random) -> Any:  # noqa: ANN401  # Any JSON, or
         case 1:
             changed[str(random.choice(ODD))[:50]] = random.choice(ODD)
         case _:
-            changed[name] = _changed(changed[name], random)
+            changed[name] = _mutated(changed[name], random)
     return changed
 
 
 def bodies(random: Random) -> Iterator[str]:
-    """Without end."""
+    """Yield mutated events, truncated text and plain garbage, without end."""
     while True:
         event = random.choice(SAMPLES)
         for _ in range(random.randint(0, 3)):
-            event = _changed(event, random)
+            event = _mutated(event, random)
         text = json.dumps(event, ensure_ascii=random.random() < 0.5)
         match random.randrange(12):
             case 0:
@@ -110,21 +109,21 @@ def bodies(random: Random) -> Iterator[str]:
         yield text[:LONGEST_BODY]
 
 
-def fuzz(count: int, seed: int) -> Findings:
-    """Feed at least ``count`` bodies to each function."""
-    source = bodies(Random(seed))  # noqa: S311  # A run that can be repeated.
-    findings = Findings()
-    while findings.bodies < count:
+def fuzz(count: int, seed: int) -> Report:
+    """Feed at least ``count`` bodies to each function. The same seed makes the same bodies."""
+    source = bodies(Random(seed))  # noqa: S311  # A run has to be repeatable, not secret.
+    report = Report()
+    while report.bodies < count:
         batch = [next(source) for _ in range(BATCH)]
-        findings.bodies += BATCH
+        report.bodies += BATCH
         for read in EVENTS:
             dead_letters = FakeDeadLetters()
-            _feed(_consumer(read, dead_letters), dead_letters, batch, findings)
+            _feed(_consumer(read, dead_letters), dead_letters, batch, report)
         for read_request in REQUESTS:
             dead_letters = FakeDeadLetters()
-            duty = DutyConsumer(read_request, DoneAtOnce(), dead_letters, FakeQueue())
-            _feed(duty, dead_letters, batch, findings)
-    return findings
+            duty = DutyConsumer(read_request, NoDuty(), dead_letters, FakeQueue())
+            _feed(duty, dead_letters, batch, report)
+    return report
 
 
 EVENTS: Final[list[ReadEvent]] = [
@@ -135,8 +134,8 @@ EVENTS: Final[list[ReadEvent]] = [
 REQUESTS: Final[list[ReadRequest[object]]] = [read_reconciliation_request, read_redrive_request]
 
 
-class DoneAtOnce:
-    """A duty that has nothing to do."""
+class NoDuty:
+    """A duty with nothing to do."""
 
     def carry_out(self, request: object, seconds_left: Callable[[], float]) -> None:
         assert request
@@ -153,46 +152,55 @@ def _consumer(read: ReadEvent, dead_letters: FakeDeadLetters) -> Consumer:
         max_concurrent_companies=1,
         max_receive_count=10,
         now=lambda: NOW,
-        random=Random(0),  # noqa: S311  # No wait is waited for.
+        random=Random(0),  # noqa: S311  # It only spreads deferrals.
     )
 
 
-def _feed(consumer: Consuming, dead_letters: FakeDeadLetters, batch: list[str], findings: Findings) -> None:
+def _feed(consumer: Consuming, dead_letters: FakeDeadLetters, batch: list[str], report: Report) -> None:
     began = time.perf_counter()
     answer = consumer.consume(sqs_event(*batch), FakeContext())
-    findings.slowest_seconds = max(findings.slowest_seconds, time.perf_counter() - began)
-    findings.surprises += [batch[int(str(failure["itemIdentifier"])[1:])] for failure in answer["batchItemFailures"]]
-    findings.reasons.update(failure.reason for _, _, failure in dead_letters.parked)
-    findings.reasons["taken"] += BATCH - len(dead_letters.parked) - len(answer["batchItemFailures"])
+    report.slowest_seconds = max(report.slowest_seconds, time.perf_counter() - began)
+    report.unexpected += [batch[int(str(failure["itemIdentifier"])[1:])] for failure in answer["batchItemFailures"]]
+    report.reasons.update(failure.reason for _, _, failure in dead_letters.parked)
+    report.reasons["taken"] += BATCH - len(dead_letters.parked) - len(answer["batchItemFailures"])
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.fuzz", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--bodies", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     os.environ["POWERTOOLS_METRICS_NAMESPACE"] = "fuzz"
     logger().setLevel("CRITICAL")
     began = time.monotonic()
-    with redirect_stdout(io.StringIO()) as metrics:  # Metrics go to standard output.
-        findings = Findings()
-        for chunk in range(0, arguments.bodies, CHUNK):
-            found = fuzz(min(CHUNK, arguments.bodies - chunk), arguments.seed + chunk)
-            findings = findings.and_then(found)
+    report = _fuzz_in_chunks(arguments.bodies, arguments.seed)
+    seconds = time.monotonic() - began
+    print(f"{report.bodies:,} bodies, each through all functions, in {seconds:.0f} s (seed {arguments.seed})")
+    _print(report)
+    return 1 if report.unexpected or report.slowest_seconds > SLOWEST_SECONDS else 0
+
+
+def _fuzz_in_chunks(count: int, seed: int) -> Report:
+    """Fuzz chunk by chunk, so that the metrics of a long run do not fill the memory."""
+    report = Report()
+    with redirect_stdout(io.StringIO()) as metrics:  # The functions write their metrics to standard output.
+        for chunk in range(0, count, CHUNK):
+            report = report.merged_with(fuzz(min(CHUNK, count - chunk), seed + chunk))
             metrics.seek(0)
             metrics.truncate()
-            print(f"{findings.bodies:,} bodies", file=sys.stderr, end="\r")
-    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(
-        f"{findings.bodies:,} bodies, each through all functions, in {time.monotonic() - began:.0f} s"
-        f" (seed {arguments.seed})"
-    )
-    for reason, count in findings.reasons.most_common():
+            print(f"{report.bodies:,} bodies", file=sys.stderr, end="\r")
+    return report
+
+
+def _print(report: Report) -> None:
+    for reason, count in report.reasons.most_common():
         print(f"  {count:>10,} {reason}")
-    print(f"slowest batch of {BATCH}: {findings.slowest_seconds * 1000:.0f} ms; peak memory {megabytes:.0f} MB")
-    for body in findings.surprises[:10]:
-        print(f"SURPRISE: {body[:500]!r}")
-    return 1 if findings.surprises or findings.slowest_seconds > SLOWEST_SECONDS else 0
+    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"slowest batch of {BATCH}: {report.slowest_seconds * 1000:.0f} ms; peak memory {megabytes:.0f} MB")
+    for body in report.unexpected[:10]:
+        print(f"UNEXPECTED: {body[:500]!r}")
 
 
 if __name__ == "__main__":

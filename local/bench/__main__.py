@@ -1,8 +1,8 @@
-"""What a reconciliation of many companies and a live event cost, measured on this machine.
+"""Measure on this machine what a reconciliation run over many companies costs, and what a live event costs.
 
-The functions as they are wired in Lambda, the simulated Codat and Moto have a process each. The walk has no pace, so
-that its own cost shows; what it takes at a pace, and for a million, is calculated from that. Exits 0 only if what was
-put there was found, and nothing else.
+The functions as they are wired in Lambda, the simulated Codat, and Moto have a process each. The measured run has no
+pace, so that its own cost shows. What a run costs at a pace, and for a million companies, is calculated from that.
+Exits 1 if the benchmark did not find exactly the companies and the drift that it had set up.
 """
 
 import argparse
@@ -15,25 +15,27 @@ from typing import Final
 from rich.console import Console
 
 from local.aws.processes import StackError, ending_on_signals
-from local.bench.figures import figures, tables
-from local.bench.measuring import measure, wrong
-from local.bench.population import DRIFTED, Population
+from local.bench.figures import figures
+from local.bench.measure import measure
+from local.bench.population import DRIFT_INTERVAL, Population
+from local.bench.results import mismatches
+from local.bench.tables import tables
 
-FEWEST: Final = 2 * DRIFTED
-"""Fewer have hardly one among them that has drifted."""
+MIN_COMPANIES: Final = 2 * DRIFT_INTERVAL
+"""With fewer companies, hardly any has drifted."""
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m local.bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--companies", type=int, default=100_000)
+    parser.add_argument("--companies", type=int, default=100_000, help="companies of the reconciliation run")
     parser.add_argument("--events", type=int, default=500, help="live events of each round")
-    parser.add_argument("--paced-seconds", type=float, default=30.0, help="of a walk that keeps to a pace")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the figures, too")
+    parser.add_argument("--paced-seconds", type=float, default=30.0, help="duration of the run that keeps to a pace")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="a file to write the figures to")
     arguments = parser.parse_args(argv)
-    if arguments.companies < FEWEST or not 0 < arguments.events <= arguments.companies // 2:
-        parser.error(f"at least {FEWEST} companies, and events for half of them at most")
+    if arguments.companies < MIN_COMPANIES or not 0 < arguments.events <= arguments.companies // 2:
+        parser.error(f"at least {MIN_COMPANIES} companies, and events for at most half of them")
     return arguments
 
 
@@ -43,21 +45,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     population = Population(arguments.companies)
     try:
         with ending_on_signals():
-            console.print(f"Putting {population.companies:,} companies to Codat and into the table")
-            measured = measure(population, arguments.events, console.print, paced_seconds=arguments.paced_seconds)
+            console.print(f"Setting up {population.companies:,} companies at Codat and in the table")
+            results, machine = measure(
+                population, arguments.events, console.print, paced_seconds=arguments.paced_seconds
+            )
     except StackError as error:
         console.print(f"[bold red]{error}[/]")
         return 1
-    said = figures(measured)
+    measured = figures(results, machine)
     if arguments.json:
-        arguments.json.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
-    for table in tables(said):
+        arguments.json.write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
+    for table in tables(measured):
         console.print(table)
-    loads = (", ".join(f"{each:.1f}" for each in load) for load in (measured.load_before, measured.load_after))
-    console.print(f"{measured.seconds:.0f} s in all. The machine's load before and after: {' / '.join(loads)}")
-    problems = wrong(population, arguments.events, measured)
+    loads = (", ".join(f"{load:.1f}" for load in loads) for loads in (machine.load_before, machine.load_after))
+    console.print(f"{machine.seconds:.0f} s in all. Load of the machine before and after: {' / '.join(loads)}")
+    problems = mismatches(population, arguments.events, results)
     for problem in problems:
-        console.print(f"[bold red]Not as it should be.[/] {problem}")
+        console.print(f"[bold red]Not what was set up.[/] {problem}")
     return 1 if problems else 0
 
 

@@ -1,4 +1,4 @@
-"""Codat: the simulator, with all companies in it."""
+"""Codat: the simulator, with all companies of the benchmark."""
 
 import json
 import time
@@ -20,64 +20,64 @@ from local.codat_simulator.sync_settings import Settings, parsed_settings
 from local.presets import local_presets
 
 CALLS_A_COMPANY: Final = 1000
-"""Of Codat's daily quota: so many for each active company, and as many beside.
+"""Codat's daily quota: this many calls for each active company, and as many once more for the account.
 https://docs.codat.io/using-the-api/rate-limits"""
-TAMPERED: Final = "invoices"
-"""What somebody has switched off at Codat where a company has drifted."""
+DRIFTED_TYPE: Final = "invoices"
+"""The data type that a change made in Codat's Portal has switched off for a company that has drifted."""
 
 
 class Codat:
-    """What is asked of the simulator from outside."""
+    """The simulator, as the parent process sees it."""
 
     def __init__(self, simulator: RunningSimulator) -> None:
         self._simulator = simulator
 
     def environment(self) -> dict[str, str]:
-        """What a function needs to know to call it."""
+        """Return the environment that the functions need to call the simulator."""
         return {"CODAT_BASE_URL": self._simulator.url}
 
     def cpu_seconds(self) -> float:
-        """What the process has used, from its start."""
+        """Return the CPU time of this process since its start."""
         return time.process_time()
 
     def calls(self) -> Counter[tuple[str, int | None]]:
-        """How many requests of each method there were, by the status that they were answered with."""
+        """Count all requests so far, by method and status."""
         calls: Counter[tuple[str, int | None]] = Counter()
         for (method, _, status), count in self._simulator.account.calls.counts.items():
             calls[method, status] += count
         return calls
 
-    def answer_everybody(self) -> None:
-        """From now on, those too that had no answer."""
+    def clear_faults(self) -> None:
+        """Answer all companies from now on, also those that had no answer before."""
         self._simulator.account.faults.clear()
 
 
 @contextmanager
 def codat(population: Population, api_key: str) -> Iterator[Codat]:
-    """The simulator serves as long as the block runs."""
+    """Serve the simulator while the block runs."""
     with running_simulator(api_key=api_key, dialect="hours") as simulator:
         account = simulator.account
         quota = CALLS_A_COMPANY * (1 + population.companies)
         account.quota = DailyQuota(quota, quota, account.clock().date())
-        # The hours dialect has no hour of the day: companies of a plan are alike.
-        presets, at_plan = local_presets(), dict[str, Settings]()
+        # The hours dialect has no hour of day, so all companies of a plan have the same settings.
+        presets, by_plan = local_presets(), dict[str, Settings]()
         for company in population:
             if company.finding is not Finding.GONE:
-                at_plan[company.plan] = at_plan.get(company.plan) or _settings(presets, company)
-                settings = at_plan[company.plan]
-                drifted = company.finding is Finding.CHANGED_AT_CODAT
-                there = account.add_company(str(company.company_id))
-                there.override = _tampered(settings) if drifted else settings
+                if company.plan not in by_plan:
+                    by_plan[company.plan] = _settings(presets, company)
+                settings = by_plan[company.plan]
+                has_drifted = company.finding is Finding.CHANGED_AT_CODAT
+                added = account.add_company(str(company.company_id))
+                added.override = _drifted(settings) if has_drifted else settings
             if company.finding is Finding.UNANSWERED:
                 account.faults.add(Fault(company_id=str(company.company_id), status=503))
         yield Codat(simulator)
 
 
 def _settings(presets: Presets, company: Company) -> Settings:
-    return parsed_settings(
-        json.dumps(settings_at(presets, company.plan, company.company_id, Dialect.HOURS)), Dialect.HOURS.value
-    )
+    settings = settings_at(presets, company.plan, company.company_id, Dialect.HOURS)
+    return parsed_settings(json.dumps(settings), Dialect.HOURS.value)
 
 
-def _tampered(settings: Settings) -> Settings:
-    return {**settings, TAMPERED: replace(settings[TAMPERED], interval_hours=0)}
+def _drifted(settings: Settings) -> Settings:
+    return {**settings, DRIFTED_TYPE: replace(settings[DRIFTED_TYPE], interval_hours=0)}

@@ -1,4 +1,4 @@
-"""What a process asks of AWS, and the capacity that DynamoDB would bill for it."""
+"""Meters the requests of a process to AWS, and the capacity units that DynamoDB would bill for them."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -11,15 +11,15 @@ from typing import Any, Final
 import boto3
 
 READ_UNIT: Final = 4096
-"""Bytes; half a unit for so many where the read need not be consistent.
+"""Bytes. An eventually consistent read takes half a unit for as many.
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html"""
 WRITE_UNIT: Final = 1024
-"""Bytes. A write whose condition does not hold costs the same."""
+"""Bytes. A write whose condition fails costs the same."""
 
 
 @dataclass
 class Usage:
-    """``requests`` are counted as service.Operation. ``scan_units`` are those of ``read_units`` that scans took."""
+    """Requests to AWS, counted as service.Operation, and their capacity. ``scan_units`` are part of ``read_units``."""
 
     requests: Counter[str] = field(default_factory=Counter)
     read_units: float = 0
@@ -27,34 +27,35 @@ class Usage:
     scanned_bytes: int = 0
     write_units: int = 0
 
-    def of(self, service: str) -> int:
-        """How many requests a service got."""
+    def requests_to(self, service: str) -> int:
+        """Count the requests to a service."""
         return sum(count for name, count in self.requests.items() if name.startswith(f"{service}."))
 
 
 class Meter:
-    """Between all clients of the process, made from here on, and AWS. What it does itself is in ``own_seconds``."""
+    """A meter of all AWS clients that this process creates after it. ``own_seconds`` is its own CPU time."""
 
     def __init__(self, on_scan: Callable[[], None] = lambda: None) -> None:
+        """``on_scan`` is called after each scan of DynamoDB."""
         self._on_scan = on_scan
         self._lock = Lock()
         self.usage = Usage()
         self.own_seconds = 0.0
         boto3.setup_default_session()
-        events = boto3._get_default_session().events  # noqa: SLF001 - boto3.client() is made of it.
-        events.register("before-parameter-build.dynamodb", self._asks)
-        events.register("after-call", self._was_answered)
+        events = boto3._get_default_session().events  # noqa: SLF001 - boto3.client() uses it.
+        events.register("before-parameter-build.dynamodb", self._before_request)
+        events.register("after-call", self._after_response)
 
     def take(self) -> Usage:
-        """All that was asked since the last time."""
+        """Return the usage since the last call, and start anew."""
         with self._lock:
             usage, self.usage = self.usage, Usage()
             return usage
 
-    def _asks(self, params: Mapping[str, Any], context: dict[str, Any], **_: object) -> None:
+    def _before_request(self, params: Mapping[str, Any], context: dict[str, Any], **_: object) -> None:
         context["consistent"] = params.get("ConsistentRead", False)
 
-    def _was_answered(self, model: Any, parsed: Mapping[str, Any], context: Mapping[str, Any], **_: object) -> None:  # noqa: ANN401
+    def _after_response(self, model: Any, parsed: Mapping[str, Any], context: Mapping[str, Any], **_: object) -> None:  # noqa: ANN401
         began = thread_time()
         service, operation = model.service_model.service_name, model.name
         with self._lock:
@@ -67,7 +68,7 @@ class Meter:
 
     def _count_units(self, operation: str, parsed: Mapping[str, Any], *, consistent: bool) -> None:
         if operation == "UpdateItem":
-            # The item as it is afterwards. Where the condition did not hold it is as it was, under another name.
+            # ``Attributes`` is the item after the write. If the condition failed, ``Item`` is the unchanged one.
             item = parsed.get("Attributes") or parsed.get("Item") or {}
             self.usage.write_units += max(1, ceil(item_bytes(item) / WRITE_UNIT))
             return
@@ -81,7 +82,7 @@ class Meter:
 
 
 def item_bytes(item: Mapping[str, Any]) -> int:
-    """The size of an item as DynamoDB bills it.
+    """Return the size of an item as DynamoDB bills it.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
     """
@@ -100,4 +101,4 @@ def _value_bytes(value: Mapping[str, Any]) -> int:
         case {"M": members}:
             return 3 + len(members) + item_bytes(members)
         case _:
-            return 1  # BOOL and NULL. There are no others in the table.
+            return 1  # BOOL and NULL. The table has no other types.

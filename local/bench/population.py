@@ -1,4 +1,4 @@
-"""The companies of the benchmark. Each is known by its number, so that every process has them without being told."""
+"""The companies of the benchmark. Each is derived from its number, so every process has the same ones."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -9,15 +9,17 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from codat_sync.reconciliation.findings import Finding
 from local.presets import local_presets
 
-DRIFTED: Final = 100
-"""One in so many is elsewhere than its preset."""
-FEW: Final = 5
-"""So many are unknown to Codat, and for so many it has no answer. Never a whole page of them: that is another story."""
+DRIFT_INTERVAL: Final = 100
+"""One company in so many has drifted."""
+GONE: Final = 5
+"""So many companies are unknown to Codat."""
+UNANSWERED: Final = 5
+"""For so many, Codat answers 503. They never fill a page of a run, since that would end the run."""
 
 
 @dataclass(frozen=True)
 class Company:
-    """One company, the plan that was put in force for it, and what a reconciliation has to find."""
+    """A company, the plan that is in force for it, and what a reconciliation run must find."""
 
     company_id: UUID
     plan: str
@@ -26,26 +28,26 @@ class Company:
 
 @dataclass(frozen=True)
 class Population:
-    """So many companies, of all plans alike, those that have drifted among them."""
+    """So many companies, spread evenly over all plans, as are those that have drifted."""
 
     companies: int
 
     def __iter__(self) -> Iterator[Company]:
-        """All of them, always the same; by their ids they are in no order."""
+        """Yield the companies, always the same ones. Their ids have no order."""
         plans = list(local_presets().plans)
         for number in range(self.companies):
-            plan = plans[(number + number // DRIFTED) % len(plans)]
+            plan = plans[(number + number // DRIFT_INTERVAL) % len(plans)]
             yield Company(uuid5(NAMESPACE_URL, f"company-{number}"), plan, _finding(number))
 
     @property
     def findings(self) -> Counter[Finding]:
-        """How many there are of each."""
+        """The number of companies for each finding."""
         return Counter(_finding(number) for number in range(self.companies))
 
 
 def _finding(number: int) -> Finding:
-    if number < FEW:
+    if number < GONE:
         return Finding.GONE
-    if number < 2 * FEW:
+    if number < GONE + UNANSWERED:
         return Finding.UNANSWERED
-    return Finding.CHANGED_AT_CODAT if number % DRIFTED == DRIFTED // 2 else Finding.IN_STEP
+    return Finding.CHANGED_AT_CODAT if number % DRIFT_INTERVAL == DRIFT_INTERVAL // 2 else Finding.IN_STEP

@@ -1,4 +1,4 @@
-"""Companies as they stand at Codat before a story begins, or once somebody was there."""
+"""Sync settings of simulated companies: those of a plan's preset, and those after a change made in Codat's Portal."""
 
 from collections.abc import Mapping
 from uuid import UUID
@@ -10,7 +10,10 @@ from codat_sync.presets.file import Presets
 
 
 def settings_at(presets: Presets, plan: str | None, company_id: UUID, dialect: Dialect) -> list[JsonValue] | None:
-    """What Codat shows of a company at a plan's preset; None is a company without settings of its own."""
+    """Return the settings that Codat shows for a company with a plan's preset in force.
+
+    None, for no plan, makes a company without settings of its own. Raise ``UnknownPlan``.
+    """
     if plan is None:
         return None
     every = SyncSettings(
@@ -21,7 +24,7 @@ def settings_at(presets: Presets, plan: str | None, company_id: UUID, dialect: D
 
 
 def settings_with(shown: SyncSettings, frequencies: Mapping[str, Frequency], dialect: Dialect) -> list[JsonValue]:
-    """The settings that Codat shows of a company, but with these data types pulled so often."""
+    """Return the settings that Codat shows for a company, with other frequencies for these data types."""
     return [
         setting.model_copy(
             update={"sync_schedule": SyncSchedule(interval_hours=frequencies[setting.data_type])}

@@ -1,4 +1,4 @@
-"""What goes wrong on demand: answers, drops and holds, before or after a request had its effect."""
+"""Faults on demand: error answers, dropped connections and delays, before or after a request takes effect."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from pydantic.alias_generators import to_camel
 
 
 class Fault(BaseModel):
-    """One thing that goes wrong for the requests that it matches.
+    """A fault that hits the requests it matches.
 
-    It first holds the request for `hold_seconds`, then drops the connection (`drop`), or answers `status`, or, with
-    neither, lets the request go on. With `moment="after"` all of that comes after the request had its effect:
-    the state has changed, and the right answer is lost. `count` is how often it strikes (None: until it is removed),
-    `probability` the chance that it strikes a request that it matches. A request is struck by one fault at most,
-    the first added that strikes.
+    The fault first holds the request for ``hold_seconds``. Then it drops the connection (``drop``) or answers
+    ``status``; with neither, the request continues. With ``moment="after"`` all of this happens after the request has
+    taken effect: the state has changed, and the real answer is lost. The fault hits ``count`` requests, or with None
+    every one until it is removed, each with ``probability``. At most one fault hits a request: of those that would,
+    the one added first.
     """
 
     model_config = ConfigDict(
@@ -48,7 +48,7 @@ class Fault(BaseModel):
 
     @property
     def lets_through(self) -> bool:
-        """Whether a request that it strikes still gets Codat's own answer."""
+        """True if a request that the fault hits still gets Codat's own answer."""
         return self.status is None and not self.drop
 
     def matches(self, method: str, path: str, company_id: str | None) -> bool:
@@ -66,7 +66,7 @@ class _Armed:
 
 
 class Faults:
-    """The faults of a simulator, in the order in which they were added."""
+    """The armed faults of a simulator, in the order in which they were added."""
 
     def __init__(self, random: Random, ids: Callable[[], str]) -> None:
         self._random = random
@@ -74,20 +74,20 @@ class Faults:
         self._armed: dict[str, _Armed] = {}
 
     def add(self, fault: Fault) -> str:
-        """Arm a fault; answers the id with which it can be removed."""
+        """Arm a fault. Return the id that removes it."""
         fault_id = self._ids()
         self._armed[fault_id] = _Armed(fault)
         return fault_id
 
     def remove(self, fault_id: str) -> bool:
-        """Whether there was one. A fault that has struck `count` times is gone by itself."""
+        """Disarm a fault. Return False if it is not armed, for instance because it has hit ``count`` requests."""
         return self._armed.pop(fault_id, None) is not None
 
     def clear(self) -> None:
         self._armed.clear()
 
     def next_for(self, method: str, path: str, company_id: str | None) -> Fault | None:
-        """The fault that strikes this request, which is then counted."""
+        """Return the fault that hits this request, and count the hit. Return None if none does."""
         if not self._armed:
             return None
         # A copy: a test may add and remove faults from another thread.
@@ -104,7 +104,7 @@ class Faults:
         return None
 
     def report(self) -> list[JsonValue]:
-        """The armed faults, with their ids and how often each has struck."""
+        """Return the armed faults as JSON, each with its id and the number of its hits (``struck``)."""
         return [
             {
                 "id": fault_id,

@@ -1,6 +1,6 @@
-"""Codat's daily quota, and the ways in which a moment can be spelled in its headers.
+"""Codat's daily quota, and the formats of a moment in its headers.
 
-Source: docs.codat.io/using-the-api/rate-limits. Codat does not publish the format of Retry-After or of
+Source: https://docs.codat.io/using-the-api/rate-limits. Codat does not publish the format of Retry-After or of
 X-Rate-Limit-Reset.
 """
 
@@ -13,7 +13,7 @@ MomentFormat = Literal["seconds", "http-date", "iso8601", "epoch"]
 
 
 def spelled(moment: datetime, how: MomentFormat, *, now: datetime) -> str:
-    """The moment (in UTC) as a header would have it; `seconds` counts from now and is rounded up."""
+    """Format a moment, in UTC, for a header. ``seconds`` counts from ``now`` and is rounded up."""
     match how:
         case "seconds":
             return str(max(0, -((now - moment) // timedelta(seconds=1))))
@@ -27,9 +27,9 @@ def spelled(moment: datetime, how: MomentFormat, *, now: datetime) -> str:
 
 @dataclass
 class DailyQuota:
-    """How many requests the account has a day, and has left today. It is full again at 00:00 UTC.
+    """The account's requests for a day, and those that remain today. The quota is full again at 00:00 UTC.
 
-    A refused request is not counted; Codat does not say whether it counts them.
+    A refused request is not counted. Codat does not document whether it counts them.
     """
 
     limit: int
@@ -37,7 +37,7 @@ class DailyQuota:
     today: date = field(repr=False)
 
     def take(self, now: datetime) -> bool:
-        """Whether there was one left, which is then gone."""
+        """Take one request from the quota. Return False if none is left."""
         self.roll_over(now)
         if self.remaining <= 0:
             return False

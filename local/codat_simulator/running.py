@@ -1,4 +1,4 @@
-"""The simulator on a free port of this machine, in a thread of this process."""
+"""Runs the simulator on a port of this machine, in a thread of this process."""
 
 import asyncio
 import socket
@@ -8,34 +8,36 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 from uuid import uuid4
 
 from aiohttp import web
 
+from local.codat_simulator._server import Hold, application
 from local.codat_simulator.account import Account, AccountFlags
-from local.codat_simulator.server import Hold, application
 from local.codat_simulator.sync_settings import Dialect
 
-HOST = "127.0.0.1"
-_BACKLOG = 1024
-_GRACE_SECONDS = 0.5  # For requests that a fault still holds when the server is told to stop.
+HOST: Final = "127.0.0.1"
+_BACKLOG: Final = 1024
+_GRACE_SECONDS: Final = 0.5
+"""For requests that a fault still holds when the server stops."""
 
 
 @dataclass(frozen=True)
 class RunningSimulator:
-    """`url` is the base URL of the API; `account` is the state behind it, to be read and changed directly."""
+    """A simulator that answers at ``url``, the API's base URL. ``account`` is its state, to be read and changed."""
 
     url: str
     account: Account
 
     @property
     def api_key(self) -> str:
-        """The key that is valid now."""
+        """The API key that is valid now."""
         return self.account.flags.api_key
 
 
 def listening_socket(port: int = 0) -> socket.socket:
-    """A socket that already takes connections: its address can be told before anything serves it."""
+    """Return a socket that already accepts connections, so that its address is known before the server starts."""
     return socket.create_server((HOST, port), backlog=_BACKLOG)
 
 
@@ -55,9 +57,10 @@ def running_simulator(
     hold: Hold = asyncio.sleep,
     port: int = 0,
 ) -> Iterator[RunningSimulator]:
-    """Serve a new account until the block ends. See `Account` for what is injected; `hold` is how faults wait.
+    """Serve a new account until the block ends.
 
-    Raises OSError where the port is taken.
+    ``clock``, ``ids`` and ``seed`` are those of ``Account``. ``hold`` waits for a fault's ``hold_seconds``. Port 0
+    takes a free one. Raise ``OSError`` if the port is taken.
     """
     flags = AccountFlags(api_key=api_key, dialect=dialect, free=free)
     account = Account(flags, clock=clock, ids=ids, seed=seed)
@@ -79,7 +82,7 @@ def running_simulator(
 
 
 async def _serve(app: web.Application, listening: socket.socket, started: Future[Callable[[], object]]) -> None:
-    """Serve until the function that `started` is given is called."""
+    """Serve until the function that ``started`` receives is called."""
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_GRACE_SECONDS)

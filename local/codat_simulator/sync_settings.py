@@ -1,7 +1,7 @@
-"""Codat's sync settings and the two published forms of `syncSchedule`, here called dialects.
+"""Codat's sync settings and the two published forms of ``syncSchedule``, here called dialects.
 
-`hours` is Codat's OpenAPI (`syncSchedule` is a number of hours, `syncOrder` is required); `object` is
-`{"intervalHours": 24, "hourOfDay": 2}`; `both` accepts either and answers in the object form.
+``hours`` is that of Codat's OpenAPI: ``syncSchedule`` is a number of hours, and ``syncOrder`` is required. ``object``
+is ``{"intervalHours": 24, "hourOfDay": 2}``. ``both`` accepts either and answers in the object form.
 """
 
 import json
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -25,8 +25,7 @@ from pydantic.alias_generators import to_camel
 
 Dialect = Literal["hours", "object", "both"]
 
-# The enum of the OpenAPI, in its order. The simulator stores other data types too: Codat calls a new one non-breaking.
-DATA_TYPES = (
+DATA_TYPES: Final = (
     "accountTransactions",
     "balanceSheet",
     "bankAccounts",
@@ -71,14 +70,15 @@ DATA_TYPES = (
     "commerce-taxComponents",
     "commerce-transactions",
 )
-# Off, hourly, daily, weekly and monthly: what the object form knows.
-OBJECT_INTERVALS = (0, 1, 24, 168, 720)
-_REPORTS = {"balanceSheet", "cashFlowStatement", "profitAndLoss"}
+"""The enum of the OpenAPI, in its order. Other types are stored too: Codat calls a new one a non-breaking change."""
+OBJECT_INTERVALS: Final = (0, 1, 24, 168, 720)
+"""Off, hourly, daily, weekly and monthly: the intervals of the object form."""
+_REPORTS: Final = {"balanceSheet", "cashFlowStatement", "profitAndLoss"}
 
 
 @dataclass(frozen=True, slots=True)
 class SyncSetting:
-    """One data type's setting, in no dialect. `fields` is all but the type, its schedule and its lock, as posted."""
+    """The setting of one data type, in no dialect. ``fields`` are the other fields as posted, without ``isLocked``."""
 
     data_type: str
     interval_hours: int
@@ -90,7 +90,7 @@ class SyncSetting:
         return self.fields["fetchOnFirstLink"] is True
 
     def in_dialect(self, dialect: Dialect, *, locked: bool) -> dict[str, JsonValue]:
-        """The setting as a GET answers it. `hours` has no place for the hour of day."""
+        """Return the setting as a GET answers it. The hours dialect has no place for the hour of day."""
         schedule: JsonValue = self.interval_hours
         if dialect != "hours":
             schedule = {"intervalHours": self.interval_hours, "hourOfDay": self.hour_of_day}
@@ -103,13 +103,14 @@ class SyncSetting:
         }
 
 
-Settings = Mapping[str, SyncSetting]  # By data type, in the order in which they were posted.
+Settings = Mapping[str, SyncSetting]
+"""By data type, in the order in which they were posted."""
 
 
 def built_in_settings() -> Settings:
-    """What an account has before anybody set anything: each type fetched at first link, on no schedule.
+    """Return the settings of a new account: every type is fetched at first link, and none has a schedule.
 
-    Source: Codat's data type settings page, which names no schedule as the default, and 24 months for reports.
+    Source: Codat's page on data type settings. Its defaults are no schedule, and 24 months for reports.
     """
     return {
         data_type: SyncSetting(
@@ -153,7 +154,7 @@ class _SettingInHours(_Setting):
 class _Schedule(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, strict=True)
 
-    # An int first: to Literal alone, JSON's true is 1.
+    # A validated int, since a Literal would take JSON's true for 1.
     interval_hours: Annotated[int, AfterValidator(_frequency)]
     hour_of_day: Annotated[int, Field(ge=0, le=23)] = 0
 
@@ -171,7 +172,7 @@ _SettingInEither = Annotated[
     Annotated[_SettingInHours, Tag("hours")] | Annotated[_SettingAsObject, Tag("object")],
     Discriminator(_form),
 ]
-# A TypeAdapter of Any: mypy has no common type for adapters of a model and of a tagged union.
+# TypeAdapter[Any], since mypy has no common type for the adapters of a model and of a tagged union.
 _ADAPTERS: dict[Dialect, TypeAdapter[Any]] = {
     "hours": TypeAdapter(list[_SettingInHours]),
     "object": TypeAdapter(list[_SettingAsObject]),
@@ -181,13 +182,13 @@ _NOT_KEPT = {"dataType", "syncSchedule", "isLocked"}
 _NULL_IS_ABSENT = {"syncFromUtc", "syncFromWindow", "monthsToSync", "syncOrder"}
 
 
-# Companies of one plan are sent the same list: it is checked once, and they share one object in memory.
+# Companies of one plan get the same list. It is validated once, and they share one object in memory.
 @lru_cache(maxsize=4096)
 def parsed_settings(settings_json: str, dialect: Dialect) -> Settings:
-    """The settings of a POST, by data type; the last one wins where a type is named twice.
+    """Parse the settings of a POST. Of two settings for one data type, the last one wins.
 
-    `isLocked` is not taken from a POST: locks are the account's. Unknown fields are kept. Raises
-    `pydantic.ValidationError` with every problem where the list is not in the dialect.
+    ``isLocked`` is ignored, since a POST cannot lock. Unknown fields are kept. Raise ``pydantic.ValidationError`` with
+    every problem if the list is not in the dialect.
     """
     posted = json.loads(settings_json)
     _ADAPTERS[dialect].validate_python(posted)

@@ -1,4 +1,4 @@
-"""The widgets that the template describes."""
+"""Reads the widgets of the dashboard from template.yaml."""
 
 import json
 import re
@@ -10,13 +10,13 @@ from cfnlint.decode import cfn_yaml
 
 TEMPLATE: Final = Path(__file__).parents[2] / "template.yaml"
 CONDITIONS: Final = ("HasAlarmRecipient", "HasQuietHours")
-"""Those that the dashboard asks for."""
+"""The conditions of the template that the dashboard depends on."""
 
 
 def widgets(stack: str, conditions: Collection[str] = CONDITIONS) -> list[dict[str, Any]]:
-    """As CloudWatch would get them from a stack of that name, with resources under their logical ids.
+    """Return the widgets that CloudWatch would get from a stack of this name, with resources by their logical ids.
 
-    Every parameter has its default; ``conditions`` are those that hold.
+    Every parameter has its default. ``conditions`` are those that hold.
     """
     template = cfn_yaml.load(str(TEMPLATE))
     values = {name: str(each.get("Default")) for name, each in template["Parameters"].items()}
@@ -42,6 +42,6 @@ def _text(value: Any, values: Mapping[str, str], conditions: Collection[str]) ->
 
 
 def _substituted(text: str, values: Mapping[str, str]) -> str:
-    """``${Queue.QueueName}`` becomes Queue, and ``${!LABEL}`` stays for CloudWatch, as ``${LABEL}``."""
+    """Replace ``${Queue.QueueName}`` by Queue, and ``${!LABEL}`` by ``${LABEL}``, which is for CloudWatch."""
     known = re.sub(r"\$\{(?!!)([\w:]+)[\w.]*\}", lambda found: values.get(found[1], found[1]), text)
     return known.replace("${!", "${")

@@ -13,7 +13,7 @@ from codat_sync.codat.client import CodatClient
 from codat_sync.codat.differences import differences
 from codat_sync.codat.errors import BadRequest, NotFound, PaymentRequired, PaymentRequiredKind, Unauthorized
 from codat_sync.codat.models import DATA_TYPES, Dialect, Frequency, SyncSchedule, SyncSettings
-from local.codat_simulator.account import NewConnection
+from local.codat_simulator.company import NewConnection
 from local.codat_simulator.running import RunningSimulator, running_simulator
 from local.presets import local_presets
 from tests.fakes import COMPANY, OTHER_COMPANY, fixed_key

@@ -1,4 +1,4 @@
-"""An HTTP server on a real socket that does to a connection what a test's script says."""
+"""An HTTP server on a real socket that reacts to each request as the script of a test says."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ Reaction = Callable[[socket.socket, Event], None]
 
 @dataclass(frozen=True)
 class Heard:
-    """One request as it came over the wire."""
+    """One request as it was received."""
 
     line: str
     headers: dict[str, str]
@@ -23,7 +23,7 @@ class Heard:
 
 @dataclass
 class Script:
-    """What the server does to each request in turn; the last reaction stands for all that follow."""
+    """The reactions to the requests, in order. The last one is repeated for all further requests."""
 
     url: str
     reactions: list[Reaction]
@@ -38,7 +38,7 @@ class Script:
 
 
 def answer(status: int, content: bytes = b"{}", **headers: str) -> Reaction:
-    """A whole answer."""
+    """Send a complete answer."""
     fields = {"Content-Length": str(len(content)), "Connection": "close"} | {
         name.replace("_", "-"): value for name, value in headers.items()
     }
@@ -47,21 +47,21 @@ def answer(status: int, content: bytes = b"{}", **headers: str) -> Reaction:
 
 
 def raw(content: bytes) -> Reaction:
-    """These bytes, and then the connection is closed."""
+    """Send these bytes and close the connection."""
     return lambda connection, _: connection.sendall(content)
 
 
 def cut(_connection: socket.socket, _over: Event) -> None:
-    """The connection is closed without a word."""
+    """Close the connection without an answer."""
 
 
 def silence(_connection: socket.socket, over: Event) -> None:
-    """No answer for as long as the test runs."""
+    """Send nothing for as long as the test runs."""
     over.wait(timeout=10)
 
 
 def silence_after(content: bytes) -> Reaction:
-    """These bytes, and then nothing more for as long as the test runs."""
+    """Send these bytes, and then nothing more for as long as the test runs."""
 
     def react(connection: socket.socket, over: Event) -> None:
         connection.sendall(content)
@@ -72,7 +72,7 @@ def silence_after(content: bytes) -> Reaction:
 
 @contextmanager
 def scripted_server(*reactions: Reaction) -> Iterator[Script]:
-    """A server on a free port of this machine, gone afterwards."""
+    """Serve on a free port of this machine until the block ends."""
     over = Event()
 
     class Handler(StreamRequestHandler):

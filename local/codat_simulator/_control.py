@@ -1,28 +1,51 @@
-"""The control API: how a demo or a test in another process changes the account. Its table is in `server`."""
+"""The control API, with which a demo or a test in another process changes the account.
+
+The control API needs no API key, costs no quota and is hit by no fault. Its JSON is in camelCase. It answers a bad
+request with 400 and ``{"error": "<a sentence>"}``, and an unknown id with 404. Inside the simulator's process, use
+``account.Account`` instead.
+
+| request, under /_simulator   | effect and answer                                                           |
+|------------------------------|-----------------------------------------------------------------------------|
+| GET /state                   | flags, quota, the account's settings, faults, counters, peakInFlight and    |
+|                              | companies (`?companies=false` leaves those out)                             |
+| POST /account                | changes the named fields of account.AccountFlags: apiKey (the new key       |
+|                              | replaces the old), clientId, dialect, free, expired, omittedTypes,          |
+|                              | withoutOverride, retryAfterFormat, rateLimitResetFormat, concurrentRequests |
+| POST /account/locked         | {dataTypes}: locks exactly these types, for every company                   |
+| POST /quota                  | {limit, remaining}, each optional: the daily quota, and what is left of it  |
+| POST /companies              | {companies: [{id, name, description, tags, products, connections, settings, |
+|                              | locked, inProgress}]}, each field optional: creates all of them or none;    |
+|                              | answers {ids}                                                               |
+| GET /companies/{id}          | the company, its effectiveSettings, its writes (the last 100 accepted, as   |
+|                              | posted), its writeCount, its pulls                                          |
+| POST /companies/{id}         | changes the named fields, as above: connections are added, or replaced by   |
+|                              | id; `settings: null` removes the override                                   |
+| DELETE /companies/{id}       | removes the company: Codat then answers 404                                 |
+| GET /faults                  | {faults: [{id, struck, ...}]}: the armed faults, and the hits of each       |
+| POST /faults                 | {faults: [...]} of faults.Fault: method, pathPrefix, companyId, count,      |
+|                              | probability, moment, holdSeconds, drop, status, body, error,                |
+|                              | retryAfterSeconds; answers {ids}                                            |
+| DELETE /faults, /faults/{id} | disarms all, or one                                                         |
+| GET /calls                   | {calls: [...]}, oldest first; `?companyId=`, `?method=`, `?limit=` (newest) |
+| DELETE /calls                | empties the log and the counters                                            |
+| POST /reset                  | restores the state of the start                                             |
+"""
 
 import json
-from typing import Annotated, TypeVar
+from typing import Annotated, Final, TypeVar
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from pydantic.alias_generators import to_camel
 
-from local.codat_simulator.account import (
-    Account,
-    AccountFlags,
-    Company,
-    NewConnection,
-    Tags,
-    Uuid,
-    Write,
-    canonical_uuid,
-)
+from local.codat_simulator._refusals import sentence_of
+from local.codat_simulator.account import Account, AccountFlags
+from local.codat_simulator.company import Company, NewConnection, Tags, Uuid, Write, canonical_uuid
 from local.codat_simulator.faults import Fault
-from local.codat_simulator.refusals import sentence_of
 from local.codat_simulator.sync_settings import Settings
 
-CONTROL_PATH = "/_simulator"
+CONTROL_PATH: Final = "/_simulator"
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -32,7 +55,7 @@ class _Control(BaseModel):
 
 
 class CompanyChange(_Control):
-    """What a body names is changed, the rest of the company stays."""
+    """A change to the fields that the body names."""
 
     name: Annotated[str, Field(min_length=1)] = "Technicalium"
     description: str = ""
@@ -108,9 +131,9 @@ async def _sentences(request: web.Request, handler: Handler) -> web.StreamRespon
         return web.json_response({"error": sentence_of(failure)}, status=400)
     except ValueError as failure:
         return web.json_response({"error": f"{failure}."}, status=400)
-    except web.HTTPException as nothing_there:
-        text = f"{request.method} {request.path}: {nothing_there.reason}."
-        return web.json_response({"error": text}, status=nothing_there.status)
+    except web.HTTPException as not_routed:
+        text = f"{request.method} {request.path}: {not_routed.reason}."
+        return web.json_response({"error": text}, status=not_routed.status)
 
 
 async def _parsed(request: web.Request, model: type[Body]) -> Body:
@@ -170,7 +193,7 @@ class _ControlApi:
         added: list[Company] = []
         try:
             for new in wanted:
-                added.append(self._added(new))  # noqa: PERF401 - what was added before a refusal is taken back.
+                added.append(self._added(new))  # noqa: PERF401 - companies that were added before a refusal are removed again.
         except ValueError:
             for company in added:
                 self._account.remove_company(company.id)
@@ -204,7 +227,7 @@ class _ControlApi:
     async def change_company(self, request: web.Request) -> web.Response:
         company = self._named(request)
         change = await _parsed(request, CompanyChange)
-        # What can be refused comes first, so that a refused change changes nothing.
+        # Settings come first, since only they can be refused: a refused request changes nothing.
         if "settings" in change.model_fields_set:
             company.override = None if change.settings is None else self._account.parsed(change.settings)
         for plain in ("name", "description", "tags", "products"):

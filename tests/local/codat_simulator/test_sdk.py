@@ -1,4 +1,4 @@
-"""Codat's official Python SDK takes the simulator for Codat, in the dialect of Codat's OpenAPI."""
+"""Codat's official Python SDK works with the simulator, in the dialect of Codat's OpenAPI."""
 
 # The SDK re-exports its classes lazily and gives two of them one name, which mypy cannot follow.
 # mypy: disable-error-code="attr-defined, name-defined"
@@ -11,13 +11,13 @@ from codat_platform import CodatPlatform
 from codat_platform.models import errors, operations, shared
 from codat_platform.utils.retries import RetryConfig
 
-from local.codat_simulator.account import NewConnection
+from local.codat_simulator.company import NewConnection
 from local.codat_simulator.faults import Fault
 from local.codat_simulator.running import RunningSimulator, running_simulator
 from local.codat_simulator.sync_settings import DATA_TYPES
 
 COMPANY = "8a210b68-6988-11ed-a1eb-0242ac120002"
-NOBODY = "846ed55c-974b-4392-a1f1-87b6fdbf3c5e"
+UNKNOWN_COMPANY = "846ed55c-974b-4392-a1f1-87b6fdbf3c5e"
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ def test_a_402_is_the_sdks_error_with_codats_words(sdk: CodatPlatform, simulator
 
 def test_an_unknown_company_is_the_sdks_404(sdk: CodatPlatform) -> None:
     with pytest.raises(errors.ErrorMessage) as raised:
-        sdk.companies.get(request=operations.GetCompanyRequest(company_id=NOBODY))
+        sdk.companies.get(request=operations.GetCompanyRequest(company_id=UNKNOWN_COMPANY))
     assert raised.value.status_code == 404
     assert raised.value.data.service == "ClientsApi"
 
@@ -173,10 +173,10 @@ def test_a_wrong_key_is_the_sdks_401(simulator: RunningSimulator) -> None:
 
 
 @pytest.mark.parametrize("status", [403, 429, 500, 503])
-def test_what_goes_wrong_on_demand_reads_as_codats(
+def test_a_fault_is_the_sdks_error_with_codats_fields(
     sdk: CodatPlatform, simulator: RunningSimulator, status: int
 ) -> None:
-    # Without a Retry-After: the SDK's HTTP library would wait for as long as it says.
+    # Without a Retry-After, since the SDK's HTTP library would wait for that long.
     simulator.account.faults.add(Fault(status=status))
     with pytest.raises(errors.ErrorMessage) as raised:
         current(sdk)

@@ -1,34 +1,4 @@
-"""The simulated Codat API as an aiohttp application, and the control API beside it.
-
-The control API needs no key, costs no quota and meets no fault. JSON in and out, in camelCase; a bad request answers
-400 and `{"error": "<a sentence>"}`, an unknown id 404. In Python the same is done on `account.Account`.
-
-| request, under /_simulator | what it does                                                                |
-|----------------------------|-----------------------------------------------------------------------------|
-| GET /state                 | flags, quota, the account's settings, faults, counters, peakInFlight and    |
-|                            | companies (`?companies=false` leaves those out)                             |
-| POST /account              | changes what the body names of account.AccountFlags: apiKey (the new one    |
-|                            | replaces the old), clientId, dialect, free, expired, omittedTypes,          |
-|                            | withoutOverride, retryAfterFormat, rateLimitResetFormat, concurrentRequests |
-| POST /account/locked       | {dataTypes}: locks these types, and no others, for every company            |
-| POST /quota                | any of {limit, remaining}: the daily quota, and what is left of it today    |
-| POST /companies            | {companies: [{id, name, description, tags, products, connections, settings, |
-|                            | locked, inProgress}]}, each field optional: creates all of them or none;    |
-|                            | answers {ids}                                                               |
-| GET /companies/{id}        | the company, its effectiveSettings, its writes (the last 100 accepted, as   |
-|                            | posted), its writeCount, its pulls                                          |
-| POST /companies/{id}       | changes what the body names, fields as above: connections are added, or     |
-|                            | replaced by id; `settings: null` takes the override away                    |
-| DELETE /companies/{id}     | the company is gone: Codat answers 404                                      |
-| GET /faults                | {faults: [{id, struck, ...}]}                                               |
-| POST /faults               | {faults: [...]} of faults.Fault: method, pathPrefix, companyId, count,      |
-|                            | probability, moment, holdSeconds, drop, status, body, error,                |
-|                            | retryAfterSeconds; answers {ids}                                            |
-| DELETE /faults, /faults/{id} | disarms all, or one                                                       |
-| GET /calls                 | {calls: [...]}, oldest first; `?companyId=`, `?method=`, `?limit=` (newest) |
-| DELETE /calls              | empties the log and the counters                                            |
-| POST /reset                | back to the state at the start                                              |
-"""
+"""Codat's API over HTTP, as an aiohttp application, with the control API beside it."""
 
 import asyncio
 import json
@@ -40,21 +10,22 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from pydantic import JsonValue
 
-from local.codat_simulator import refusals
+from local.codat_simulator._calls import Call
+from local.codat_simulator._control import CONTROL_PATH, control_application
+from local.codat_simulator._operations import Operations
+from local.codat_simulator._refusals import RefusalError, malformed_query, not_valid, problem
 from local.codat_simulator.account import Account
-from local.codat_simulator.calls import Call
-from local.codat_simulator.control import CONTROL_PATH, control_application
 from local.codat_simulator.faults import Fault
 from local.codat_simulator.rate_limits import spelled
-from local.codat_simulator.refusals import RefusalError
 
 Hold = Callable[[float], Awaitable[None]]
+"""Waits for so many seconds."""
 
 _JSON = "application/json; charset=utf-8"
 
 
 def application(account: Account, *, hold: Hold = asyncio.sleep) -> web.Application:
-    """Codat's API for this account. `hold` is how a fault waits: it is given seconds."""
+    """Return Codat's API and the control API for this account. ``hold`` waits for a fault's ``hold_seconds``."""
     api = _Api(account, hold)
     app = web.Application(middlewares=[api.answer], client_max_size=0)
     company = "/companies/{companyId}"
@@ -68,7 +39,7 @@ def application(account: Account, *, hold: Hold = asyncio.sleep) -> web.Applicat
             web.get(f"{company}/connections", api.list_connections),
             web.get(f"{company}/connections/{{connectionId}}", api.get_connection),
             web.post(f"{company}/data/all", api.refresh_all),
-            web.post(f"{company}/data/queue/{{dataType}}", api.queue),
+            web.post(f"{company}/data/queue/{{dataType}}", api.queue_pull),
             web.get("/profile/syncSettings", api.get_profile_sync_settings),
             web.post("/profile/syncSettings", api.set_profile_sync_settings),
         ]
@@ -78,10 +49,11 @@ def application(account: Account, *, hold: Hold = asyncio.sleep) -> web.Applicat
 
 
 class _Api:
-    """HTTP for an account: what is around every request, and a method per operation."""
+    """The HTTP side of an account: faults, admission, the call log, and one handler for each operation."""
 
     def __init__(self, account: Account, hold: Hold) -> None:
         self._account = account
+        self._operations = Operations(account)
         self._hold = hold
 
     @web.middleware
@@ -90,14 +62,14 @@ class _Api:
             return await handler(request)
         calls = self._account.calls
         call = None
-        calls.began()
+        calls.begin()
         try:
             response = await self._response(request, handler)
             call = self._call(request, response)
         finally:
-            calls.ended(call)
+            calls.end(call)
         if response is None:
-            # The peer sees its connection end; what is returned here has nowhere to go.
+            # The client sees its connection end. The response below is never sent.
             if request.transport is not None:
                 request.transport.abort()
             return web.Response()
@@ -116,14 +88,14 @@ class _Api:
         )
 
     async def _response(self, request: web.Request, handler: Handler) -> web.StreamResponse | None:
-        """The answer with the fault that strikes the request, if one does; None for a dropped connection."""
+        """Answer the request, with a fault if one hits it. Return None to drop the connection."""
         company_id = request.match_info.get("companyId")
         fault = self._account.faults.next_for(
             request.method, request.path, company_id.lower() if company_id is not None else None
         )
         if fault is None:
             return await self._effect(request, handler)
-        # A body that was sent is there even if its client leaves during the hold.
+        # The body is read now, so that the request takes effect even if its client leaves during the hold.
         await request.read()
         if fault.moment == "before":
             await self._wait(fault)
@@ -155,13 +127,13 @@ class _Api:
 
     async def _effect(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
-            self._account.admit(request.headers.get("Authorization"))
+            self._operations.admit(request.headers.get("Authorization"))
             return await handler(request)
         except RefusalError as refusal:
             return self._refused(refusal)
-        except web.HTTPException as nothing_there:
+        except web.HTTPException as not_routed:
             # The router's 404 and 405, in the shape of Codat's errors.
-            return self._refused(RefusalError(nothing_there.status))
+            return self._refused(RefusalError(not_routed.status))
 
     def _refused(self, refusal: RefusalError) -> web.Response:
         body = refusal.body(self._account.ids().replace("-", ""))
@@ -192,9 +164,9 @@ class _Api:
     async def list_companies(self, request: web.Request) -> web.Response:
         query = request.query
         if query.get("query"):
-            raise refusals.malformed_query("The simulator does not know the query parameter; use tags.")
+            raise malformed_query("The simulator does not know the query parameter; use tags.")
         return self._json(
-            self._account.list_companies(
+            self._operations.list_companies(
                 page=query.get("page"),
                 page_size=query.get("pageSize"),
                 order_by=query.get("orderBy"),
@@ -203,28 +175,28 @@ class _Api:
         )
 
     async def create_company(self, request: web.Request) -> web.Response:
-        return self._json(self._account.create_company(await _body(request)))
+        return self._json(self._operations.create_company(await _body(request)))
 
     async def get_company(self, request: web.Request) -> web.Response:
-        return self._json(self._account.company(request.match_info["companyId"]).as_json())
+        return self._json(self._operations.get_company(request.match_info["companyId"]))
 
     async def get_sync_settings(self, request: web.Request) -> web.Response:
-        return self._json(self._account.sync_settings(request.match_info["companyId"]))
+        return self._json(self._operations.get_sync_settings(request.match_info["companyId"]))
 
     async def set_sync_settings(self, request: web.Request) -> web.Response:
-        self._account.set_sync_settings(request.match_info["companyId"], await _body(request))
+        self._operations.set_sync_settings(request.match_info["companyId"], await _body(request))
         return self._no_content()
 
     async def get_profile_sync_settings(self, _request: web.Request) -> web.Response:
-        return self._json(self._account.profile_sync_settings())
+        return self._json(self._operations.get_profile_sync_settings())
 
     async def set_profile_sync_settings(self, request: web.Request) -> web.Response:
-        self._account.set_profile_sync_settings(await _body(request))
+        self._operations.set_profile_sync_settings(await _body(request))
         return self._no_content()
 
     async def list_connections(self, request: web.Request) -> web.Response:
         return self._json(
-            self._account.list_connections(
+            self._operations.list_connections(
                 request.match_info["companyId"],
                 page=request.query.get("page"),
                 page_size=request.query.get("pageSize"),
@@ -233,16 +205,18 @@ class _Api:
 
     async def get_connection(self, request: web.Request) -> web.Response:
         ids = request.match_info
-        return self._json(self._account.connection(ids["companyId"], ids["connectionId"]))
+        return self._json(self._operations.get_connection(ids["companyId"], ids["connectionId"]))
 
     async def refresh_all(self, request: web.Request) -> web.Response:
-        self._account.refresh_all(request.match_info["companyId"])
+        self._operations.refresh_all(request.match_info["companyId"])
         return self._no_content()
 
-    async def queue(self, request: web.Request) -> web.Response:
+    async def queue_pull(self, request: web.Request) -> web.Response:
         ids = request.match_info
         return self._json(
-            self._account.queue(ids["companyId"], ids["dataType"], connection_id=request.query.get("connectionId"))
+            self._operations.queue_pull(
+                ids["companyId"], ids["dataType"], connection_id=request.query.get("connectionId")
+            )
         )
 
 
@@ -250,5 +224,5 @@ async def _body(request: web.Request) -> JsonValue:
     try:
         body: JsonValue = json.loads(await request.read())
     except ValueError as failure:
-        raise refusals.not_valid(refusals.problem("body", "The body should be JSON in UTF-8.", "Body")) from failure
+        raise not_valid(problem("body", "The body should be JSON in UTF-8.", "Body")) from failure
     return body

@@ -1,4 +1,4 @@
-"""Metrics of one run, in one small file."""
+"""The metrics of one run of a stack, in one small file."""
 
 import json
 from collections import defaultdict
@@ -12,12 +12,12 @@ from typing import Any, Final, Self
 FILE: Final = Path(__file__).parent / "recorded_metrics.json"
 
 Values = list[float | None]
-"""One for each bucket of a record; None where nothing was recorded."""
+"""One value for each bucket of a recording. None means that the bucket has no value."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """Where CloudWatch keeps values. Resources are named by their logical ids in template.yaml."""
+    """A metric of CloudWatch. Its dimensions name resources by their logical ids in template.yaml."""
 
     namespace: str
     name: str
@@ -29,8 +29,8 @@ class Metric:
 
 
 @dataclass
-class Recorded:
-    """All values of a run, by metric and by bucket: so many seconds each, counted from the first."""
+class Recording:
+    """All values of a run, by metric and by bucket of ``bucket_seconds``. ``about`` says what the stack did."""
 
     stack: str
     about: str
@@ -38,26 +38,26 @@ class Recorded:
     values: dict[Metric, dict[int, list[float]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
 
     def note(self, metric: Metric, at_seconds: float, *values: float) -> None:
-        """``at_seconds`` is in Unix time."""
+        """Add values. ``at_seconds`` is Unix time."""
         self.values[metric][int(at_seconds // self.bucket_seconds)] += values
 
     @property
     def buckets(self) -> range:
-        """From the first in which anything was recorded to the last."""
+        """The numbers of the buckets, from the first with a value to the last."""
         numbers = [number for by_bucket in self.values.values() for number in by_bucket]
         return range(min(numbers), max(numbers) + 1) if numbers else range(0)
 
     def series(self, metric: Metric, stat: str) -> Values:
-        """What a statistic makes of a metric: Sum, Average, Minimum, Maximum, SampleCount or a percentile, p50."""
+        """Return a statistic of a metric: Sum, Average, Minimum, Maximum, SampleCount or a percentile such as p50."""
         by_bucket = self.values.get(metric, {})
         return [_statistic(stat)(by_bucket[each]) if by_bucket.get(each) else None for each in self.buckets]
 
     def matching(self, namespace: str, dimensions: Sequence[str], terms: Mapping[str, str]) -> Iterator[Metric]:
-        """The metrics under exactly these dimensions that have these values, in order; MetricName is a term too."""
+        """Yield, in order, the metrics with exactly these dimensions that match all terms. MetricName may be a term."""
         for metric in sorted(self.values, key=lambda each: (each.name, each.dimensions)):
             has = dict(metric.dimensions)
-            is_asked_for = metric.namespace == namespace and has.keys() == set(dimensions)
-            if is_asked_for and terms.items() <= (has | {"MetricName": metric.name}).items():
+            is_in_schema = metric.namespace == namespace and has.keys() == set(dimensions)
+            if is_in_schema and terms.items() <= (has | {"MetricName": metric.name}).items():
                 yield metric
 
     def write(self, file: Path = FILE) -> None:
@@ -79,17 +79,17 @@ class Recorded:
 
     @classmethod
     def read(cls, file: Path = FILE) -> Self:
-        said: dict[str, Any] = json.loads(file.read_text("utf-8"))
-        recorded = cls(said["stack"], said["about"], said["bucketSeconds"])
-        for each in said["metrics"]:
+        content: dict[str, Any] = json.loads(file.read_text("utf-8"))
+        recording = cls(content["stack"], content["about"], content["bucketSeconds"])
+        for each in content["metrics"]:
             metric = Metric.of(each["namespace"], each["name"], each["dimensions"])
             for number, values in each["values"].items():
-                recorded.values[metric][int(number)] += values
-        return recorded
+                recording.values[metric][int(number)] += values
+        return recording
 
 
 def _short(value: float) -> float:
-    """1, not 1.0."""
+    """Return 1 for 1.0."""
     return int(value) if value == int(value) else value
 
 

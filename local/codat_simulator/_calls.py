@@ -1,4 +1,4 @@
-"""What was asked of the simulator: a bounded log of calls, and counters that lose nothing."""
+"""The calls to the simulator: a bounded log of the last ones, and counters of all."""
 
 from collections import Counter, deque
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request. `status` is None where the connection was dropped without an answer."""
+    """One request. ``status`` is None if the connection was dropped without an answer."""
 
     method: str
     path: str
@@ -30,9 +30,9 @@ class Call:
 
 
 class CallLog:
-    """The last `size` calls, and how many there were of each method, route and status since the start.
+    """The last ``size`` calls, and the number of all calls by method, route and status.
 
-    `in_flight` is the number of requests being served, `peak_in_flight` the most there were at a time.
+    ``in_flight`` is the number of requests in flight, ``peak_in_flight`` the largest number so far.
     """
 
     def __init__(self, size: int) -> None:
@@ -41,12 +41,12 @@ class CallLog:
         self.in_flight = 0
         self.peak_in_flight = 0
 
-    def began(self) -> None:
+    def begin(self) -> None:
         self.in_flight += 1
         self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
 
-    def ended(self, call: Call | None) -> None:
-        """A call has its end; None where its client left, or the server was stopped, before it had one."""
+    def end(self, call: Call | None) -> None:
+        """Record the end of a request. ``call`` is None if its client left or the server stopped before its end."""
         self.in_flight -= 1
         if call is not None:
             self._calls.append(call)
@@ -55,7 +55,7 @@ class CallLog:
     def select(
         self, *, method: str | None = None, company_id: str | None = None, limit: int | None = None
     ) -> list[Call]:
-        """The calls that match, oldest first; with a limit of 1 or more, only that many of the newest."""
+        """Return the matching calls, oldest first; with a ``limit`` of 1 or more, only that many of the newest."""
         matching = [
             call
             for call in list(self._calls)
@@ -64,7 +64,7 @@ class CallLog:
         return matching if limit is None else matching[-limit:]
 
     def total(self, *, method: str | None = None, route: str | None = None, status: int | None = None) -> int:
-        """How many calls there were of this method, route and status; None stands for any."""
+        """Count the calls with this method, route and status. None matches any."""
         return sum(
             count
             for (counted_method, counted_route, counted_status), count in list(self.counts.items())

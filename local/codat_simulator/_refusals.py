@@ -1,20 +1,20 @@
-"""What Codat says when it says no: the error bodies of its OpenAPI and of its errors page.
+"""Codat's error answers: the bodies of its OpenAPI and of its errors page.
 
-Sources: docs.codat.io/using-the-api/errors and the ErrorMessage schema. Texts that Codat has not published are
-marked so.
+Sources: https://docs.codat.io/using-the-api/errors and the ErrorMessage schema of the OpenAPI. A text that Codat has
+not published is marked as such.
 """
 
 from collections.abc import Sequence
 from datetime import timedelta
 from http import HTTPStatus
+from typing import Final
 
 from pydantic import JsonValue, ValidationError
 from pydantic_core import ErrorDetails
 
-_LEARN_MORE = "Learn more at https://docs.codat.io/using-the-api/errors"
+_LEARN_MORE: Final = "Learn more at https://docs.codat.io/using-the-api/errors"
 
-# The `error` text that Codat's OpenAPI shows for a status.
-_PUBLISHED_ERRORS = {
+_PUBLISHED_ERRORS: Final = {
     400: "Error processing request - not valid.",
     401: "Unauthorized",
     402: "Payment Required",
@@ -23,13 +23,11 @@ _PUBLISHED_ERRORS = {
     500: "There is a problem with our server. Please try again later.",
     503: "The Codat API is temporarily offline for maintenance. Please try again later.",
 }
+"""The ``error`` text that Codat's OpenAPI shows for each status."""
 
 
 class RefusalError(Exception):
-    """A request that ends in an answer of 4xx or 5xx.
-
-    Raises nothing by itself; `body` is Codat's ErrorMessage. `retry_after` asks for a Retry-After header.
-    """
+    """The answer to a request, if that is 4xx or 5xx. ``retry_after`` asks for a Retry-After header."""
 
     def __init__(
         self,
@@ -48,7 +46,7 @@ class RefusalError(Exception):
         super().__init__(f"{status} {self.error}")
 
     def body(self, correlation_id: str) -> dict[str, JsonValue]:
-        """Codat's ErrorMessage; `validation` is there only when there is something to list."""
+        """Return Codat's ErrorMessage. It has a ``validation`` only if there are problems to list."""
         message: dict[str, JsonValue] = {
             "statusCode": self.status,
             "service": self.service,
@@ -70,7 +68,7 @@ def _published_error(status: int) -> str:
 
 
 def company_limit_exceeded() -> RefusalError:
-    """402 of POST /companies: a free account holds 50 companies."""
+    """Return the 402 of POST /companies: a free account holds at most 50 companies."""
     problem: JsonValue = {
         "itemId": "Company",
         "message": f"Company limit exceeded. {_LEARN_MORE}",
@@ -80,7 +78,7 @@ def company_limit_exceeded() -> RefusalError:
 
 
 def schedule_not_allowed() -> RefusalError:
-    """402 of a free account that asks for a schedule of less than a day."""
+    """Return the 402 of a free account that asks for a schedule of less than a day."""
     problem: JsonValue = {
         "itemId": "SyncSettings",
         "message": "Sync schedule is not allowed for this client.",
@@ -95,7 +93,10 @@ def schedule_not_allowed() -> RefusalError:
 
 
 def account_expired() -> RefusalError:
-    """402 of every endpoint, once a free account is older than 365 days. No itemId, no validatorName."""
+    """Return the 402 of every endpoint, once a free account is older than 365 days.
+
+    Its problem has no itemId and no validatorName.
+    """
     return RefusalError(402, "Payment Required", problems=[{"message": f"Account expired. {_LEARN_MORE}"}])
 
 
@@ -108,12 +109,12 @@ def connection_not_found(connection_id: str) -> RefusalError:
 
 
 def no_linked_connection(company_id: str) -> RefusalError:
-    """404 of a pull that has nothing to pull from. Codat has not published this text."""
+    """Return the 404 of a pull without a connection to pull from. Codat has not published this text."""
     return RefusalError(404, f"No linked data connection was found for company {company_id}")
 
 
 def pull_in_progress(company_id: str, data_type: str, dataset_id: str) -> RefusalError:
-    """409: the text is Codat's, the status is not documented for it."""
+    """Return the 409 of a pull that is in progress. The text is Codat's; the status is not documented for it."""
     return RefusalError(
         409,
         f"DatasetAlreadyInProgressException: Cannot queue {data_type} sync for {company_id} "
@@ -127,7 +128,7 @@ def malformed_query(detail: str = "Malformed query.") -> RefusalError:
 
 
 def not_valid(*problems: JsonValue, service: str = "PublicApi") -> RefusalError:
-    """400. Codat shows the `error` text; the problems that it lists under `validation` are the simulator's wording."""
+    """Return a 400. The ``error`` text is Codat's, the wording of ``problems`` the simulator's."""
     return RefusalError(400, service=service, problems=problems)
 
 
@@ -136,12 +137,12 @@ def problem(item_id: str, message: str, validator: str) -> JsonValue:
 
 
 def problems_of(failure: ValidationError, validator: str, *, under: str = "") -> list[JsonValue]:
-    """One problem per error of pydantic's, with the place spelled as `settings[0].syncOrder`."""
+    """Return one problem for each of pydantic's errors, with its place, such as ``settings[0].syncOrder``."""
     return [problem(_place(detail, under), detail["msg"], validator) for detail in failure.errors()]
 
 
 def sentence_of(failure: ValidationError) -> str:
-    """Pydantic's errors as one sentence for a person, each with its place."""
+    """Return pydantic's errors as one sentence, each with its place."""
     return "; ".join(f"{_place(detail, '') or 'body'}: {detail['msg']}" for detail in failure.errors()) + "."
 
 
