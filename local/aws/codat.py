@@ -35,7 +35,7 @@ def simulated_codat(
     ]
     with contextlib.ExitStack() as parts:
         parts.callback(port_file.unlink, missing_ok=True)
-        simulator = parts.enter_context(running("The Codat simulator", command, log=log, env=environ))
+        simulator = parts.enter_context(running("Codat simulator", command, log=log, env=environ))
         wait_until(port_file.exists, simulator, timeout=_START_SECONDS)
         url = f"http://127.0.0.1:{int(port_file.read_text(encoding='utf-8'))}"
         yield Codat(base_url=url, api_key=_SIMULATED_API_KEY), simulator

@@ -108,7 +108,7 @@ def emulated_function(
         *("--runtime-api-address", f"{_HOST}:{runtime_api_port}"),
         *(str(python), "-m", "awslambdaric", handler),
     ]
-    with running("The runtime emulator", command, log=log, env=env, folder=folder) as process:
+    with running("Runtime emulator", command, log=log, env=env, folder=folder) as process:
         wait_until(lambda: _is_listening(port), process, timeout=_START_SECONDS)
         yield EmulatedFunction(f"http://{_HOST}:{port}/2015-03-31/functions/function/invocations", process)
 

@@ -127,7 +127,7 @@ class _Steps:
 def _sweep(deployment: Deployment, steps: _Steps) -> None:
     """End the processes of a run that was killed, and remove the files that describe its stack."""
     for leftover in end_leftovers(deployment.logs):
-        steps.done(f"Ended {leftover} of a run that was killed")
+        steps.done(f"Ended, left by a killed run: {leftover}")
     for file in (deployment.folder / "endpoints.env", deployment.presets):
         file.unlink(missing_ok=True)
 

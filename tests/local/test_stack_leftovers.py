@@ -177,6 +177,6 @@ def test_a_start_ends_what_a_killed_run_left_and_removes_its_endpoints(
     ):
         pytest.fail("the block has run")
 
-    assert steps == [f"Ended Sleepers (process {leftover}) of a run that was killed"]
+    assert steps == [f"Ended, left by a killed run: Sleepers (process {leftover})"]
     assert not is_running(leftover)
     assert [file for file in stale if file.exists()] == []

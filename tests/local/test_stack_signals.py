@@ -14,9 +14,9 @@ INSTALLED = (".venv/.installed", ".local/runtime/.installed", ".local/ministack/
 # In the place of .venv/bin/python.
 PROGRAM = f"""#!{sys.executable}
 import os, signal, sys
+signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
 with open(os.environ["STARTED"], "w") as started:
     print(os.getpid(), *sys.argv[1:], file=started)
-signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
 signal.pause()
 """
 
