@@ -1,10 +1,13 @@
 # Everything runs from .venv and .local: no root, no Docker, and nothing to install by hand but Python and make.
+#
+# On SIGTERM make passes it to its children. So a recipe that runs long is one process: `exec` puts the program in the
+# place of the recipe's shell, which would end alone. Ctrl-C and a closed terminal signal the whole process group.
 
-# Any Python from 3.11 on. It makes the environments, and runs the functions of `make local`.
+# Python 3.11 or newer. It makes the environments, and runs the functions of `make local`.
 PYTHON ?= python3
 # More arguments: make test ARGS='-k batch', make fuzz ARGS='--bodies 1000'.
 ARGS ?=
-# The storm of `make chaos`, and how many sequences of steps its model tries.
+# The storm of `make chaos`, and the number of step sequences that its model tries.
 EVENTS ?= 5000
 COMPANIES ?= 300
 KILLS ?= 20
@@ -14,7 +17,7 @@ EXAMPLES ?= 500
 # Where `make deploy` deploys to.
 STAGE ?= try
 
-# The version of the template's PythonRuntime, for `make build`. pyenv's stand-ins answer for the version that they are told.
+# The version of the template's PythonRuntime, for `make build`. pyenv's shims need to be told the version.
 BUILD_PYTHON ?= 3.13
 
 VENV := .venv/bin/python
@@ -23,7 +26,9 @@ RUNTIME := .local/runtime/.installed
 MINISTACK := .local/ministack/.installed
 CHECKOV := .local/checkov/.installed
 
-SAM := PATH="$(CURDIR)/.venv/bin:$$PATH" $(VENV) -m samcli
+SAM := env PATH="$(CURDIR)/.venv/bin:$$PATH" $(VENV) -m samcli
+# Programs that import the package of the layer.
+WITH_LAYER := env PYTHONPATH=shared $(VENV)
 INSTALL := install --quiet --no-input --no-deps --require-hashes --requirement
 LOCK := $(VENV) -m uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --quiet $(ARGS)
@@ -38,20 +43,20 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help: ## Say what there is to make.
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-local: $(DEV) $(RUNTIME) $(MINISTACK) ## The whole system on this machine, until Ctrl-C (CODAT_BASE_URL=... CODAT_API_KEY=... name another Codat).
-	@$(VENV) -m local $(if $(filter command,$(origin CODAT_BASE_URL)),--codat-base-url "$(CODAT_BASE_URL)")
+local: $(DEV) $(RUNTIME) $(MINISTACK) ## Run the whole system on this machine until Ctrl-C (CODAT_BASE_URL=... CODAT_API_KEY=... name another Codat).
+	@exec $(VENV) -m local $(if $(filter command,$(origin CODAT_BASE_URL)),--codat-base-url "$(CODAT_BASE_URL)")
 
-demo: $(DEV) $(RUNTIME) $(MINISTACK) ## The whole system on this machine, shown at work.
-	@PYTHONPATH=shared $(VENV) -m local.demo $(ARGS)
+demo: $(DEV) $(RUNTIME) $(MINISTACK) ## Show the whole system at work on this machine.
+	@exec $(WITH_LAYER) -m local.demo $(ARGS)
 
-# The model first: it searches the orders of steps that a storm meets by chance alone.
-chaos: $(DEV) $(RUNTIME) $(MINISTACK) ## Thousands of events through the whole system, with faults and kills, and a ledger (EVENTS=5000 COMPANIES=300 KILLS=20 SEED=1).
-	CHAOS_EXAMPLES=$(EXAMPLES) $(VENV) -m pytest tests/model
-	@PYTHONPATH=shared $(VENV) -m local.chaos --events $(EVENTS) --companies $(COMPANIES) --kills $(KILLS) --seed $(SEED) $(ARGS)
+# The model first: it searches the orders of steps that a storm reaches by chance alone.
+chaos: $(DEV) $(RUNTIME) $(MINISTACK) ## Send thousands of events through the system, with faults and kills, and check the results (EVENTS=5000 COMPANIES=300 KILLS=20 SEED=1).
+	exec env CHAOS_EXAMPLES=$(EXAMPLES) $(VENV) -m pytest tests/model
+	@exec $(WITH_LAYER) -m local.chaos --events $(EVENTS) --companies $(COMPANIES) --kills $(KILLS) --seed $(SEED) $(ARGS)
 
 bench: COMPANIES = 100000
-bench: $(DEV) ## What a reconciliation of many companies costs, and a live event: time, memory, calls, money (COMPANIES=100000).
-	@PYTHONPATH=shared $(VENV) -m local.bench --companies $(COMPANIES) $(ARGS)
+bench: $(DEV) ## Measure what a reconciliation run and a live event cost: time, memory, calls, money (COMPANIES=100000).
+	@exec $(WITH_LAYER) -m local.bench --companies $(COMPANIES) $(ARGS)
 
 test: $(DEV) ## The tests, with branch coverage.
 	$(VENV) -m pytest --cov $(ARGS)
@@ -61,37 +66,37 @@ check: $(DEV) $(CHECKOV) ## All that has to hold before a commit; changes no fil
 	$(VENV) -m ruff check
 	$(VENV) -m mypy
 	.venv/bin/cfn-lint --append-rules cfn_lint_serverless.rules
-	$(SAM) validate --lint
+	exec $(SAM) validate --lint
 	$(VENV) -m tests.template.translation > .local/template.json
 	.local/checkov/bin/checkov --file .local/template.json --framework cloudformation --skip-download --compact --quiet
 	$(MAKE) test
 
-system: $(DEV) $(RUNTIME) $(MINISTACK) ## The deployed stack at work: redrive, reconcile, deploy over it, delete it, the runbook.
-	$(VENV) -m pytest tests/system $(ARGS)
+system: $(DEV) $(RUNTIME) $(MINISTACK) ## Test a deployed stack: redrive, reconciliation, update, deletion, and every command of the runbook.
+	exec $(VENV) -m pytest tests/system $(ARGS)
 
-runtime: $(DEV) ## The built artefacts under AWS's own runtime emulator (Linux with the runtime's own Python).
-	$(VENV) -m pytest tests/runtime $(ARGS)
+runtime: $(DEV) ## Test the built artefacts under AWS's own runtime emulator (Linux with the runtime's own Python).
+	exec $(VENV) -m pytest tests/runtime $(ARGS)
 
-fuzz: $(DEV) ## Whatever a queue may hold, through the real consumer (ARGS='--bodies 1000000 --seed 1').
-	PYTHONPATH=shared $(VENV) -m tests.fuzz $(ARGS)
+fuzz: $(DEV) ## Send random messages through the real consumer (ARGS='--bodies 1000000 --seed 1').
+	exec $(WITH_LAYER) -m tests.fuzz $(ARGS)
 
 format: $(DEV) ## Put the code into its form.
 	$(VENV) -m ruff check --fix-only
 	$(VENV) -m ruff format
 
-schemas: $(DEV) ## The JSON Schemas for producers, from the contracts.
-	@PYTHONPATH=shared $(VENV) -m local.event_schemas
+schemas: $(DEV) ## Write the JSON Schemas of all events, from the models.
+	@exec $(WITH_LAYER) -m local.event_schemas
 
-dashboard: $(DEV) ## The dashboard as a picture, from recorded metrics (ARGS="record --about '...'" records the stack that runs).
-	@$(VENV) -m local.dashboard $(ARGS)
+dashboard: $(DEV) ## Draw the dashboard from recorded metrics (ARGS="record --about '...'" records the running stack).
+	@exec $(VENV) -m local.dashboard $(ARGS)
 
 build: $(DEV) ## What `sam deploy` takes to AWS (needs the runtime's own Python: BUILD_PYTHON=3.13).
 	@python="$$(PYENV_VERSION=$(BUILD_PYTHON) $(VENV) -m uv python find --system --no-python-downloads --no-project $(BUILD_PYTHON))" && \
-		PATH="$$(dirname "$$python"):$$PATH" $(VENV) -m samcli build $(ARGS)
+		exec env PATH="$$(dirname "$$python"):$$PATH" $(VENV) -m samcli build $(ARGS)
 
 deploy: build ## Build, and deploy to a stage of samconfig.toml (STAGE=try|prod ARGS=--no-confirm-changeset).
 	@overrides="$$($(VENV) -m ops.release $(STAGE))" && \
-		$(SAM) deploy --config-env $(STAGE) --parameter-overrides $$overrides $(ARGS)
+		exec $(SAM) deploy --config-env $(STAGE) --parameter-overrides $$overrides $(ARGS)
 
 lock: $(DEV) ## Pin the packages of pyproject.toml anew (ARGS=--upgrade takes the newest).
 	$(LOCK) pyproject.toml --group dev --extra ops --output-file requirements-dev.txt

@@ -1,7 +1,6 @@
-"""Run the whole system on this machine until Ctrl-C or SIGTERM; everything that was started ends with it.
+"""Run the whole system on this machine until Ctrl-C or SIGTERM, which ends every process that it started.
 
-The functions call a simulator of Codat, unless another Codat is named by an argument: what a shell happens to export
-decides nothing here.
+The functions call a simulator of Codat, unless an argument names another Codat. Exported variables alone never do.
 """
 
 import argparse
@@ -11,19 +10,20 @@ import time
 from collections.abc import Mapping, Sequence
 
 from local.aws.clients import REGION
+from local.aws.codat import Codat
 from local.aws.processes import StackError, ending_on_signals
-from local.aws.stack import Codat, LocalStack, local_stack
+from local.aws.stack import LocalStack, local_stack
 
 
 def _arguments(argv: Sequence[str] | None, environ: Mapping[str, str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     parser.add_argument(
-        "--aws-port", type=int, default=environ.get("AWS_PORT", "0"), help="MiniStack's port; 0 takes a free one"
+        "--aws-port", type=int, default=environ.get("AWS_PORT", "0"), help="port of MiniStack; 0: a free one"
     )
     parser.add_argument(
-        "--codat-port", type=int, default=environ.get("CODAT_PORT", "0"), help="the simulator's; 0 takes a free one"
+        "--codat-port", type=int, default=environ.get("CODAT_PORT", "0"), help="port of the simulator; 0: a free one"
     )
-    parser.add_argument("--codat-base-url", help="another Codat for the functions; its key is in CODAT_API_KEY")
+    parser.add_argument("--codat-base-url", help="another Codat for the functions to call; CODAT_API_KEY is its key")
     return parser.parse_args(argv)
 
 
@@ -32,7 +32,7 @@ def _codat(base_url: str | None, environ: Mapping[str, str]) -> Codat | None:
         return None
     api_key = environ.get("CODAT_API_KEY")
     if not api_key:
-        raise StackError("CODAT_API_KEY has to be the key of CODAT_BASE_URL")
+        raise StackError("CODAT_API_KEY is not set: it has to be the key of CODAT_BASE_URL")
     return Codat(base_url=base_url.rstrip("/"), api_key=api_key)
 
 
@@ -45,11 +45,13 @@ Up after {seconds:.1f} s. Ctrl-C ends it.
   Codat      {stack.codat.base_url}  ({codat})
   Event bus  {stack.outputs["EventBusName"]}
   Endpoints  {stack.endpoints}  (set -a; . {stack.endpoints})
-  Logs       {stack.logs}/functions.log (why a function cannot be loaded: ministack.log)
+  Presets    {stack.deployment.presets}  (a copy of those that are deployed)
+  Logs       {stack.logs}/functions.log  (if a function cannot be loaded: ministack.log)
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run until a signal ends it; return the exit code, 1 if the stack cannot start or a part of it ends."""
     arguments = _arguments(argv, os.environ)
     began = time.monotonic()
     try:

@@ -1,4 +1,4 @@
-"""JSON Schemas of what producers send and subscribers get, from the contracts themselves: make schemas."""
+"""JSON Schemas of the events that producers send and subscribers receive, from the models: make schemas."""
 
 import json
 from pathlib import Path
@@ -18,16 +18,17 @@ ANNOUNCEMENTS = (SyncSettingsApplied, SyncSettingsDegraded, SyncSettingsParked, 
 
 
 def schemas() -> dict[str, str]:
-    """The text of each schema file, by its name."""
-    taken = {contract: contract.model_json_schema() for contract in CONTRACTS}
-    said = {contract: contract.model_json_schema(mode="serialization") for contract in ANNOUNCEMENTS}
+    """Return the text of each schema file, by its name."""
+    received = {contract: contract.model_json_schema() for contract in CONTRACTS}
+    announced = {contract: contract.model_json_schema(mode="serialization") for contract in ANNOUNCEMENTS}
     return {
         f"{contract.__name__}.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
-        for contract, schema in (taken | said).items()
+        for contract, schema in (received | announced).items()
     }
 
 
 def main() -> None:
+    """Write every schema into `FOLDER`."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name, text in schemas().items():
         (FOLDER / name).write_text(text, "utf-8")

@@ -1,8 +1,9 @@
-"""The presets that the demo, the storm, the benchmarks and the tests play with.
+"""The presets of the demo, the storm, the benchmarks and the tests.
 
-They are not the packaged ones: those belong to whoever deploys, and may hold other plans.
+They are not the packaged ones, which belong to the team that deploys and may have other plans.
 """
 
+import os
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -16,3 +17,8 @@ FILE: Final = Path(__file__).with_name("presets.toml")
 def local_presets() -> Presets:
     """Return the presets of ``FILE``."""
     return Presets.parse(FILE.read_text("utf-8"))
+
+
+def description() -> str:
+    """Return the file's path from here and the names of its plans, for programs that print which presets they use."""
+    return f"{os.path.relpath(FILE)} (plans {', '.join(local_presets().plans)})"

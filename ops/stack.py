@@ -82,9 +82,11 @@ class Stack:
     outputs: Mapping[str, str]
     parameters: Mapping[str, str]
     aws: Aws
+    deployed_presets: Path | None = None
+    """The file of presets that a stack on this machine was deployed with. None: the packaged one."""
 
     @classmethod
-    def find(cls, name: str, aws: Aws | None = None) -> Self:
+    def find(cls, name: str, aws: Aws | None = None, deployed_presets: Path | None = None) -> Self:
         """The stack of that name, in the account of the ordinary credentials unless another is given.
 
         Raises ``StackNotFound``, and what boto3 raises where AWS does not answer.
@@ -101,12 +103,14 @@ class Stack:
             ) from error
         outputs = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", ())}
         parameters = {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", ())}
-        return cls(name, outputs, parameters, aws)
+        return cls(name, outputs, parameters, aws, deployed_presets)
 
     @classmethod
     def local(cls, endpoints: Path = ENDPOINTS) -> Self:
         """The stack of `make local`. Raises ``StackNotFound`` where none runs."""
-        return cls.find("codat-sync-local", Aws.local(endpoints))
+        aws = Aws.local(endpoints)
+        deployed = _variables(endpoints.read_text("utf-8")).get("PRESETS_FILE")
+        return cls.find("codat-sync-local", aws, Path(deployed) if deployed else None)
 
     def output(self, name: str) -> str:
         """One output of the template. Raises ``StackNotFound`` where the stack is older than this tool."""
@@ -150,19 +154,19 @@ class Stack:
 
     @property
     def presets_file(self) -> bytes:
-        """The file of presets that is live: the one in AppConfig, else the one of this version.
+        """The file of presets that is live: the one in AppConfig, else the one that was deployed.
 
         While others are brought in, one or the other of them. Raises ``PresetsUnusable`` where AppConfig does not show
         it.
         """
-        hosted = self._hosted_presets
-        return packaged_file() if hosted is None else hosted
+        live = self._presets_beside_the_package
+        return packaged_file() if live is None else live
 
     @cached_property
     def presets(self) -> Presets:
         """What that file says. Also raises ``InvalidPresets``."""
-        hosted = self._hosted_presets
-        return Presets.packaged() if hosted is None else parse(hosted)
+        live = self._presets_beside_the_package
+        return Presets.packaged() if live is None else parse(live)
 
     @cached_property
     def presets_in_appconfig(self) -> PresetsInAppConfig:
@@ -181,10 +185,14 @@ class Stack:
         )
 
     @cached_property
-    def _hosted_presets(self) -> bytes | None:
-        if not self.has_presets_in_appconfig:
-            return None
+    def _presets_beside_the_package(self) -> bytes | None:
+        """The file that is live in the place of the packaged one. None where the packaged one is."""
+        hosted = self._hosted_presets() if self.has_presets_in_appconfig else None
+        if hosted is None and self.deployed_presets is not None:
+            return self.deployed_presets.read_bytes()
+        return hosted
 
+    def _hosted_presets(self) -> bytes | None:
         def connect() -> AppConfigProvider:
             client = self.aws.session.client("appconfigdata", **self.aws.connection)
             return AppConfigProvider(

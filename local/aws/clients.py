@@ -1,4 +1,4 @@
-"""Where AWS answers on this machine, for clients in this process and for tools in others."""
+"""The endpoint of the emulated AWS: clients for this process, environment variables for others."""
 
 import os
 from collections.abc import Mapping
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 REGION = "us-east-1"
-ACCESS_KEY = SECRET_KEY = "test"  # noqa: S105 - MiniStack's root account, for whoever reaches 127.0.0.1.
+ACCESS_KEY = SECRET_KEY = "test"  # noqa: S105 - MiniStack's root account; it listens on 127.0.0.1 alone.
 
 _THIS_MACHINE = "127.0.0.1,localhost"
 
 
 @dataclass(frozen=True)
 class Aws:
-    """Clients are made when first asked for, and one of each."""
+    """Clients of one endpoint. Each is made at first use, and once."""
 
     endpoint_url: str
     ca_bundle: Path
-    """The certificate that vouches for the endpoint, absolute."""
+    """The certificate authority of the endpoint: an absolute path."""
 
     @property
     def environment(self) -> dict[str, str]:
-        """What aws, sam and boto3 in another process need to speak to this endpoint, and to no real account."""
+        """The variables that make aws, sam and boto3 in another process call this endpoint, and no real account."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint_url,
             "AWS_CA_BUNDLE": str(self.ca_bundle),
@@ -76,19 +76,19 @@ class Aws:
 
     @cached_property
     def _session(self) -> boto3.Session:
-        # A developer's own profile, named in AWS_PROFILE or in files, stays out of it.
-        apart = botocore.session.Session(
+        # The developer's own profile, from AWS_PROFILE or from files, must not be used.
+        session = botocore.session.Session(
             session_vars={
                 "profile": (None, None, None, None),
                 "config_file": (None, None, os.devnull, None),
                 "credentials_file": (None, None, os.devnull, None),
             }
         )
-        return boto3.Session(ACCESS_KEY, SECRET_KEY, region_name=REGION, botocore_session=apart)
+        return boto3.Session(ACCESS_KEY, SECRET_KEY, region_name=REGION, botocore_session=session)
 
     @cached_property
     def _connection(self) -> dict[str, Any]:
-        # Nothing on the way to 127.0.0.1 is a proxy's business.
+        # No proxy on the way to 127.0.0.1.
         config = Config(
             proxies={},
             connect_timeout=20,
@@ -100,9 +100,9 @@ class Aws:
 
 
 def environment_without_aws(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """An environment for child processes that knows no account, profile or settings of the developer's.
+    """Return an environment for child processes without the developer's account, profile and settings.
 
-    Proxies stay (pip may need one), but not for this machine.
+    Proxies stay, since pip may need one, but not for this machine.
     """
     kept = {
         name: value for name, value in environ.items() if not name.startswith(("AWS_", "CODAT_", "PYTHON", "SAM_CLI_"))

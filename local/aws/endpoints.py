@@ -1,4 +1,4 @@
-"""The file that tells other programs where the local stack answers."""
+"""The file that tells other programs how to reach the local stack."""
 
 import re
 import shlex
@@ -7,17 +7,17 @@ from pathlib import Path
 
 
 def variable(output: str) -> str:
-    """The environment variable for an output of the template: EventBusName is EVENT_BUS_NAME."""
+    """Return the environment variable for an output of the template: EVENT_BUS_NAME for EventBusName."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", output).upper()
 
 
 def text(variables: Mapping[str, str]) -> str:
-    """One NAME=value a line, quoted for a shell: `set -a; . .local/endpoints.env`."""
+    """Return one NAME=value a line, quoted for a shell: `set -a; . .local/endpoints.env`."""
     return "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items())
 
 
 def write(file: Path, variables: Mapping[str, str]) -> None:
-    """Replace the file whole; whoever waits for it never reads half of it."""
+    """Replace the file in one step, so that no reader sees half of it."""
     part = file.with_name(f"{file.name}.part")
     part.write_text(text(variables), encoding="utf-8")
     part.replace(file)

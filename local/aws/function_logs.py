@@ -1,4 +1,4 @@
-"""What the functions log: from CloudWatch Logs into one file, to read or to follow."""
+"""The functions' logs, collected from CloudWatch Logs into one file."""
 
 import contextlib
 import json
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_logs.type_defs import FilteredLogEventTypeDef
 
-# How far behind the newest line an invocation's lines may still turn up.
+# An invocation's lines may appear this much later than newer ones.
 _LATENESS_MS = 2_000
 
 Line = dict[str, Any]
-"""What a function said in one line of its log."""
+"""One structured line of a function's log."""
 
 
 class NewEvents:
-    """What the log groups hold that was not there yet.
+    """A reader of log groups that returns each event once.
 
-    MiniStack gives each invocation a log stream of its own and fills it at once, when the invocation has ended.
-    So a stream that was seen is complete.
+    MiniStack writes a log stream for each invocation, all at once, when the invocation has ended. A stream that was
+    read is therefore complete.
     """
 
     def __init__(self, logs: "CloudWatchLogsClient", groups: Sequence[str]) -> None:
@@ -33,7 +33,7 @@ class NewEvents:
         self._seen: set[str] = set()
 
     def read(self) -> Iterator[tuple[str, "FilteredLogEventTypeDef"]]:
-        """Each with its group."""
+        """Yield every event that was not read before, with the name of its log group."""
         for group, newest_ms in self._newest_ms.items():
             streams: set[str] = set()
             since = max(0, newest_ms - _LATENESS_MS)
@@ -47,7 +47,7 @@ class NewEvents:
 
 
 class FunctionLogs:
-    """Appends to `file` what the log groups hold that was not there yet; may be called from any thread."""
+    """A file with every event of the log groups. May be used from any thread."""
 
     def __init__(self, logs: "CloudWatchLogsClient", groups: Sequence[str], file: Path) -> None:
         self._new_events = NewEvents(logs, groups)
@@ -55,12 +55,13 @@ class FunctionLogs:
         self._lock = threading.Lock()
 
     def collect(self) -> None:
+        """Append the events that are new since the last call."""
         with self._lock, self._file.open("a", encoding="utf-8") as file:
             for _, event in self._new_events.read():
                 file.write(event["message"].rstrip("\n") + "\n")
 
-    def said(self, message: str) -> list[Line]:
-        """All that the functions have said under this message until now; of each function, the oldest first."""
+    def lines(self, message: str) -> list[Line]:
+        """Return all structured lines with this message up to now, in each function's own order."""
         self.collect()
         with self._file.open(encoding="utf-8") as lines:
             return [json.loads(text[text.index("{") :]) for text in lines if f'"message":"{message}"' in text]
@@ -70,7 +71,7 @@ class FunctionLogs:
 def following(
     logs: "CloudWatchLogsClient", groups: Sequence[str], file: Path, *, every_seconds: float = 1.0
 ) -> Iterator[FunctionLogs]:
-    """Keep `file` up to date while the block runs, and bring it up to date once more at its end."""
+    """Collect every `every_seconds` while the block runs, and once more at its end."""
     file.write_text("", encoding="utf-8")
     function_logs = FunctionLogs(logs, groups, file)
     ended = threading.Event()

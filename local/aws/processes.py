@@ -1,24 +1,55 @@
-"""Commands that end with us: each runs in a process group of its own, and all of the group is ended."""
+"""Commands that end with the run that started them. Each has a process group of its own, which is ended whole."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
 
-_GRACE_SECONDS = 1.0
+GRACE_SECONDS = 1.0
+"""From SIGTERM to SIGKILL."""
+
 _LONGEST_LAST_LINE = 200
 
 
 class StackError(Exception):
-    """Why the local stack could not start, or ended: one line for the reader, with the place of the log."""
+    """The local stack could not start, or a part of it ended. One line for the reader, with the log's path."""
+
+
+@dataclass(frozen=True)
+class ProcessRecord:
+    """A running process group, as a file beside its log describes it. Only a run that was killed leaves that file."""
+
+    name: str
+    pid: int
+    """The process id of the command, and the id of its process group."""
+    owner: int
+    """The process id of the run that started it."""
+    started: float
+    """Seconds since the epoch."""
+    command: list[str]
+
+    def write(self, file: Path) -> None:
+        """Write the record as JSON."""
+        file.write_text(json.dumps(asdict(self)), encoding="utf-8")
+
+    @classmethod
+    def read(cls, file: Path) -> "ProcessRecord | None":
+        """Return the record in a file; None where the file was not written to its end."""
+        try:
+            return cls(**json.loads(file.read_text(encoding="utf-8")))
+        except (ValueError, TypeError):
+            return None
 
 
 class ProcessGroup:
-    """A running command with all that it starts. What they print goes to `log`."""
+    """A running command and all that it starts. Their output goes to `log`."""
 
     def __init__(
         self,
@@ -30,6 +61,7 @@ class ProcessGroup:
         folder: Path | None = None,
         pass_fds: Collection[int] = (),
     ) -> None:
+        """Start the command in `folder`. Raise OSError if it cannot be started."""
         self.name = name
         self.log = log
         self._ended = False
@@ -43,8 +75,14 @@ class ProcessGroup:
                 env=env,
                 cwd=folder,
                 pass_fds=pass_fds,
-                start_new_session=True,  # Ctrl-C in a terminal reaches us alone, and we end things in order.
+                start_new_session=True,  # Ctrl-C in a terminal reaches this run alone, which ends its parts in order.
             )
+        self._record = log.with_suffix(".pid").absolute()
+        try:
+            ProcessRecord(name, self.pid, os.getpid(), time.time(), list(command)).write(self._record)
+        except OSError:
+            self.end()
+            raise
 
     @property
     def pid(self) -> int:
@@ -52,13 +90,13 @@ class ProcessGroup:
         return self._process.pid
 
     def check_running(self) -> None:
-        """Raise StackError if the command has ended, however well."""
+        """Raise StackError if the command has ended, whatever its exit code."""
         code = self._process.poll()
         if code is not None:
             raise self.failure(f"ended (exit code {code})")
 
     def wait(self, timeout: float) -> None:
-        """Wait until the command has done its work; raise StackError if it fails or takes longer (seconds)."""
+        """Wait until the command has ended; raise StackError if it fails or takes longer (seconds)."""
         try:
             code = self._process.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -68,22 +106,24 @@ class ProcessGroup:
             raise self.failure(f"failed (exit code {code})")
 
     def failure(self, what: str) -> StackError:
+        """Return an error with the last line of the log, and the log's path."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").split("\n")
-        last_line = next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
-        return StackError(f"{self.name} {what}: {last_line[:_LONGEST_LAST_LINE]} (all of it: {self.log})")
+        last_line = next((line.strip() for line in reversed(lines) if line.strip()), "it printed nothing")
+        return StackError(f"{self.name} {what}: {last_line[:_LONGEST_LAST_LINE]} (whole log: {self.log})")
 
     def end(self) -> None:
-        """Ask the whole group to end, and kill what is left of it after a grace."""
+        """Send SIGTERM to the whole group, and SIGKILL to what is left after GRACE_SECONDS."""
         if self._ended:
-            return  # Its id may be another's by now.
+            return  # Another process may have the id by now.
         self._signal(signal.SIGTERM)
         try:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(_GRACE_SECONDS)
+                self._process.wait(GRACE_SECONDS)
         finally:
             self._signal(signal.SIGKILL)
             self._process.wait()
             self._ended = True
+            self._record.unlink(missing_ok=True)
 
     def _signal(self, number: signal.Signals) -> None:
         # macOS answers EPERM for a group whose every process has ended but is not yet collected.
@@ -101,7 +141,7 @@ def running(
     folder: Path | None = None,
     pass_fds: Collection[int] = (),
 ) -> Iterator[ProcessGroup]:
-    """Run a command while the block runs; nothing of it is left afterwards, however the block ends."""
+    """Run a command while the block runs. No process of its group is left afterwards, however the block ends."""
     try:
         group = ProcessGroup(name, command, log=log, env=env, folder=folder, pass_fds=pass_fds)
     except OSError as error:
@@ -130,13 +170,25 @@ def wait_until(
 
 
 @contextlib.contextmanager
-def ending_on_signals() -> Iterator[None]:
-    """Turn SIGTERM and SIGHUP into SystemExit while the block runs, so that `with` blocks are left in order."""
+def ending_on_signals(end: Callable[[int], object] = sys.exit) -> Iterator[None]:
+    """End the block on SIGTERM, SIGHUP or SIGINT, so that every `with` block is left in order.
 
-    def end(number: int, _frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
+    SIGINT raises KeyboardInterrupt. For the other two, `end` is called with 128 + the signal's number, and has to
+    raise. Signals after the first are ignored: `timeout` and `make` both send one to the same process, and the end
+    takes a few seconds. SIGHUP stays ignored where it was, as `nohup` asks.
+    """
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    def handle(number: int, _frame: FrameType | None) -> None:
+        for each in numbers:
+            signal.signal(each, signal.SIG_IGN)
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        end(128 + number)
+
+    before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield
     finally:

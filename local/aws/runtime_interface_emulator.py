@@ -1,7 +1,7 @@
-"""AWS's Runtime Interface Emulator: one function from its built artefacts, started and called as Lambda does it.
+"""AWS's Runtime Interface Emulator: starts and invokes one function from its built artefacts as Lambda does.
 
-It comes with aws-sam-cli, for Linux alone. It has no event source, no IAM and no memory limit, and takes one event at
-a time. https://github.com/aws/aws-lambda-runtime-interface-emulator
+It comes with aws-sam-cli, for Linux alone. It has no event sources, no IAM and no memory limit, and handles one event
+at a time. https://github.com/aws/aws-lambda-runtime-interface-emulator
 """
 
 import contextlib
@@ -22,13 +22,13 @@ from local.aws.processes import ProcessGroup, StackError, running, wait_until
 
 _HOST = "127.0.0.1"
 _START_SECONDS = 10.0
-_ANSWER_SECONDS = 90.0  # Above every function's own timeout, which the emulator keeps.
+_ANSWER_SECONDS = 90.0  # More than any function's own timeout, which the emulator enforces.
 _INIT = re.compile(r"INIT REPORT\(durationMs: ([\d.]+)\)")
 _INVOCATION = re.compile(r"INVOKE RTDONE\(.*duration: ([\d.]+)ms\)")
 
 
 class InvocationFailed(Exception):
-    """The function raised, could not be imported, or was cut off."""
+    """The function raised, could not be imported, or was ended at its timeout."""
 
     def __init__(self, error_type: str, message: str) -> None:
         super().__init__(f"{error_type}: {message}")
@@ -38,7 +38,7 @@ class InvocationFailed(Exception):
 
 @dataclass(frozen=True)
 class EmulatedFunction:
-    """A function that waits for events. Its process starts with the first of them, and stays."""
+    """A function that waits for events. Its process starts with the first event, and handles all others."""
 
     url: str
     process: ProcessGroup
@@ -51,27 +51,27 @@ class EmulatedFunction:
         try:
             answer = json.loads(text)
         except ValueError:
-            raise InvocationFailed("Sandbox.Timedout", text) from None  # A timeout is told in plain words.
-        # An error is told by nothing but its form: the status is 200 as well.
+            raise InvocationFailed("Sandbox.Timedout", text) from None  # A timeout is reported in plain text.
+        # Only the body's form shows an error: the status is 200 as well.
         if isinstance(answer, dict) and "errorType" in answer:
             raise InvocationFailed(answer["errorType"], answer["errorMessage"])
         return answer
 
     def output(self) -> str:
-        """What the function and the emulator printed so far."""
+        """Return what the function and the emulator have printed."""
         return self.process.log.read_text(encoding="utf-8")
 
     def init_milliseconds(self) -> list[float]:
-        """How long each INIT took: the interpreter's start and the import of the handler."""
+        """Return the time of each INIT: the interpreter's start and the import of the handler."""
         return [float(each) for each in _INIT.findall(self.output())]
 
     def invocation_milliseconds(self) -> list[float]:
-        """How long the handler took for each event that it answered, without INIT."""
+        """Return the handler's time for each event that it answered, without INIT."""
         return [float(each) for each in _INVOCATION.findall(self.output())]
 
 
 def environment(*, folder: Path, layer: Path, runtime: str, region: str, timeout: int, memory: int) -> dict[str, str]:
-    """The variables that Lambda itself sets, as far as code can tell. `timeout` in seconds, `memory` in MB.
+    """Return the variables that Lambda itself sets. `timeout` is in seconds, `memory` in MB.
 
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
     """
@@ -86,7 +86,7 @@ def environment(*, folder: Path, layer: Path, runtime: str, region: str, timeout
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(memory),
-        "AWS_LAMBDA_FUNCTION_TIMEOUT": str(timeout),  # Read by the emulator; Lambda does not set it.
+        "AWS_LAMBDA_FUNCTION_TIMEOUT": str(timeout),  # For the emulator; Lambda does not set it.
         "AWS_LAMBDA_LOG_FORMAT": "JSON",
         "AWS_LAMBDA_LOG_LEVEL": "INFO",
     }
@@ -96,7 +96,7 @@ def environment(*, folder: Path, layer: Path, runtime: str, region: str, timeout
 def emulated_function(
     python: Path, handler: str, *, folder: Path, env: Mapping[str, str], log: Path
 ) -> Iterator[EmulatedFunction]:
-    """Run a function while the block runs; nothing of it is left afterwards.
+    """Run a function while the block runs; no process of it is left afterwards.
 
     `python` is an interpreter that has awslambdaric, `folder` the root of the function's code. Paths are absolute.
     Raise StackError if the emulator is missing or does not start.
@@ -108,7 +108,7 @@ def emulated_function(
         *("--runtime-api-address", f"{_HOST}:{runtime_api_port}"),
         *(str(python), "-m", "awslambdaric", handler),
     ]
-    with running("The runtime emulator", command, log=log, env=env, folder=folder) as process:
+    with running("Runtime emulator", command, log=log, env=env, folder=folder) as process:
         wait_until(lambda: _is_listening(port), process, timeout=_START_SECONDS)
         yield EmulatedFunction(f"http://{_HOST}:{port}/2015-03-31/functions/function/invocations", process)
 
@@ -124,7 +124,7 @@ def _binary() -> Path:
 
 
 def _free_ports() -> tuple[int, int]:
-    """Two that were free a moment ago: the emulator takes no open socket, and does not tell which port it took."""
+    """Return two ports that were free a moment ago: the emulator takes no open socket, and chooses no port itself."""
     with socket.create_server((_HOST, 0)) as one, socket.create_server((_HOST, 0)) as other:
         return one.getsockname()[1], other.getsockname()[1]
 

@@ -1,9 +1,10 @@
-"""The real `sam build`, `sam deploy` and `sam delete`, for this machine's Python and processor.
+"""Commands for `sam build`, `sam deploy` and `sam delete`, for this machine's Python and processor.
 
-Their stage is in samconfig.toml.
+They use the stage `local` of samconfig.toml.
 """
 
 import platform
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from local.aws.processes import StackError
 
-STACK_NAME = "codat-sync-local"  # As samconfig.toml names it in the stage.
+STACK_NAME = "codat-sync-local"  # The stage in samconfig.toml has the same name.
 
 _SAM = (sys.executable, "-m", "samcli")
 _RUNTIMES = {(3, 11): "python3.11", (3, 12): "python3.12", (3, 13): "python3.13", (3, 14): "python3.14"}
@@ -20,7 +21,7 @@ _ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "arm64": "arm64", "aarc
 
 
 def runtime(version: tuple[int, int]) -> str:
-    """The Lambda runtime of a Python version; raise StackError if Lambda has none."""
+    """Return the Lambda runtime of a Python version; raise StackError if Lambda has none."""
     try:
         return _RUNTIMES[version]
     except KeyError:
@@ -31,7 +32,7 @@ def runtime(version: tuple[int, int]) -> str:
 
 
 def architecture(machine: str) -> str:
-    """Lambda's name of a processor, as `platform.machine()` says it; raise StackError if Lambda has none."""
+    """Return Lambda's name of a processor from that of `platform.machine()`; raise StackError if Lambda has none."""
     try:
         return _ARCHITECTURES[machine.lower()]
     except KeyError:
@@ -39,7 +40,7 @@ def architecture(machine: str) -> str:
 
 
 def host_parameters() -> dict[str, str]:
-    """The template parameters that make the functions fit this machine."""
+    """Return the template parameters with which the functions run on this machine."""
     return {
         "PythonRuntime": runtime(sys.version_info[:2]),
         "Architecture": architecture(platform.machine()),
@@ -47,7 +48,7 @@ def host_parameters() -> dict[str, str]:
 
 
 def parameter_overrides(parameters: Mapping[str, str]) -> list[str]:
-    """`--parameter-overrides` and its values; raise StackError for a value that would not arrive as it is."""
+    """Return `--parameter-overrides` and its values; raise StackError for a value that sam would split or unquote."""
     for name, value in parameters.items():
         if not value or any(character.isspace() or character in "\"'\\," for character in value):
             raise StackError(f"{name} must be one word, without quotes or commas: {value!r}")
@@ -56,42 +57,58 @@ def parameter_overrides(parameters: Mapping[str, str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Project:
-    """What sam builds and deploys, and where."""
+    """A project that sam builds and deploys, and the folder in which it does so."""
 
     source: Path = Path()
-    """Holds template.yaml, samconfig.toml and all that the template names."""
+    """The folder of template.yaml, samconfig.toml and all that the template names."""
     folder: Path = Path(".local/sam")
-    """Where sam runs, so that its .aws-sam is not the one that a build for AWS uses."""
+    """The folder in which sam runs, so that its .aws-sam is not the one of a build for AWS."""
+    presets: Path | None = None
+    """A file of presets to deploy in the place of the packaged one. None: the packaged one."""
 
     @property
     def built(self) -> Path:
-        """Where the last build is."""
+        """The folder of the last build."""
         return self.folder / ".aws-sam/build"
 
+    @property
+    def built_presets(self) -> Path:
+        """The file of presets in the built layer."""
+        return self._built_layer / "codat_sync/presets/presets.toml"
+
+    @property
+    def _built_layer(self) -> Path:
+        return self.built / "CodatSyncLayer/python"
+
     def build_command(self, parameters: Mapping[str, str]) -> list[str]:
-        """To be run in `folder`. What did not change since the last build is taken from sam's cache."""
+        """Return the command, to be run in `folder`. sam takes unchanged dependencies from its last build."""
         template = self.source.absolute() / "template.yaml"
         return [*_SAM, "build", *self._stage(), "--template", str(template), *parameter_overrides(parameters)]
 
     def deploy_command(self, parameters: Mapping[str, str]) -> list[str]:
-        """To be run in `folder`, after the build. A parameter that is not given stays as it was deployed before."""
+        """Return the command, to be run in `folder` after the build. A parameter that is not given keeps its value."""
         return [*_SAM, "deploy", *self._stage(), *parameter_overrides(parameters)]
 
     def delete_command(self) -> list[str]:
-        """To be run in `folder`. It asks nobody."""
+        """Return the command, to be run in `folder`. It does not ask for confirmation."""
         return [*_SAM, "delete", *self._stage(), "--no-prompts"]
 
     def _stage(self) -> list[str]:
         return ["--config-env", "local", "--config-file", str(self.source.absolute() / "samconfig.toml")]
 
-    def fit_layer_to_host(self) -> None:
-        """Put this machine's own wheels over Lambda's in the built layer, where those can't be imported (macOS, musl).
+    def put_presets_into_layer(self) -> None:
+        """Replace the packaged file in the built layer by `presets`, if there are any. The source is not touched."""
+        if self.presets is not None:
+            shutil.copyfile(self.presets, self.built_presets)
 
-        They are the same locked versions. A build for AWS is another folder. Raise StackError if pip fails.
+    def fit_layer_to_host(self) -> None:
+        """Replace Lambda's wheels in the built layer by this machine's, where those cannot be imported (macOS, musl).
+
+        They are the same locked versions. A build for AWS is in another folder. Raise StackError if pip fails.
         """
-        layer = self.built / "CodatSyncLayer/python"
+        layer = self._built_layer
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--upgrade"]
-        pip = subprocess.run(  # noqa: S603 - the words are ours.
+        pip = subprocess.run(  # noqa: S603 - every word is this project's own.
             [*command, "--target", str(layer), "--requirement", str(layer / "requirements.txt")],
             check=False,
             capture_output=True,
@@ -103,5 +120,5 @@ class Project:
 
 
 def layer_runs_here(system: str, libc: str) -> bool:
-    """Whether Lambda's wheels (Linux, glibc) can be imported on this machine."""
+    """Tell whether Lambda's wheels (Linux, glibc) can be imported on this machine."""
     return system == "Linux" and libc == "glibc"

@@ -1,9 +1,6 @@
 """The whole system on this machine: MiniStack, a Codat, and the stack that `sam deploy` puts there."""
 
 import contextlib
-import fcntl
-import platform
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,111 +11,62 @@ from botocore.exceptions import BotoCoreError
 
 from local.aws import endpoints, sam
 from local.aws.clients import Aws, environment_without_aws
+from local.aws.codat import Codat, simulated_codat
+from local.aws.deployment import Deployment
 from local.aws.function_logs import FunctionLogs, following
-from local.aws.ministack import ministack, put_maximum_concurrency_in_force
-from local.aws.processes import ProcessGroup, StackError, running, wait_until
+from local.aws.leftovers import end_leftovers
+from local.aws.locks import locked
+from local.aws.ministack import ministack
+from local.aws.processes import ProcessGroup
 from ops.release import release
 
 FOLDER = Path(".local")
 
 _API_KEY_SECRET_NAME = "codat-sync/api-key"  # noqa: S105 - a name, and no secret.
-_SIMULATED_API_KEY = "simulated-api-key"
-_SIMULATOR_SECONDS = 20.0
-_BUILD_SECONDS = 600.0  # The first one downloads the layer's packages.
-_DEPLOY_SECONDS = 120.0
 
 OnStep = Callable[[str, float], None]
-"""Told of each step that is done, and of the seconds that it took. Some run side by side."""
+"""Called with each step that is done, and the seconds that it took. Some steps run side by side."""
 
 
 @dataclass(frozen=True)
-class Codat:
-    """A Codat for the functions to call."""
-
-    base_url: str
-    api_key: str
-
-
-@dataclass(frozen=True)
-class Deployment:
-    """sam, at work on one project. What it says is in `logs`."""
-
-    project: sam.Project
-    logs: Path
-    environ: dict[str, str]
-    """Without an account to deploy to: that comes with each deployment."""
-
-    @contextlib.contextmanager
-    def building(self) -> Iterator[ProcessGroup]:
-        """`sam build` runs when the block begins. Nobody else builds or deploys the project until it ends."""
-        with (
-            _locked(self.project.folder / "lock", wait=True),
-            self._sam("build", self.project.build_command(sam.host_parameters()), self.environ) as build,
-        ):
-            yield build
-
-    def fit_to_host(self) -> bool:
-        """Whether what was built had to be fitted to this machine first."""
-        runs_here = sam.layer_runs_here(platform.system(), platform.libc_ver()[0])
-        if not runs_here:
-            self.project.fit_layer_to_host()
-        return not runs_here
-
-    def deploy(self, aws: Aws, parameters: Mapping[str, str]) -> None:
-        """What was built is what runs there once this returns."""
-        command = self.project.deploy_command(sam.host_parameters() | dict(parameters))
-        with self._sam("deploy", command, self.environ | aws.environment) as deploy:
-            deploy.wait(_DEPLOY_SECONDS)
-        put_maximum_concurrency_in_force(aws.lambda_)
-
-    def delete(self, aws: Aws) -> None:
-        """Nothing of it is there once this returns, but what the template retains."""
-        with self._sam("delete", self.project.delete_command(), self.environ | aws.environment) as delete:
-            delete.wait(_DEPLOY_SECONDS)
-
-    def _sam(
-        self, name: str, command: list[str], environ: dict[str, str]
-    ) -> contextlib.AbstractContextManager[ProcessGroup]:
-        # sam looks for the interpreter of the functions' runtime on the PATH.
-        path = f"{Path(sys.executable).parent}:{environ.get('PATH', '')}"
-        env = {**environ, "PATH": path, "SAM_CLI_POLL_DELAY": "0.2"}
-        return running(f"sam {name}", command, log=self.logs / f"sam-{name}.log", env=env, folder=self.project.folder)
-
-
-@dataclass(frozen=True)
-class LocalStack:
-    """What runs while the block of `local_stack` runs."""
+class Emulators:
+    """The AWS and the Codat that a stack is deployed to."""
 
     aws: Aws
     codat: Codat
     simulated: bool
     """Whether `codat` is the simulator, with its control API below `/_simulator`."""
+    processes: tuple[ProcessGroup, ...]
+    """MiniStack, and the simulator if there is one."""
+
+
+@dataclass(frozen=True)
+class LocalStack(Emulators):
+    """A stack that is deployed to them, while the block of `local_stack` runs."""
+
     outputs: Mapping[str, str]
     """The outputs of template.yaml, by name."""
     endpoints: Path
-    """The file that tells other programs of all this."""
+    """The file that tells other programs how to reach all of this."""
     logs: Path
-    """The folder of the logs. The functions' own are in functions.log, a second behind."""
+    """The folder of the logs. The functions' own are in functions.log, a second late."""
     function_logs: FunctionLogs
-    processes: tuple[ProcessGroup, ...]
     deployment: Deployment
-    """How it got there."""
 
     def deploy_again(self, parameters: Mapping[str, str]) -> None:
-        """Build the project as it is by now, and deploy that over what runs, which goes on meanwhile.
+        """Build the project as it is now, and deploy it over the stack, which goes on meanwhile.
 
-        Named by its Release, as `make deploy` does it. Parameters that are not given stay as they are. Raise StackError
-        if sam fails.
+        The new versions of the functions are named by a Release, as `make deploy` does it. Parameters that are not
+        given keep their values. Raise StackError if sam fails.
         """
         with self.deployment.building() as build:
-            build.wait(_BUILD_SECONDS)
-            self.deployment.fit_to_host()
+            self.deployment.finish(build)
             given = [f"{name}={value}" for name, value in parameters.items()]
             named = {"Release": release(self.deployment.project.built, given)}
             self.deployment.deploy(self.aws, named | dict(parameters))
 
     def delete(self) -> None:
-        """Take the deployed stack away; MiniStack and Codat go on. Raise StackError if sam fails."""
+        """Delete the deployed stack; MiniStack and Codat go on. Raise StackError if sam fails."""
         self.function_logs.collect()
         self.deployment.delete(self.aws)
 
@@ -139,80 +87,76 @@ def local_stack(
     project: sam.Project = sam.Project(),  # noqa: B008 - it is frozen.
     on_step: OnStep = lambda _name, _seconds: None,
 ) -> Iterator[LocalStack]:
-    """Build, deploy and run everything while the block runs; nothing of it is left afterwards, however the block ends.
+    """Build, deploy and run everything while the block runs; no process is left afterwards, however the block ends.
 
     A port of 0 takes a free one. With `codat`, the functions call that one and no simulator is started. `parameters`
     are further parameters of template.yaml. `project` may be a copy of this one. Two stacks can run side by side in two
-    folders. Runs in the project's root.
+    folders. Runs in the project's root. What an earlier run in `folder` left running, since it was killed, is ended.
     Raise StackError with one line that says what went wrong, and where to read more.
     """
-    environ = environment_without_aws()
-    logs = folder / "logs"
-    deployment = Deployment(project, logs, environ)
-    began = time.monotonic()
-
-    def done(step: str, since: float = began) -> float:
-        now = time.monotonic()
-        on_step(step, now - since)
-        return now
-
+    deployment = Deployment(project, folder, environment_without_aws())
+    steps = _Steps(on_step)
     with contextlib.ExitStack() as parts:
-        parts.enter_context(_locked(folder / "lock", wait=False))
+        parts.enter_context(locked(folder / "lock", wait=False))
+        _sweep(deployment, steps)
         # MiniStack and the simulator start while sam builds.
         with deployment.building() as build:
-            aws, emulator = parts.enter_context(
-                ministack(folder / "aws", port=aws_port, log=logs / "ministack.log", environ=environ)
-            )
-            processes = [emulator]
-            simulated = codat is None
-            if codat is None:
-                codat, simulator = parts.enter_context(_simulator(folder, codat_port, logs, environ))
-                processes.append(simulator)
-                done("Codat simulator")
-            _create_secret(aws, codat.api_key, emulator)
-            done("MiniStack")
-            build.wait(_BUILD_SECONDS)
-            built = done("sam build")
-            if deployment.fit_to_host():
-                built = done("host wheels", built)
-            ours = {
-                "CodatBaseUrl": codat.base_url,
-                "CodatApiKeySecretName": _API_KEY_SECRET_NAME,
-                "Schedules": "DISABLED",  # What happens here is what somebody asks for.
-                "GradualDeployments": "false",  # MiniStack has no CodeDeploy.
-            }
-            deployment.deploy(aws, ours | dict(parameters))
-        done("sam deploy", built)
+            emulators = _start_emulators(parts, deployment, codat, (aws_port, codat_port), steps)
+            deployment.finish(build)
+            built = steps.done("sam build")
+            parts.callback(deployment.presets.unlink, missing_ok=True)
+            deployment.deploy(emulators.aws, _parameters(emulators.codat) | dict(parameters))
+        steps.done("sam deploy", since=built)
+        yield _deployed(parts, deployment, emulators)
 
-        function_logs = parts.enter_context(following(aws.logs, _log_groups(aws), logs / "functions.log"))
-        stack = LocalStack(
-            aws=aws,
-            codat=codat,
-            simulated=simulated,
-            outputs=_outputs(aws),
-            endpoints=folder / "endpoints.env",
-            logs=logs,
-            function_logs=function_logs,
-            processes=tuple(processes),
-            deployment=deployment,
+
+class _Steps:
+    """The steps of a start, told to `on_step`."""
+
+    def __init__(self, on_step: OnStep) -> None:
+        self._on_step = on_step
+        self._began = time.monotonic()
+
+    def done(self, step: str, since: float | None = None) -> float:
+        """Tell of a step that is done, with the seconds since the start or since another step; return the time."""
+        now = time.monotonic()
+        self._on_step(step, now - (self._began if since is None else since))
+        return now
+
+
+def _sweep(deployment: Deployment, steps: _Steps) -> None:
+    """End the processes of a run that was killed, and remove the files that describe its stack."""
+    for leftover in end_leftovers(deployment.logs):
+        steps.done(f"Ended, left by a killed run: {leftover}")
+    for file in (deployment.folder / "endpoints.env", deployment.presets):
+        file.unlink(missing_ok=True)
+
+
+def _start_emulators(
+    parts: contextlib.ExitStack,
+    deployment: Deployment,
+    codat: Codat | None,
+    ports: tuple[int, int],
+    steps: _Steps,
+) -> Emulators:
+    """Start MiniStack, and the simulator unless there is another Codat. Both end with `parts`."""
+    folder, logs, environ = deployment.folder, deployment.logs, deployment.environ
+    aws_port, codat_port = ports
+    aws, emulator = parts.enter_context(
+        ministack(folder / "aws", port=aws_port, log=logs / "ministack.log", environ=environ)
+    )
+    processes = [emulator]
+    simulated = codat is None
+    if codat is None:
+        port_file = folder / "codat-simulator.port"
+        codat, simulator = parts.enter_context(
+            simulated_codat(port_file, port=codat_port, log=logs / "codat-simulator.log", environ=environ)
         )
-        endpoints.write(stack.endpoints, _variables(stack))
-        parts.callback(stack.endpoints.unlink, missing_ok=True)
-        yield stack
-
-
-@contextlib.contextmanager
-def _simulator(folder: Path, port: int, logs: Path, environ: Mapping[str, str]) -> Iterator[tuple[Codat, ProcessGroup]]:
-    port_file = folder / "codat-simulator.port"
-    port_file.unlink(missing_ok=True)
-    command = [
-        *(sys.executable, "-m", "local.codat_simulator", "--port", str(port)),
-        *("--api-key", _SIMULATED_API_KEY, "--port-file", str(port_file)),
-    ]
-    with running("The Codat simulator", command, log=logs / "codat-simulator.log", env=environ) as simulator:
-        wait_until(port_file.exists, simulator, timeout=_SIMULATOR_SECONDS)
-        url = f"http://127.0.0.1:{int(port_file.read_text(encoding='utf-8'))}"
-        yield Codat(base_url=url, api_key=_SIMULATED_API_KEY), simulator
+        processes.append(simulator)
+        steps.done("Codat simulator")
+    _create_secret(aws, codat.api_key, emulator)
+    steps.done("MiniStack")
+    return Emulators(aws, codat, simulated, tuple(processes))
 
 
 def _create_secret(aws: Aws, api_key: str, emulator: ProcessGroup) -> None:
@@ -221,6 +165,31 @@ def _create_secret(aws: Aws, api_key: str, emulator: ProcessGroup) -> None:
     except BotoCoreError as error:
         emulator.check_running()
         raise emulator.failure(f"does not answer ({error})") from error
+
+
+def _parameters(codat: Codat) -> dict[str, str]:
+    return {
+        "CodatBaseUrl": codat.base_url,
+        "CodatApiKeySecretName": _API_KEY_SECRET_NAME,
+        "Schedules": "DISABLED",  # A reconciliation run starts on request alone.
+        "GradualDeployments": "false",  # MiniStack has no CodeDeploy.
+    }
+
+
+def _deployed(parts: contextlib.ExitStack, deployment: Deployment, emulators: Emulators) -> LocalStack:
+    """Return the stack, with its logs followed and its endpoints written until `parts` end."""
+    aws, logs = emulators.aws, deployment.logs
+    stack = LocalStack(
+        **vars(emulators),
+        outputs=_outputs(aws),
+        endpoints=deployment.folder / "endpoints.env",
+        logs=logs,
+        function_logs=parts.enter_context(following(aws.logs, _log_groups(aws), logs / "functions.log")),
+        deployment=deployment,
+    )
+    parts.callback(stack.endpoints.unlink, missing_ok=True)
+    endpoints.write(stack.endpoints, _variables(stack))
+    return stack
 
 
 def _outputs(aws: Aws) -> Mapping[str, str]:
@@ -237,20 +206,10 @@ def _log_groups(aws: Aws) -> list[str]:
 
 
 def _variables(stack: LocalStack) -> dict[str, str]:
-    """A key to a real Codat is not written to disk."""
+    """Return the content of the endpoints file. The key of a real Codat is not written to disk."""
     variables = stack.aws.environment | {endpoints.variable(name): value for name, value in stack.outputs.items()}
+    variables["PRESETS_FILE"] = str(stack.deployment.presets.absolute())
     variables["CODAT_BASE_URL"] = stack.codat.base_url
     if stack.simulated:
         variables["CODAT_API_KEY"] = stack.codat.api_key
     return variables
-
-
-@contextlib.contextmanager
-def _locked(file: Path, *, wait: bool) -> Iterator[None]:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("w", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StackError(f"a local stack runs already in {file.parent}: see {file.parent}/endpoints.env") from None
-        yield

@@ -1,4 +1,4 @@
-"""Who sends the storm: most of it through the bus, as billing and onboarding do."""
+"""The producers of a storm. They send most events through the bus, as billing and onboarding do."""
 
 import json
 import queue
@@ -17,7 +17,7 @@ BATCH: Final = 10
 
 
 def send_all(stack: LocalStack, url: str, bodies: Sequence[str]) -> None:
-    """Up to ten messages; raise StackError unless SQS has them all."""
+    """Send up to ten messages; raise StackError unless SQS accepts all of them."""
     answer = stack.aws.sqs.send_message_batch(
         QueueUrl=url,
         Entries=[{"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)],
@@ -27,15 +27,14 @@ def send_all(stack: LocalStack, url: str, bodies: Sequence[str]) -> None:
 
 
 class Producers:
-    """Sends the storm from several threads, most of it through the bus."""
+    """Threads that send the events while the block runs."""
 
     def __init__(self, stack: LocalStack, events: Sequence[StormEvent]) -> None:
         self._stack = stack
         self._chunks: queue.SimpleQueue[Sequence[StormEvent]] = queue.SimpleQueue()
         for start in range(0, len(events), BATCH):
             self._chunks.put(events[start : start + BATCH])
-        self.open = threading.Event()
-        """Senders go on while it is set."""
+        self._open = threading.Event()
         self.sent = 0
         self.failed: list[Exception] = []
         self._lock = threading.Lock()
@@ -43,33 +42,41 @@ class Producers:
         self._threads = [threading.Thread(target=self._run, name="producer", daemon=True) for _ in range(SENDERS)]
 
     def __enter__(self) -> Self:
-        self.open.set()
+        self._open.set()
         for thread in self._threads:
             thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
-        self.open.set()
+        self._open.set()
         for thread in self._threads:
             thread.join()
 
     @property
     def done(self) -> bool:
+        """Whether all events are sent, or a thread has failed."""
         return not any(thread.is_alive() for thread in self._threads)
+
+    def throttle(self, *, on: bool) -> None:
+        """Stop sending while the throttle is on."""
+        if on:
+            self._open.clear()
+        else:
+            self._open.set()
 
     def _run(self) -> None:
         again: list[StormEvent] = []
         try:
             while not self._ended.is_set():
-                self.open.wait()
+                self._open.wait()
                 try:
                     chunk = self._chunks.get_nowait()
                 except queue.Empty:
                     break
-                self._put_events([event for event in chunk if not event.straight])
-                self._send([event for event in chunk if event.straight])
-                # Some time later, so that the first delivery may be over, under way or still to come.
+                self._put_events([event for event in chunk if not event.direct])
+                self._send([event for event in chunk if event.direct])
+                # Some time later, so that the first delivery may be over, in flight or still to come.
                 again += [event for event in chunk if event.repeated]
                 while len(again) > 2 * BATCH:
                     self._send([again.pop(0) for _ in range(BATCH)])
@@ -102,9 +109,9 @@ class Producers:
 
     def _send(self, events: Sequence[StormEvent]) -> None:
         for output in SOURCE_QUEUES:
-            ours = [event for event in events if event.queue == output]
-            for start in range(0, len(ours), BATCH):
-                chunk = ours[start : start + BATCH]
+            of_queue = [event for event in events if event.queue == output]
+            for start in range(0, len(of_queue), BATCH):
+                chunk = of_queue[start : start + BATCH]
                 send_all(self._stack, self._stack.outputs[output], [event.body for event in chunk])
                 for event in chunk:
                     event.deliveries += 1

@@ -1,9 +1,10 @@
-"""What the storm sends, and where it has to lead. Pure: the randomness and the clock are given."""
+"""The events of a storm, and the plans to which they have to lead. Pure: randomness and clock are arguments."""
 
 import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, timezone
+from enum import IntEnum
 from random import Random
 from typing import Any, Final
 from uuid import UUID
@@ -19,26 +20,34 @@ MALFORMED: Final = "malformed_event"
 UNKNOWN_PLAN: Final = "unknown_plan"
 
 _REPEATED: Final = 0.10  # Delivered once more, under the same id.
-_TOLD_TWICE: Final = 0.05  # The same news under another id.
-# No moment in the detail, so the envelope's time counts. These go straight to the queue, as docs/events.md allows:
-# MiniStack's bus puts its own time into the envelope, whatever the producer said.
-_TIMELESS: Final = 0.1
-_BAD: Final = 0.01  # Of each kind.
-_MOMENTS: Final = 40  # So few that the events of one company often share one.
+_RESTATED: Final = 0.05  # The same content under another id.
+# Without a time in the detail, so the envelope's time counts. These go directly to the queue, as docs/events.md allows:
+# MiniStack's bus puts its own time into the envelope, whatever the producer sent.
+_WITHOUT_TIME: Final = 0.1
+_INVALID: Final = 0.01  # Of each kind: malformed, and with an unknown plan.
+_MOMENTS: Final = 40  # Few, so that the events of one company often share one.
 _LAST_MONTH: Final = 30 * 24 * 3600
 
 _CHANGED: Final = ("Company Upgraded Plan", "Company Downgraded Plan", "Company Changed Plan")
-_OF_CODAT: Final = ("company.created", "connection.connected", "connection.reconnected")
+_FROM_CODAT: Final = ("company.created", "connection.connected", "connection.reconnected")
 
-_ASSUMED, _TAGGED, _STATED = range(3)
+
+class Authority(IntEnum):
+    """The origin of a plan. The greater authority counts, whatever the time."""
+
+    ASSUMED = 0
+    """No plan was named: the default plan."""
+    TAGGED = 1
+    """A tag at Codat named it."""
+    STATED = 2
+    """Billing or onboarding named it."""
 
 
 @dataclass(frozen=True, order=True)
-class Word:
-    """What an event says of a company's plan. The greater word holds."""
+class NamedPlan:
+    """A plan that an event names for a company. The greatest is the newest."""
 
-    weight: int
-    """Nobody named a plan, a tag did, billing or onboarding did."""
+    authority: Authority
     moment: datetime
     event_id: str
     plan: str = field(compare=False)
@@ -46,26 +55,26 @@ class Word:
 
 @dataclass
 class StormEvent:
-    """One event, and what is known of it as it goes out."""
+    """One event with its expected result, and what the producers note when they send it."""
 
     queue: str
-    """The output that names its queue."""
+    """The output of template.yaml that names its queue."""
     source: str
     detail_type: str
     time: datetime
     """In whole seconds, as EventBridge keeps it."""
     detail: dict[str, Any]
     company_id: UUID
-    weight: int = _ASSUMED
+    authority: Authority = Authority.ASSUMED
     moment: datetime | None = None
-    """None where the detail says none: the envelope's time counts."""
+    """The business time; None where the detail has none and the envelope's time counts."""
     plan: str | None = None
-    parked: str | None = None
-    """The reason under which it has to end in the failed-events DLQ."""
-    unreadable: str | None = None
-    """The body in the place of an envelope."""
-    straight: bool = False
-    """Not by way of the bus. Its id is then known before it is sent."""
+    parked_for: str | None = None
+    """The reason for which it has to be parked in the failed-events DLQ; None: it has to be settled."""
+    raw_body: str | None = None
+    """The message's body where it is no envelope."""
+    direct: bool = False
+    """Sent to the queue without the bus. Its id is then known before it is sent."""
     repeated: bool = False
     """To be delivered once more under the same id."""
     event_id: str = ""
@@ -73,14 +82,14 @@ class StormEvent:
 
     @property
     def key(self) -> str:
-        """What tells it from all others, in a queue as well: see `key_of`."""
-        return self.unreadable or self.event_id
+        """Its identity, which a message shows as well: see `key_of`."""
+        return self.raw_body or self.event_id
 
     @property
     def body(self) -> str:
         """The message as a producer sends it to the queue."""
-        if self.unreadable is not None:
-            return self.unreadable
+        if self.raw_body is not None:
+            return self.raw_body
         return json.dumps(
             {
                 "id": self.event_id,
@@ -93,7 +102,7 @@ class StormEvent:
 
 
 def key_of(body: str) -> str:
-    """The id of the event in a message, or the body itself where there is none."""
+    """Return the id of the event in a message, or the body itself where it has none."""
     try:
         envelope = json.loads(body)
     except ValueError:
@@ -102,7 +111,7 @@ def key_of(body: str) -> str:
 
 
 def detail_of(body: str) -> object:
-    """What the event in a message says; None where it is no envelope."""
+    """Return the detail of the event in a message; None where the body is no envelope."""
     try:
         envelope = json.loads(body)
     except ValueError:
@@ -111,26 +120,26 @@ def detail_of(body: str) -> object:
 
 
 def new_uuid(random: Random) -> UUID:
+    """Return a UUID of version 4."""
     return UUID(int=random.getrandbits(128), version=4)
 
 
 def storm(
     random: Random, *, count: int, companies: Sequence[UUID], plans: Collection[str], now: datetime
 ) -> list[StormEvent]:
-    """`count` different events about these companies, in the order in which they go out, all of them in the past."""
+    """Return `count` different events about these companies, in the order in which to send them, all in the past."""
     start = now.replace(microsecond=0) - timedelta(seconds=_LAST_MONTH)
     moments = [start + timedelta(seconds=random.randrange(_LAST_MONTH - 1)) for _ in range(_MOMENTS)]
-    told_twice = round(count * _TOLD_TWICE)
+    restated = round(count * _RESTATED)
     events = [
-        _event(random, random.choice(companies), sorted(plans), random.choice(moments))
-        for _ in range(count - told_twice)
+        _event(random, random.choice(companies), sorted(plans), random.choice(moments)) for _ in range(count - restated)
     ]
-    for number, event in enumerate(random.sample(events, k=round(len(events) * 2 * _BAD))):
-        _spoil(random, event, number)
-    fit = [event for event in events if event.parked is None]
-    events += [replace(event) for event in random.sample(fit, k=told_twice)]
+    for number, event in enumerate(random.sample(events, k=round(len(events) * 2 * _INVALID))):
+        _invalidate(random, event, number)
+    valid = [event for event in events if event.parked_for is None]
+    events += [replace(event) for event in random.sample(valid, k=restated)]
     for event in events:
-        if event.straight and event.unreadable is None:
+        if event.direct and event.raw_body is None:
             event.event_id = str(new_uuid(random))
     for event in random.sample(events, k=round(count * _REPEATED)):
         event.repeated = True
@@ -147,7 +156,7 @@ def _event(random: Random, company: UUID, plans: Sequence[str], moment: datetime
         time=moment,
         detail={"companyId": str(company), "plan": plan},
         company_id=company,
-        weight=_STATED,
+        authority=Authority.STATED,
         plan=plan,
     )
     match random.choices(("changed", "cancelled", "connected", "codat"), weights=(55, 10, 18, 17))[0]:
@@ -160,39 +169,39 @@ def _event(random: Random, company: UUID, plans: Sequence[str], moment: datetime
             event.detail["connectionId"] = str(new_uuid(random))
             if random.random() < 1 / 3:
                 del event.detail["plan"]
-                event.weight, event.plan = _ASSUMED, None
+                event.authority, event.plan = Authority.ASSUMED, None
         case "codat":
-            return _of_codat(random, event)
-    if random.random() < _TIMELESS:
-        event.straight = True
+            return _from_codat(random, event)
+    if random.random() < _WITHOUT_TIME:
+        event.direct = True
     else:
         event.moment = moment + timedelta(milliseconds=random.choice((0, 0, 250)))
-        event.detail["occurredAt"] = _spelled(random, event.moment)
+        event.detail["occurredAt"] = _formatted(random, event.moment)
     return event
 
 
-def _of_codat(random: Random, event: StormEvent) -> StormEvent:
-    """The same as a webhook of Codat's, in either shape of its payload."""
-    event.queue, event.source, event.detail_type = CONNECTION_QUEUE, "codat", random.choice(_OF_CODAT)
-    event.weight = _TAGGED
+def _from_codat(random: Random, event: StormEvent) -> StormEvent:
+    """Return the event as one of Codat's webhooks, in one of the two forms of its payload."""
+    event.queue, event.source, event.detail_type = CONNECTION_QUEUE, "codat", random.choice(_FROM_CODAT)
+    event.authority = Authority.TAGGED
     tags = {"region": "uk", "plan": event.plan}
     if random.random() < 1 / 3:
         del tags["plan"]
-        event.weight, event.plan = _ASSUMED, None
+        event.authority, event.plan = Authority.ASSUMED, None
     company = {"id": str(event.company_id), "name": "Toft Stores", "tags": tags}
     payload = company if event.detail_type == "company.created" else {"referenceCompany": company}
     event.moment = event.time
     event.detail = {
         "id": str(new_uuid(random)),
         "eventType": event.detail_type,
-        "generatedDate": _spelled(random, event.moment),
+        "generatedDate": _formatted(random, event.moment),
         "payload": payload,
     }
     return event
 
 
-def _spelled(random: Random, moment: datetime) -> str:
-    """A moment in one of the forms that producers have for it."""
+def _formatted(random: Random, moment: datetime) -> str:
+    """Return a time in one of the formats that producers use."""
     match random.randrange(3):
         case 0:
             return moment.isoformat().replace("+00:00", "Z")
@@ -202,16 +211,16 @@ def _spelled(random: Random, moment: datetime) -> str:
             return moment.replace(tzinfo=None).isoformat()
 
 
-def _spoil(random: Random, event: StormEvent, number: int) -> None:
-    """Half of them name a plan without a preset, the others are malformed in one of six ways."""
+def _invalidate(random: Random, event: StormEvent, number: int) -> None:
+    """Make the event invalid: an odd number names an unknown plan, an even one is malformed in one of six ways."""
     company = str(event.company_id)
     if number % 2:
-        event.parked = UNKNOWN_PLAN
+        event.parked_for = UNKNOWN_PLAN
         event.queue = random.choice(SOURCE_QUEUES)
         event.detail_type = "New Connection" if event.queue == CONNECTION_QUEUE else "Company Changed Plan"
         event.detail = {"companyId": company, "connectionId": str(new_uuid(random)), "plan": "platinum"}
         return
-    event.parked = MALFORMED
+    event.parked_for = MALFORMED
     event.queue, event.detail_type = PLAN_QUEUE, "Company Upgraded Plan"
     event.detail = {"companyId": company, "plan": "scale"}
     match number // 2 % 6:
@@ -224,27 +233,27 @@ def _spoil(random: Random, event: StormEvent, number: int) -> None:
         case 3:
             event.detail["occurredAt"] = 1_700_000_000
         case 4:
-            event.straight, event.unreadable = True, f'{{"id": "cut off {new_uuid(random)}'
+            event.direct, event.raw_body = True, f'{{"id": "cut off {new_uuid(random)}'
         case _:
-            event.straight, event.detail_type = True, "Invoice Paid"
+            event.direct, event.detail_type = True, "Invoice Paid"
 
 
 def newest_plans(events: Iterable[StormEvent], presets: Presets) -> dict[UUID, str]:
-    """The plan that each company has to end at, by the events that went out with their ids.
+    """Return the plan at which each company has to end, once the events have the ids under which they were sent.
 
-    Worked out from the whole set at once, with nothing of what the functions use for it. A company that no event
-    which counts is about has none.
+    It is computed from the whole set at once, by none of the functions' code. A company without a valid event is not
+    in it.
     """
-    newest: dict[UUID, Word] = {}
+    newest: dict[UUID, NamedPlan] = {}
     for event in events:
-        if event.parked is None:
-            word = _word(event, presets)
+        if event.parked_for is None:
+            named = _named_plan(event, presets)
             known = newest.get(event.company_id)
-            newest[event.company_id] = word if known is None else max(known, word)
-    return {company: word.plan for company, word in newest.items()}
+            newest[event.company_id] = named if known is None else max(known, named)
+    return {company: named.plan for company, named in newest.items()}
 
 
-def _word(event: StormEvent, presets: Presets) -> Word:
-    if event.weight == _ASSUMED:
-        return Word(_ASSUMED, datetime.min.replace(tzinfo=UTC), "", presets.default_plan)
-    return Word(event.weight, event.moment or event.time, event.event_id, event.plan or presets.on_cancelled)
+def _named_plan(event: StormEvent, presets: Presets) -> NamedPlan:
+    if event.authority is Authority.ASSUMED:
+        return NamedPlan(Authority.ASSUMED, datetime.min.replace(tzinfo=UTC), "", presets.default_plan)
+    return NamedPlan(event.authority, event.moment or event.time, event.event_id, event.plan or presets.on_cancelled)

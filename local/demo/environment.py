@@ -1,4 +1,4 @@
-"""Where the demo's story is played: the local stack, with the companies of the story in it."""
+"""The demo's environment: the local stack, with the scenario's companies at its Codat."""
 
 import json
 import time
@@ -15,10 +15,10 @@ from codat_sync.reconciliation.runs import ReconciliationRuns, Run
 from local.aws.function_logs import Line
 from local.aws.processes import StackError
 from local.aws.stack import LocalStack
-from local.chaos.faults import Simulator
 from local.codat_simulator.company_settings import settings_at, settings_with
-from local.demo.scenario import COMPANIES, Step
-from local.demo.subscriber import SupportDesk
+from local.codat_simulator.control_client import ControlClient
+from local.demo.scenario import COMPANIES, ScenarioEvent
+from local.demo.subscriber import Subscriber
 from local.presets import local_presets
 from ops.dlq import OUTPUTS, Dlqs, Letter, Wanted
 from ops.explain import Explaining, Explanation
@@ -27,30 +27,31 @@ from ops.stack import Stack
 
 EVENTS: Final = Path(__file__).parents[2] / "events"
 DEADLINE_SECONDS: Final = 60.0
-"""For whatever is waited for."""
+"""The longest wait for one result."""
 POLL_SECONDS: Final = 0.1
 LOOK_SECONDS: Final = 30.0
-"""For one look into the DLQs."""
+"""The time for reading the DLQs once."""
 
 
 def now() -> datetime:
-    """In UTC."""
+    """Return the time in UTC."""
     return datetime.now(UTC)
 
 
-class Theatre:
-    """The local stack with the companies of the story in it."""
+class Environment:
+    """One stack and one simulated Codat account, and what the demo does to them and sees of them."""
 
     def __init__(self, stack: LocalStack) -> None:
+        """Subscribe to the stack's announcements. The companies are not created yet."""
         self._stack = stack
-        self._on_call = Stack.local(stack.endpoints)
-        self._simulator = Simulator(stack.codat.base_url)
+        self._deployed = Stack.local(stack.endpoints)
+        self._simulator = ControlClient(stack.codat.base_url)
         self._presets = local_presets()
         self._ids = {name: uuid4() for name in COMPANIES}
-        self._runs = ReconciliationRuns(self._on_call.dynamodb, self._on_call.output("CompanyPlansTableName"))
-        self.support_desk = SupportDesk(stack)
+        self._runs = ReconciliationRuns(self._deployed.dynamodb, self._deployed.output("CompanyPlansTableName"))
+        self.subscriber = Subscriber(stack)
 
-    def seed(self) -> None:
+    def create_companies(self) -> None:
         """Create the companies at Codat, each at the preset of its plan."""
         companies = [
             {
@@ -63,98 +64,98 @@ class Theatre:
         self._simulator.post("companies", {"companies": companies})
 
     def set_account(self, account: dict[str, bool]) -> None:
-        """As Codat's billing does."""
+        """Change the state of the Codat account, as Codat's billing does."""
         self._simulator.post("account", account)
 
     def change_at_codat(self, name: str, frequencies: Mapping[str, Frequency]) -> None:
-        """Without an event, as somebody does by hand in Codat's Portal."""
-        shown = self._on_call.codat.get_sync_settings(self._ids[name])
+        """Change a company's settings as in Codat's Portal: no event tells the stack."""
+        shown = self._deployed.codat.get_sync_settings(self._ids[name])
         self._simulator.post(
             f"companies/{self._ids[name]}", {"settings": settings_with(shown, frequencies, Dialect.HOURS)}
         )
 
     def settings(self) -> dict[str, SyncSettings]:
-        """What each company is at."""
-        return {name: self._on_call.codat.get_sync_settings(company_id) for name, company_id in self._ids.items()}
+        """Return the settings of each company at Codat, by name."""
+        return {name: self._deployed.codat.get_sync_settings(company_id) for name, company_id in self._ids.items()}
 
     def name_of(self, company_id: object) -> str:
-        """The company's, or its id where nobody of that id plays here."""
+        """Return the company's name; its id where the scenario has no such company."""
         return next((name for name, known in self._ids.items() if str(known) == str(company_id)), str(company_id))
 
-    def send(self, step: Step) -> None:
-        """Through the bus; a repeat goes straight to the queue, since the bus gives each event a new id."""
-        envelope = _sample(step.sample)
-        detail = _about(envelope["detail"], self._ids[step.company]) | step.detail
-        if step.repeats:
-            detail |= step.repeats.detail
-            step.event_id = step.repeats.event_id
-            body = json.dumps(envelope | {"id": step.event_id, "detail": detail})
+    def send(self, event: ScenarioEvent) -> None:
+        """Send an event through the bus; a repeat goes to the queue, since the bus would give the event another id."""
+        envelope = _sample(event.sample)
+        detail = _about(envelope["detail"], self._ids[event.company]) | event.detail
+        if event.repeats:
+            detail |= event.repeats.detail
+            event.event_id = event.repeats.event_id
+            body = json.dumps(envelope | {"id": event.event_id, "detail": detail})
             self._stack.aws.sqs.send_message(
                 QueueUrl=self._stack.outputs["CompanyPlanChangedQueueUrl"], MessageBody=body
             )
         else:
-            step.event_id = self._put(envelope | {"detail": detail})
+            event.event_id = self._put(envelope | {"detail": detail})
 
-    def announce(self, sample: str) -> str:
-        """Put an event that is about no one company on the bus; its id."""
+    def send_request(self, sample: str) -> str:
+        """Put a sample that concerns no single company on the bus; return its id."""
         return self._put(_sample(sample))
 
-    def wait_until_settled(self, steps: Sequence[Step], times: int = 1) -> None:
-        """Until the functions have said of each step so many times how it ended."""
+    def wait_until_settled(self, events: Sequence[ScenarioEvent], times: int = 1) -> None:
+        """Wait until the functions have logged so many outcomes of each event."""
 
         def settled() -> bool:
-            told: dict[str, list[Line]] = {}
-            for line in self._stack.function_logs.said("event_settled"):
-                told.setdefault(line.get("correlation_id", ""), []).append(line)
-            for step in steps:
-                # A repeated event has a line for each of its deliveries.
-                step.settled = told.get(step.event_id, [])[1 if step.repeats else 0 :]
-            return all(len(step.settled) >= times for step in steps)
+            lines: dict[str, list[Line]] = {}
+            for line in self._stack.function_logs.lines("event_settled"):
+                lines.setdefault(line.get("correlation_id", ""), []).append(line)
+            for event in events:
+                # A repeated event has a line for each delivery.
+                event.settled = lines.get(event.event_id, [])[1 if event.repeats else 0 :]
+            return all(len(event.settled) >= times for event in events)
 
-        self.wait(settled, lambda: ", ".join(step.title for step in steps if len(step.settled) < times))
+        self.wait(settled, lambda: ", ".join(event.title for event in events if len(event.settled) < times))
 
     def wait_until_reconciled(self, request_id: str) -> Run:
-        """Until the walk is over, and something has become of each company that it handed over."""
+        """Wait until the reconciliation run is over and each company that it handed over has an outcome."""
 
         def done() -> bool:
             run = self._runs.newest()
             return run is not None and run.run_id == request_id and bool(run.finished_at) and not still_open(run)
 
-        self.wait(done, lambda: f"the reconciliation {request_id}")
+        self.wait(done, lambda: f"the reconciliation run {request_id}")
         run = self._runs.newest()
         if run is None:
-            raise StackError(f"the record of the reconciliation {request_id} is gone")
+            raise StackError(f"the reconciliation run {request_id} has no record any more")
         return run
 
     def wait(self, done: Callable[[], bool], missing: Callable[[], str]) -> None:
-        """Poll until `done()`; raise StackError with what is missing if a part ends or the deadline passes."""
+        """Poll until `done()`; raise StackError if a part of the stack ends, or naming what is missing at the deadline."""
         deadline = time.monotonic() + DEADLINE_SECONDS
         while not done():
             self._stack.check_running()
             if time.monotonic() > deadline:
                 raise StackError(
-                    f"nothing was heard for {DEADLINE_SECONDS:.0f} s of: {missing()}. "
+                    f"after {DEADLINE_SECONDS:.0f} s there is no result of: {missing()}. "
                     f"See {self._stack.logs}/functions.log"
                 )
             time.sleep(POLL_SECONDS)
 
-    def at_preset(self, step: Step, shown: SyncSettings, *, without_hourly: bool = False) -> bool:
-        """Whether a company is at the preset that the step leads to, or at what is left of it without hourly."""
-        preset = self._presets.for_company(str(step.plan), self._ids[step.company])
+    def at_preset(self, event: ScenarioEvent, shown: SyncSettings, *, without_hourly: bool = False) -> bool:
+        """Tell whether the settings are the preset of the event's plan, or its fallback where hourly is unpaid."""
+        preset = self._presets.for_company(str(event.plan), self._ids[event.company])
         wanted = preset.degraded() if without_hourly else preset
         return wanted is not None and not differences(shown, wanted.over(shown))
 
     def dead_letters(self) -> list[Letter]:
-        """What lies in the DLQs."""
+        """Return every event in the DLQs."""
         return self._dlqs().look(Wanted()).letters
 
     def explain(self, name: str) -> Explanation:
-        """What `codat-sync explain` says of a company."""
-        at = self._on_call
-        return Explaining(at.codat, at.plans, self._presets, self._dlqs(), at.pause, now).explain(self._ids[name])
+        """Explain a company as `codat-sync explain` does."""
+        at = self._deployed
+        return Explaining(at.codat, at.plans, at.presets, self._dlqs(), at.pause, now).explain(self._ids[name])
 
     def _dlqs(self) -> Dlqs:
-        at = self._on_call
+        at = self._deployed
         queues = {dlq: DeadLetterQueue(at.sqs, at.output(output), now) for dlq, output in OUTPUTS.items()}
         return Dlqs(queues, seconds=LOOK_SECONDS, now=now, monotonic=time.monotonic)
 
@@ -180,7 +181,7 @@ def _sample(name: str) -> dict[str, Any]:
 
 
 def _about(detail: dict[str, Any], company_id: UUID) -> dict[str, Any]:
-    """The same detail about another company, whichever of Codat's shapes it has."""
+    """Return the detail with another company's id, in our own form and in both forms of Codat's webhooks."""
     if "payload" not in detail:
         return detail | {"companyId": str(company_id)}
     payload = detail["payload"]

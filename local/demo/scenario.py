@@ -1,4 +1,7 @@
-"""What happens in the demo, in order. Data alone: nothing here knows where it is played."""
+"""The demo's scenario: companies, events in the order in which they are sent, and changes made in Codat's Portal.
+
+Data alone: nothing here knows the stack.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,44 +12,45 @@ from codat_sync.outcomes.triage import Outcome
 
 
 @dataclass
-class Step:
-    """One event of the story, and how it has to end."""
+class ScenarioEvent:
+    """One event, its expected outcome, and what the functions logged about it."""
 
     title: str
     company: str
     sample: str
+    """The name of its file in events/, without the suffix."""
     expected: Outcome
     detail: dict[str, Any] = field(default_factory=dict)
-    """What differs from the sample's detail."""
-    repeats: "Step | None" = None
-    """The step whose event is delivered once more, under the same id."""
+    """The fields that differ from the sample's detail."""
+    repeats: "ScenarioEvent | None" = None
+    """The event that is delivered once more, under the same id."""
     event_id: str = ""
     settled: list[dict[str, Any]] = field(default_factory=list)
-    """The function's own lines about it, one for each time that it came to one."""
+    """The `event_settled` log lines about it, one for each time that an outcome was reached."""
 
     @property
     def outcome(self) -> Outcome:
-        """How it ended the first time."""
+        """The first outcome."""
         return Outcome(self.settled[0]["outcome"])
 
     @property
     def plan(self) -> str | None:
-        """The plan that it asks for; None where nobody could tell."""
+        """The plan that it asks for; None where the function could not read one."""
         return self.settled[0].get("plan")
 
     @property
     def waits_for_payment(self) -> bool:
-        """Whether it has to end in the payment-required DLQ."""
+        """Whether it has to be parked in the payment-required DLQ."""
         return self.expected in {Outcome.DEGRADED, Outcome.PARKED_PAYMENT_REQUIRED}
 
 
 @dataclass(frozen=True)
-class Scene:
-    """Steps that may go side by side, and the state of the Codat account that they meet."""
+class Phase:
+    """Events that may be handled side by side, and the state of the Codat account while they are."""
 
     title: str
     account: dict[str, bool]
-    steps: tuple[Step, ...]
+    events: tuple[ScenarioEvent, ...]
 
 
 PAID: Final = {"free": False, "expired": False}
@@ -63,60 +67,59 @@ COMPANIES: Final[Mapping[str, str | None]] = {
     "Quarry Stone": "starter",
     "Summit Gear": "growth",
 }
-"""The companies, and the plan whose preset each is at when the story begins."""
+"""The companies, and the plan whose preset each has at Codat before the first event."""
 
-ASKED_ABOUT: Final = "Lumen Lights"
-"""Whose settings somebody wants explained: it pays for hourly, and has daily."""
+EXPLAINED: Final = "Lumen Lights"
+"""The company whose settings the demo explains: it pays for hourly syncs and has daily ones."""
 
 CHANGED_AT_CODAT: Final[Mapping[str, Mapping[str, Frequency]]] = {
     "Old Mill Bakery": {"invoices": Frequency.OFF, "bills": Frequency.OFF},
     "Ardent Cycles": dict.fromkeys(("bankTransactions", "bills", "invoices", "payments"), Frequency.MONTHLY)
     | {"customers": Frequency.DAILY},
 }
-"""What somebody sets by hand in Codat's Portal: the company, and how often each data type is then pulled."""
+"""Changes made in Codat's Portal: the company, and the new frequency of each data type."""
 
 
-def first_act() -> list[Scene]:
-    """Events, and what becomes of each."""
-    upgrade = Step("upgraded", "Toft Stores", "company_upgraded_plan", Outcome.APPLIED, {"plan": "scale"})
-    late = {"plan": "starter", "occurredAt": "2026-01-11T08:00:00Z"}
+def phases() -> list[Phase]:
+    """Return the phases in order, with events that were not sent yet."""
+    upgraded = ScenarioEvent("upgraded", "Toft Stores", "company_upgraded_plan", Outcome.APPLIED, {"plan": "scale"})
     return [
-        Scene(
-            "Paid Codat account",
-            PAID,
-            (
-                upgrade,
-                Step("downgraded", "Ardent Cycles", "company_downgraded_plan", Outcome.APPLIED, {"plan": "starter"}),
-                Step("cancelled", "Bluebell Books", "company_cancelled_plan", Outcome.APPLIED),
-                Step("new connection, no plan", "Kew Cafe", "new_connection", Outcome.APPLIED),
-                Step("Codat: company created, tagged", "Harbour Fish", "codat.company_created", Outcome.APPLIED),
-                Step("changed", "Old Mill Bakery", "company_changed_plan", Outcome.APPLIED, {"plan": "growth"}),
-                Step("malformed: no UUID", "Pinecone Toys", "company_upgraded_plan", Outcome.PARKED_FAILED,
-                     {"companyId": "pinecone-toys"}),
-                Step("a plan without a preset", "Pinecone Toys", "company_changed_plan", Outcome.PARKED_FAILED,
-                     {"plan": "platinum"}),
-            ),
-        ),
-        Scene(
-            "The same again, and too late",
-            PAID,
-            (
-                Step("delivered twice", "Toft Stores", upgrade.sample, Outcome.UNCHANGED, repeats=upgrade),
-                Step("an old event, late", "Old Mill Bakery", "company_downgraded_plan", Outcome.STALE, late),
-                Step("Codat: reconnected", "Bluebell Books", "codat.connection_reconnected", Outcome.UNCHANGED),
-            ),
-        ),
-        Scene(
+        Phase("Paid Codat account", PAID, (upgraded, *_first_events())),
+        Phase("Repeated and late events", PAID, _repeated_and_late_events(upgraded)),
+        Phase(
             "Free Codat account",
             {"free": True},
-            (Step("upgraded", ASKED_ABOUT, "company_upgraded_plan", Outcome.DEGRADED, {"plan": "scale"}),),
+            (ScenarioEvent("upgraded", EXPLAINED, "company_upgraded_plan", Outcome.DEGRADED, {"plan": "scale"}),),
         ),
-        Scene(
+        Phase(
             "Expired Codat account",
             {"expired": True},
             (
-                Step("upgraded", "Quarry Stone", "company_upgraded_plan", Outcome.PARKED_PAYMENT_REQUIRED,
-                     {"plan": "growth"}),
+                ScenarioEvent("upgraded", "Quarry Stone", "company_upgraded_plan", Outcome.PARKED_PAYMENT_REQUIRED,
+                              {"plan": "growth"}),
             ),
         ),
     ]  # fmt: skip
+
+
+def _first_events() -> tuple[ScenarioEvent, ...]:
+    return (
+        ScenarioEvent("downgraded", "Ardent Cycles", "company_downgraded_plan", Outcome.APPLIED, {"plan": "starter"}),
+        ScenarioEvent("cancelled", "Bluebell Books", "company_cancelled_plan", Outcome.APPLIED),
+        ScenarioEvent("new connection, no plan", "Kew Cafe", "new_connection", Outcome.APPLIED),
+        ScenarioEvent("Codat: company created, tagged", "Harbour Fish", "codat.company_created", Outcome.APPLIED),
+        ScenarioEvent("changed", "Old Mill Bakery", "company_changed_plan", Outcome.APPLIED, {"plan": "growth"}),
+        ScenarioEvent("malformed: no UUID", "Pinecone Toys", "company_upgraded_plan", Outcome.PARKED_FAILED,
+                      {"companyId": "pinecone-toys"}),
+        ScenarioEvent("a plan without a preset", "Pinecone Toys", "company_changed_plan", Outcome.PARKED_FAILED,
+                      {"plan": "platinum"}),
+    )  # fmt: skip
+
+
+def _repeated_and_late_events(upgraded: ScenarioEvent) -> tuple[ScenarioEvent, ...]:
+    late = {"plan": "starter", "occurredAt": "2026-01-11T08:00:00Z"}
+    return (
+        ScenarioEvent("delivered twice", "Toft Stores", upgraded.sample, Outcome.UNCHANGED, repeats=upgraded),
+        ScenarioEvent("an old event, late", "Old Mill Bakery", "company_downgraded_plan", Outcome.STALE, late),
+        ScenarioEvent("Codat: reconnected", "Bluebell Books", "codat.connection_reconnected", Outcome.UNCHANGED),
+    )

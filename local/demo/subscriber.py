@@ -1,4 +1,4 @@
-"""Somebody who subscribes to what the stack says on its event bus, as a support desk would."""
+"""A subscriber to the announcements that the stack puts on its event bus."""
 
 import json
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ _NAME: Final = "support-desk"
 _BATCH: Final = 10
 
 
-class SupportDesk:
-    """A rule of its own with a queue behind it; all that it has heard so far."""
+class Subscriber:
+    """A rule on the bus with a queue behind it, as a support desk would have one."""
 
     def __init__(self, stack: LocalStack) -> None:
-        """Subscribes at once: what was said before is not heard."""
+        """Subscribe at once. Earlier announcements are not received."""
         self._sqs = stack.aws.sqs
         self._url = self._sqs.create_queue(QueueName=_NAME)["QueueUrl"]
         attributes = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])["Attributes"]
@@ -23,13 +23,13 @@ class SupportDesk:
         events = stack.aws.events
         events.put_rule(Name=_NAME, EventBusName=bus, EventPattern=json.dumps({"source": [SOURCE]}))
         events.put_targets(Rule=_NAME, EventBusName=bus, Targets=[{"Id": _NAME, "Arn": attributes["QueueArn"]}])
-        self._heard: list[dict[str, Any]] = []
+        self._received: list[dict[str, Any]] = []
 
-    def heard(self, detail_type: str, *, caused_by: str) -> Sequence[dict[str, Any]]:
-        """The details of what was said under this detail-type because of this event."""
+    def received(self, detail_type: str, *, caused_by: str) -> Sequence[dict[str, Any]]:
+        """Return the details of all announcements of this type up to now that this event caused."""
         while messages := self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=_BATCH).get("Messages"):
-            self._heard += [json.loads(message["Body"]) for message in messages]
+            self._received += [json.loads(message["Body"]) for message in messages]
             for message in messages:
                 self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
-        said = [each["detail"] for each in self._heard if each["detail-type"] == detail_type]
-        return [detail for detail in said if detail["causedBy"] == caused_by]
+        details = [each["detail"] for each in self._received if each["detail-type"] == detail_type]
+        return [detail for detail in details if detail["causedBy"] == caused_by]

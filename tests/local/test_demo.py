@@ -1,4 +1,4 @@
-"""The demo is a success only if all of it is as it should be."""
+"""The demo succeeds only if every result is as expected."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -15,9 +15,9 @@ from codat_sync.outcomes.triage import Outcome
 from codat_sync.reconciliation.findings import Finding
 from codat_sync.reconciliation.runs import Run
 from local.aws.processes import StackError
-from local.demo.__main__ import Demo
-from local.demo.environment import EVENTS, Theatre
-from local.demo.scenario import CHANGED_AT_CODAT, COMPANIES, Scene, Step, first_act
+from local.demo.environment import EVENTS, Environment
+from local.demo.runner import Demo
+from local.demo.scenario import CHANGED_AT_CODAT, COMPANIES, Phase, ScenarioEvent, phases
 from ops.dlq import Dlq, Letter
 from ops.explain import Explanation
 
@@ -34,22 +34,22 @@ def letter(event_id: str, dlq: Dlq = Dlq.PAYMENT_REQUIRED) -> Letter:
     return Letter(dlq, "hourly_not_allowed", "no", NOW, None, "scale", event_id, "402", None, "queue", "{}")
 
 
-class FakeTheatre:
-    """Where everything goes as the story says, but for what a test says otherwise."""
+class FakeEnvironment:
+    """An environment in which everything happens as expected, but for what a test changes."""
 
     def __init__(self) -> None:
         self.outcomes: dict[str, Outcome] = {}
-        """By the title of a step, where it is not the one expected."""
+        """By the title of an event, where it is not the expected one."""
         self.letters: list[Letter] | None = None
-        self.elsewhere: set[str] = set()
-        """Companies that are not at their preset."""
+        self.not_at_preset: set[str] = set()
+        """Companies by name."""
         self.finding = Finding.DEGRADED
         self.drifted = list(CHANGED_AT_CODAT)
         self.unrepaired: set[str] = set()
         self.ids = {name: uuid4() for name in COMPANIES}
         self._parked: list[Letter] = []
         self._changed: set[str] = set()
-        self.support_desk = SimpleNamespace(heard=self.heard)
+        self.subscriber = SimpleNamespace(received=self.received)
 
     def settings(self) -> dict[str, SyncSettings]:
         return {name: OFF if name in self._changed else DAILY for name in COMPANIES}
@@ -57,26 +57,26 @@ class FakeTheatre:
     def set_account(self, _account: Mapping[str, bool]) -> None:
         pass
 
-    def send(self, step: Step) -> None:
-        step.event_id = str(uuid4())
+    def send(self, event: ScenarioEvent) -> None:
+        event.event_id = str(uuid4())
 
-    def announce(self, _sample: str) -> str:
+    def send_request(self, _sample: str) -> str:
         return "request"
 
-    def wait_until_settled(self, steps: Sequence[Step], times: int = 1) -> None:
-        for step in steps:
-            outcome = self.outcomes.get(step.title, step.expected)
-            step.settled += [{"outcome": outcome.value, "plan": "scale"}] * (times - len(step.settled))
+    def wait_until_settled(self, events: Sequence[ScenarioEvent], times: int = 1) -> None:
+        for event in events:
+            outcome = self.outcomes.get(event.title, event.expected)
+            event.settled += [{"outcome": outcome.value, "plan": "scale"}] * (times - len(event.settled))
             if times > 1:
                 self._parked = []
             elif outcome.value.startswith(("parked", "degraded")):
-                self._parked.append(letter(step.event_id))
+                self._parked.append(letter(event.event_id))
 
     def dead_letters(self) -> list[Letter]:
         return self._parked if self.letters is None else self.letters
 
-    def at_preset(self, step: Step, _shown: SyncSettings, *, without_hourly: bool = False) -> bool:
-        return step.company not in self.elsewhere or without_hourly
+    def at_preset(self, event: ScenarioEvent, _shown: SyncSettings, *, without_hourly: bool = False) -> bool:
+        return event.company not in self.not_at_preset or without_hourly
 
     def name_of(self, company_id: object) -> str:
         return next(name for name, known in self.ids.items() if str(known) == str(company_id))
@@ -104,7 +104,7 @@ class FakeTheatre:
         self._changed &= self.unrepaired
         return Run(request_id, report_only=False, started_at=NOW, progress_at=NOW, counts={"checked": 8})
 
-    def heard(self, _detail_type: str, *, caused_by: str) -> list[dict[str, Any]]:
+    def received(self, _detail_type: str, *, caused_by: str) -> list[dict[str, Any]]:
         assert caused_by == "request"
         difference = {"dataType": "invoices", "field": "sync_schedule", "before": "off", "after": "daily"}
         return [
@@ -123,28 +123,28 @@ class FakeTheatre:
 
 
 @pytest.fixture
-def theatre() -> FakeTheatre:
-    return FakeTheatre()
+def environment() -> FakeEnvironment:
+    return FakeEnvironment()
 
 
-def played(theatre: FakeTheatre) -> tuple[list[str], str]:
-    """What was not as it should be, and what was shown."""
+def run(environment: FakeEnvironment) -> tuple[list[str], str]:
+    """Return what was not as expected, and what was shown."""
     console = Console(file=StringIO(), width=150)
-    demo = Demo(cast("Theatre", theatre), console)
-    scenes = first_act()
-    demo.events_and_outcomes(scenes)
-    demo.explanation()
-    demo.payment(waiting_in(scenes))
-    demo.drift()
+    demo = Demo(cast("Environment", environment), console)
+    scenario = phases()
+    demo.send_events(scenario)
+    demo.explain()
+    demo.pay_bill(waiting_in(scenario))
+    demo.repair_drift()
     return demo.problems, cast("StringIO", console.file).getvalue()
 
 
-def waiting_in(scenes: Sequence[Scene]) -> list[Step]:
-    return [step for scene in scenes for step in scene.steps if step.waits_for_payment]
+def waiting_in(scenario: Sequence[Phase]) -> list[ScenarioEvent]:
+    return [event for phase in scenario for event in phase.events if event.waits_for_payment]
 
 
-def test_a_story_that_ends_well_has_no_problems_and_fits_on_the_page(theatre: FakeTheatre) -> None:
-    problems, shown = played(theatre)
+def test_a_demo_without_a_deviation_has_no_problems_and_fits_into_150_columns(environment: FakeEnvironment) -> None:
+    problems, shown = run(environment)
 
     assert problems == []
     assert max(map(len, shown.splitlines())) <= 150
@@ -152,73 +152,75 @@ def test_a_story_that_ends_well_has_no_problems_and_fits_on_the_page(theatre: Fa
         assert name in shown
 
 
-def test_an_event_that_ends_otherwise_is_a_problem(theatre: FakeTheatre) -> None:
-    theatre.outcomes["cancelled"] = Outcome.STALE
+def test_another_outcome_than_the_expected_one_is_a_problem(environment: FakeEnvironment) -> None:
+    environment.outcomes["cancelled"] = Outcome.STALE
 
-    problems, _ = played(theatre)
+    problems, _ = run(environment)
 
     assert problems == ["cancelled (Bluebell Books): stale, not applied. The function gave no reason."]
 
 
-def test_a_company_elsewhere_than_at_its_preset_is_a_problem(theatre: FakeTheatre) -> None:
-    theatre.elsewhere = {"Kew Cafe"}
+def test_a_company_that_is_not_at_its_preset_is_a_problem(environment: FakeEnvironment) -> None:
+    environment.not_at_preset = {"Kew Cafe"}
 
-    problems, _ = played(theatre)
+    problems, _ = run(environment)
 
     assert problems == ["new connection, no plan (Kew Cafe): Codat is not at the preset of scale"]
 
 
-def test_an_event_that_is_still_parked_once_the_bill_is_paid_is_a_problem(theatre: FakeTheatre) -> None:
-    theatre.letters = [letter("left")]
+def test_an_event_that_is_still_parked_once_the_bill_is_paid_is_a_problem(environment: FakeEnvironment) -> None:
+    environment.letters = [letter("left")]
 
-    problems, _ = played(theatre)
+    problems, _ = run(environment)
 
-    assert "the DLQs hold 1 events; 4 were to be parked" in problems
+    assert "the DLQs hold 1 events; expected are 4" in problems
     assert "1 events are still in the payment-required DLQ" in problems
 
 
-def test_a_company_without_hourly_once_the_bill_is_paid_is_a_problem(theatre: FakeTheatre) -> None:
-    theatre.elsewhere = {"Lumen Lights"}
+def test_a_company_without_hourly_once_the_bill_is_paid_is_a_problem(environment: FakeEnvironment) -> None:
+    environment.not_at_preset = {"Lumen Lights"}
 
-    problems, _ = played(theatre)
+    problems, _ = run(environment)
 
     assert problems == ["Lumen Lights is not at the preset of scale, though Codat's bill is paid"]
 
 
-def test_an_explanation_of_something_else_is_a_problem(theatre: FakeTheatre) -> None:
-    theatre.finding = Finding.IN_STEP
+def test_an_explanation_of_something_else_is_a_problem(environment: FakeEnvironment) -> None:
+    environment.finding = Finding.IN_STEP
 
-    problems, _ = played(theatre)
+    problems, _ = run(environment)
 
     assert problems == ["explain: Lumen Lights should be degraded, with its event in a DLQ: Because."]
 
 
-def test_drift_of_a_company_that_nobody_changed_is_a_problem(theatre: FakeTheatre) -> None:
-    theatre.drifted.append("Kew Cafe")
+def test_drift_of_a_company_that_was_not_changed_is_a_problem(environment: FakeEnvironment) -> None:
+    environment.drifted.append("Kew Cafe")
 
-    problems, _ = played(theatre)
+    problems, _ = run(environment)
 
     assert problems == [
-        "drift was found of Ardent Cycles, Kew Cafe, Old Mill Bakery, not of Ardent Cycles, Old Mill Bakery"
+        "drift was found of Ardent Cycles, Kew Cafe, Old Mill Bakery; expected is Ardent Cycles, Old Mill Bakery"
     ]
 
 
-def test_drift_that_is_not_found_is_waited_for_in_vain(theatre: FakeTheatre) -> None:
-    theatre.drifted.clear()
+def test_drift_that_is_never_announced_ends_the_demo_at_the_deadline(environment: FakeEnvironment) -> None:
+    environment.drifted.clear()
 
     with pytest.raises(StackError, match="Company Sync Settings Drifted"):
-        played(theatre)
+        run(environment)
 
 
-def test_a_company_that_is_not_repaired_is_a_problem(theatre: FakeTheatre) -> None:
-    theatre.unrepaired = {"Ardent Cycles"}
+def test_a_company_that_is_not_repaired_is_a_problem(environment: FakeEnvironment) -> None:
+    environment.unrepaired = {"Ardent Cycles"}
 
-    problems, _ = played(theatre)
+    problems, _ = run(environment)
 
-    assert problems == ["Ardent Cycles was changed at Codat, and is not as it was before"]
+    assert problems == ["Ardent Cycles was changed in Codat's Portal and not repaired"]
 
 
-@pytest.mark.parametrize("step", [step for scene in first_act() for step in scene.steps], ids=lambda step: step.title)
-def test_a_step_has_its_sample_and_its_company(step: Step) -> None:
-    assert (EVENTS / f"{step.sample}.json").exists()
-    assert step.company in COMPANIES
+@pytest.mark.parametrize(
+    "event", [event for phase in phases() for event in phase.events], ids=lambda event: event.title
+)
+def test_an_event_has_its_sample_and_its_company(event: ScenarioEvent) -> None:
+    assert (EVENTS / f"{event.sample}.json").exists()
+    assert event.company in COMPANIES

@@ -1,4 +1,4 @@
-"""What the functions log reaches the file once, however often it is collected."""
+"""Each line of the functions' logs is written to the file once, however often it is collected."""
 
 import threading
 from collections.abc import Iterator
@@ -57,7 +57,7 @@ def test_a_line_is_written_once(tmp_path: Path) -> None:
     assert file.read_text(encoding="utf-8").splitlines() == ["START", '{"outcome": "applied"}', "second", "third"]
 
 
-def test_an_invocation_that_turns_up_late_is_not_missed(tmp_path: Path) -> None:
+def test_an_invocation_that_appears_late_is_not_missed(tmp_path: Path) -> None:
     logs, file = Logs(), tmp_path / "functions.log"
     function_logs = FunctionLogs(logs.client, ["changed"], file)
     logs.invocation("changed", "a", 10_000, "first")
@@ -71,7 +71,7 @@ def test_an_invocation_that_turns_up_late_is_not_missed(tmp_path: Path) -> None:
 
 def test_following_ends_with_all_that_was_logged(tmp_path: Path) -> None:
     logs, file = Logs(), tmp_path / "functions.log"
-    file.write_text("of the run before\n", encoding="utf-8")
+    file.write_text("of an earlier run\n", encoding="utf-8")
 
     with following(logs.client, ["changed"], file, every_seconds=0.01):
         assert logs.asked.wait(timeout=10)
@@ -80,7 +80,7 @@ def test_following_ends_with_all_that_was_logged(tmp_path: Path) -> None:
     assert file.read_text(encoding="utf-8").splitlines() == ["last"]
 
 
-def test_the_file_says_why_no_more_logs_come(tmp_path: Path) -> None:
+def test_the_file_names_the_error_that_ended_the_logs(tmp_path: Path) -> None:
     logs, file = Logs(), tmp_path / "functions.log"
     logs.unreachable = True
 
@@ -90,7 +90,7 @@ def test_the_file_says_why_no_more_logs_come(tmp_path: Path) -> None:
     assert file.read_text(encoding="utf-8").startswith("No more logs: Could not connect")
 
 
-def test_what_the_functions_said_under_a_message_is_told_from_all_else(tmp_path: Path) -> None:
+def test_lines_with_a_message_are_told_from_all_others(tmp_path: Path) -> None:
     logs = Logs()
     function_logs = FunctionLogs(logs.client, ["changed"], tmp_path / "functions.log")
     (tmp_path / "functions.log").touch()
@@ -104,4 +104,4 @@ def test_what_the_functions_said_under_a_message_is_told_from_all_else(tmp_path:
         '[INFO] {"message":"event_settled","outcome":"stale"}',
     )
 
-    assert [line["outcome"] for line in function_logs.said("event_settled")] == ["applied", "stale"]
+    assert [line["outcome"] for line in function_logs.lines("event_settled")] == ["applied", "stale"]

@@ -15,7 +15,7 @@ BOTO3 = {"boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six"
 
 
 def pins(lock: Path) -> dict[str, str]:
-    """The version of each package."""
+    """Return the version of each package."""
     return dict(re.findall(r"^([a-z0-9.-]+)==([^ ]+)", lock.read_text(encoding="utf-8"), re.MULTILINE))
 
 

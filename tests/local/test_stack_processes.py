@@ -1,5 +1,6 @@
-"""Nothing that the local stack started outlives it, however it ends."""
+"""No process that the local stack started outlives it, however it ends."""
 
+import dataclasses
 import os
 import re
 import select
@@ -9,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -18,20 +20,23 @@ import pytest
 from local.aws import ministack as ministack_module
 from local.aws import processes, sam, stack
 from local.aws.clients import Aws
+from local.aws.codat import Codat
+from local.aws.deployment import Deployment
 from local.aws.function_logs import FunctionLogs
+from local.aws.locks import locked
 from local.aws.ministack import ministack
 from local.aws.processes import ProcessGroup, StackError, running, wait_until
-from local.aws.stack import Codat, Deployment, LocalStack, local_stack
+from local.aws.stack import LocalStack, local_stack
 
 ENV = {"PATH": os.environ["PATH"]}
 SOME_CODAT = Codat(base_url="http://127.0.0.1:9", api_key="key")
 
-# A shell with a child: the worker that must not be left behind.
+# A shell with a child, as MiniStack has workers.
 SLEEPERS = ["sh", "-c", "sleep 1000 & sleep 1000"]
 
 
 class Lifeline:
-    """A pipe whose writing end a group holds: it is at its end when every process of the group has ended."""
+    """A pipe whose writing end a group holds: it is at its end once every process of the group has ended."""
 
     def __init__(self) -> None:
         self._read, self.write = os.pipe()
@@ -71,10 +76,8 @@ def test_a_group_is_ended_with_its_children(log: Path, lifeline: Lifeline) -> No
     assert lifeline.has_ended()
 
 
-def test_a_group_that_does_not_want_to_end_is_killed(
-    log: Path, lifeline: Lifeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(processes, "_GRACE_SECONDS", 0.05)
+def test_a_group_that_ignores_sigterm_is_killed(log: Path, lifeline: Lifeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "GRACE_SECONDS", 0.05)
     command = ["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 1; done"]
 
     with sleeping(log, lifeline, command) as group:
@@ -83,25 +86,25 @@ def test_a_group_that_does_not_want_to_end_is_killed(
     assert lifeline.has_ended()
 
 
-def test_children_of_a_command_that_has_done_its_work_are_ended(log: Path, lifeline: Lifeline) -> None:
+def test_children_of_a_command_that_has_ended_are_ended(log: Path, lifeline: Lifeline) -> None:
     with sleeping(log, lifeline, ["sh", "-c", "sleep 1000 & exit 0"]) as group:
         group.wait(timeout=10)
 
         assert lifeline.has_ended()
 
 
-def test_a_failure_is_one_line_with_the_code_the_last_word_and_the_place_of_the_log(log: Path) -> None:
+def test_a_failure_is_one_line_with_the_exit_code_the_last_line_and_the_log(log: Path) -> None:
     command = ["sh", "-c", "echo starting; echo; echo 'Error: no such thing'; echo; exit 3"]
 
     with running("sam build", command, log=log, env=ENV) as group, pytest.raises(StackError) as failure:
         group.wait(timeout=10)
 
-    assert str(failure.value) == f"sam build failed (exit code 3): Error: no such thing (all of it: {log})"
+    assert str(failure.value) == f"sam build failed (exit code 3): Error: no such thing (whole log: {log})"
 
 
 def test_a_command_that_takes_too_long_is_ended_and_named(log: Path, lifeline: Lifeline) -> None:
     with (
-        pytest.raises(StackError, match=r"Sleepers took longer than 0 s: it said nothing"),
+        pytest.raises(StackError, match=r"Sleepers took longer than 0 s: it printed nothing"),
         sleeping(log, lifeline) as group,
     ):
         group.wait(timeout=0.01)
@@ -135,37 +138,85 @@ def test_waiting_has_an_end(log: Path) -> None:
         wait_until(lambda: False, group, timeout=10, sleep=lambda _seconds: None, clock=lambda: next(clock))
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_a_signal_to_us_ends_what_we_started(number: signal.Signals, log: Path, lifeline: Lifeline) -> None:
-    program = """
-import os, signal, sys
+# At its end it waits for a line, so that a test can send signals in the meantime.
+OWNER = """
+import os, signal, sys, time
 from pathlib import Path
 from local.aws.processes import ending_on_signals, running
 log, fd, *command = sys.argv[1:]
-signal.signal(signal.SIGINT, signal.default_int_handler)  # A shell has its background jobs ignore it.
 with ending_on_signals(), running("Sleepers", command, log=Path(log), env=os.environ, pass_fds=[int(fd)]):
-    print("running", flush=True)
-    signal.pause()
+    try:
+        print("running", flush=True)
+        signal.pause()
+    finally:
+        print("ending", flush=True)
+        sys.stdin.readline()
+print("ended")
 """
-    with subprocess.Popen(  # noqa: S603 - the words are ours.
-        [sys.executable, "-c", program, str(log), str(lifeline.write), *SLEEPERS],
+
+
+@contextmanager
+def owner(log: Path, lifeline: Lifeline, *, ignoring: signal.Signals | None = None) -> Iterator[subprocess.Popen[str]]:
+    """Start a run with sleepers, in a process of its own. After a signal it ends them once it can read a line."""
+    with subprocess.Popen(  # noqa: S603 - every word is this project's own.
+        [sys.executable, "-c", OWNER, str(log), str(lifeline.write), *SLEEPERS],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
         pass_fds=[lifeline.write],
-    ) as parent:
+        preexec_fn=None if ignoring is None else partial(signal.signal, ignoring, signal.SIG_IGN),  # noqa: PLW1509
+    ) as process:
         lifeline.handed_over()
-        assert parent.stdout is not None
-        assert parent.stdout.readline() == "running\n"
-
-        parent.send_signal(number)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "running\n"
         try:
-            parent.wait(timeout=10)
+            yield process
         finally:
-            parent.kill()  # Or the end of this block would wait for it.
+            process.kill()  # Or the end of this block would wait for it.
 
-    assert parent.returncode == (-number if number is signal.SIGINT else 128 + number)
-    assert lifeline.has_ended()
+
+def ended(process: subprocess.Popen[str]) -> int:
+    """Let the run end what it owns; return its exit code."""
+    process.communicate("\n", timeout=10)
+    return process.returncode
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_ends_a_run_with_all_that_it_started(number: signal.Signals, log: Path, lifeline: Lifeline) -> None:
+    with owner(log, lifeline) as process:
+        process.send_signal(number)
+
+        assert ended(process) == (-number if number is signal.SIGINT else 128 + number)
+        assert lifeline.has_ended()
+
+
+def test_a_background_job_ends_on_sigint_though_its_shell_has_it_ignored(log: Path, lifeline: Lifeline) -> None:
+    with owner(log, lifeline, ignoring=signal.SIGINT) as process:
+        process.send_signal(signal.SIGINT)
+
+        assert ended(process) == -signal.SIGINT
+        assert lifeline.has_ended()
+
+
+def test_nohup_keeps_a_run_alive(log: Path, lifeline: Lifeline) -> None:
+    with owner(log, lifeline, ignoring=signal.SIGHUP) as process:
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGTERM)
+
+        assert ended(process) == 128 + signal.SIGTERM
+
+
+def test_a_second_signal_does_not_interrupt_the_end(log: Path, lifeline: Lifeline) -> None:
+    with owner(log, lifeline) as process:
+        assert process.stdout is not None
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout.readline() == "ending\n"
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)
+
+        assert ended(process) == 128 + signal.SIGTERM
+        assert lifeline.has_ended()
 
 
 @pytest.mark.enable_socket
@@ -195,7 +246,7 @@ def test_without_its_environments_ministack_says_how_to_get_them(
 
 
 class Emulator:
-    """MiniStack's place is taken by sleepers; the process group is a real one."""
+    """Sleepers in the place of MiniStack, in a real process group."""
 
     def __init__(self) -> None:
         self.lifelines: list[Lifeline] = []
@@ -224,24 +275,22 @@ def emulator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Emulat
         lifeline.close()
 
 
-def test_a_failing_build_ends_everything_and_says_where_to_read(
-    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failing_build_ends_everything_and_names_its_log(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     failing = ["sh", "-c", "echo 'Error: bad manifest'; exit 1"]
     monkeypatch.setattr(sam.Project, "build_command", lambda _project, _parameters: failing)
 
-    # Twice: the first must not have left its lock behind.
+    # Twice: the first must have released its lock.
     for _ in range(2):
         with pytest.raises(StackError) as failure, local_stack(codat=SOME_CODAT):
             pytest.fail("the block has run")
 
         assert str(failure.value) == (
-            "sam build failed (exit code 1): Error: bad manifest (all of it: .local/logs/sam-build.log)"
+            "sam build failed (exit code 1): Error: bad manifest (whole log: .local/logs/sam-build.log)"
         )
     assert [lifeline.has_ended() for lifeline in emulator.lifelines] == [True, True]
 
 
-def test_a_failing_deploy_ends_everything_and_says_where_to_read(
+def test_a_failing_deploy_ends_everything_and_names_its_log(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps: list[str] = []
@@ -275,35 +324,50 @@ def test_a_failing_deploy_ends_everything_and_says_where_to_read(
     ]
 
 
-def test_what_is_deployed_again_has_a_name_and_keeps_what_it_is_not_given(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    project = sam.Project(folder=tmp_path / "sam")
-    project.built.mkdir(parents=True)
-    (project.built / "template.yaml").write_text("as it was built", encoding="utf-8")
-    monkeypatch.setattr(sam.Project, "build_command", lambda _project, _parameters: ["true"])
-    monkeypatch.setattr(sam, "layer_runs_here", lambda _system, _libc: True)
+@pytest.fixture
+def deployed(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
+    """Collect the parameters of each deployment, with sam replaced by a command that succeeds."""
     deployed: list[dict[str, str]] = []
 
     def deploy_command(_project: sam.Project, parameters: dict[str, str]) -> list[str]:
         deployed.append(parameters)
         return ["true"]
 
+    monkeypatch.setattr(sam.Project, "build_command", lambda _project, _parameters: ["true"])
     monkeypatch.setattr(sam.Project, "deploy_command", deploy_command)
-    aws = SimpleNamespace(
-        environment={}, lambda_=SimpleNamespace(list_event_source_mappings=lambda: {"EventSourceMappings": []})
-    )
-    running_stack = LocalStack(
-        aws=cast("Aws", aws),
+    monkeypatch.setattr(sam, "layer_runs_here", lambda _system, _libc: True)
+    return deployed
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> sam.Project:
+    """Make a project as sam has built it."""
+    project = sam.Project(folder=tmp_path / "sam")
+    project.built_presets.parent.mkdir(parents=True)
+    project.built_presets.write_text("# as packaged", encoding="utf-8")
+    return project
+
+
+def deployed_stack(folder: Path, project: sam.Project) -> LocalStack:
+    """Return a stack on an AWS without event source mappings."""
+    no_mappings = SimpleNamespace(list_event_source_mappings=lambda: {"EventSourceMappings": []})
+    return LocalStack(
+        aws=cast("Aws", SimpleNamespace(environment={}, lambda_=no_mappings)),
         codat=SOME_CODAT,
         simulated=True,
         outputs={},
-        endpoints=tmp_path / "endpoints.env",
-        logs=tmp_path / "logs",
+        endpoints=folder / "endpoints.env",
+        logs=folder / "logs",
         function_logs=cast("FunctionLogs", None),
         processes=(),
-        deployment=Deployment(project, tmp_path / "logs", ENV),
+        deployment=Deployment(project, folder, ENV),
     )
+
+
+def test_a_second_deployment_has_a_new_release_and_keeps_the_other_parameters(
+    tmp_path: Path, project: sam.Project, deployed: list[dict[str, str]]
+) -> None:
+    running_stack = deployed_stack(tmp_path, project)
 
     for seconds in ("7", "8"):
         running_stack.deploy_again({"FirstDeferralSeconds": seconds})
@@ -314,12 +378,43 @@ def test_what_is_deployed_again_has_a_name_and_keeps_what_it_is_not_given(
     assert second["Release"] != first["Release"]
 
 
-def test_a_second_stack_in_one_folder_is_refused(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sam.Project, "build_command", lambda _project, _parameters: ["true"])
+@pytest.mark.usefixtures("deployed")
+def test_the_packaged_presets_are_deployed_unless_there_are_others(tmp_path: Path, project: sam.Project) -> None:
+    running_stack = deployed_stack(tmp_path, project)
 
+    running_stack.deploy_again({})
+
+    assert running_stack.deployment.presets.read_text("utf-8") == "# as packaged"
+
+
+@pytest.mark.usefixtures("deployed")
+def test_other_presets_are_deployed_in_the_place_of_the_packaged_ones(tmp_path: Path, project: sam.Project) -> None:
+    others = tmp_path / "others.toml"
+    others.write_text("# others", encoding="utf-8")
+    running_stack = deployed_stack(tmp_path, dataclasses.replace(project, presets=others))
+
+    running_stack.deploy_again({})
+
+    assert project.built_presets.read_text("utf-8") == "# others"
+    assert running_stack.deployment.presets.read_text("utf-8") == "# others"
+
+
+@pytest.mark.usefixtures("deployed")
+def test_sam_leaves_no_temporary_files(tmp_path: Path, project: sam.Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = ["sh", "-c", 'echo "$TMPDIR" && touch "$TMPDIR/file"']
+    monkeypatch.setattr(sam.Project, "build_command", lambda _project, _parameters: write)
+
+    deployed_stack(tmp_path, project).deploy_again({})
+
+    temporary = Path((tmp_path / "logs/sam-build.log").read_text("utf-8").strip())
+    assert temporary.is_relative_to(project.folder)
+    assert not temporary.exists()
+
+
+def test_a_second_stack_in_one_folder_is_refused_with_the_id_of_the_first(emulator: Emulator) -> None:
     with (
-        stack._locked(Path(".local/lock"), wait=False),
-        pytest.raises(StackError, match=r"runs already in \.local: see \.local/endpoints\.env"),
+        locked(Path(".local/lock"), wait=False),
+        pytest.raises(StackError, match=rf"runs already in \.local \(process {os.getpid()}\): see \.local/endpoints"),
         local_stack(codat=SOME_CODAT),
     ):
         pytest.fail("the block has run")

@@ -1,4 +1,4 @@
-"""What the local stack tells its parts: parameters, environments, and the file for other programs."""
+"""The settings of the local stack's parts: parameters, environments, and the endpoints file for other programs."""
 
 import os
 import subprocess
@@ -9,9 +9,9 @@ import pytest
 from local.__main__ import _arguments, _codat
 from local.aws import endpoints, sam
 from local.aws.clients import Aws, environment_without_aws
+from local.aws.codat import Codat
 from local.aws.ministack import environment
 from local.aws.processes import StackError
-from local.aws.stack import Codat
 
 AWS = Aws(endpoint_url="https://127.0.0.1:4566", ca_bundle=Path("/checkout/.local/aws/ca.pem"))
 

@@ -1,11 +1,11 @@
-"""What `sam build` makes of template.yaml, and a Python like Lambda's to run it. All of it is kept in .local/lambda."""
+"""The artefacts of `sam build`, and a Python like Lambda's to run them. All of it is kept in .local/lambda."""
 
 import contextlib
 import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,10 +15,14 @@ from cfnlint.decode import cfn_yaml
 
 from local.aws import sam
 from local.aws.clients import environment_without_aws
+from local.aws.deployment import temporary_folder
+from local.aws.leftovers import end_leftovers
 from local.aws.processes import ProcessGroup, running
+from local.presets import FILE
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".local/lambda"
+FUNCTION_LOGS = FOLDER / "logs"
 LOCK = ROOT / "local/requirements-runtime-interface.txt"
 TEMPLATE: Mapping[str, Any] = cfn_yaml.load(str(ROOT / "template.yaml"))
 RUNTIME: str = TEMPLATE["Parameters"]["PythonRuntime"]["Default"]
@@ -28,38 +32,38 @@ _BUILD_SECONDS = 600.0  # The first one downloads the layer's packages.
 
 
 class NotHere(Exception):
-    """This machine cannot run what is built for Lambda: a sentence that says why."""
+    """This machine cannot run what is built for Lambda. The text says why."""
 
 
 @dataclass(frozen=True)
 class Build:
-    """The folders that one `sam build` left."""
+    """The folders of one `sam build`."""
 
     folder: Path
     architecture: str
-    """The processor that it is for, in Lambda's words."""
+    """Lambda's name of the processor that it is for."""
 
     @property
     def layer(self) -> Path:
-        """What Lambda mounts as /opt/python."""
+        """The folder that Lambda mounts as /opt/python."""
         return self.folder / "CodatSyncLayer/python"
 
     def function(self, name: str) -> Path:
-        """What Lambda mounts as /var/task."""
+        """Return the folder that Lambda mounts as /var/task."""
         return self.folder / name
 
     @cached_property
     def template(self) -> Mapping[str, Any]:
-        """The template that `sam deploy` would take."""
+        """The template that `sam deploy` would read."""
         return cfn_yaml.load(str(self.folder / "template.yaml"))  # type: ignore[no-any-return]  # YAML.
 
     @cached_property
     def settings(self) -> Mapping[str, Any]:
-        """What the template gives to every function."""
+        """The template's settings of every function."""
         return self.template["Globals"]["Function"]  # type: ignore[no-any-return]  # YAML.
 
     def variables(self, function: str, values: Mapping[str, str]) -> dict[str, str]:
-        """The function's environment variables. `values` are of the resources and parameters that they name.
+        """Return the function's environment variables. `values` are those of resources and parameters, by name.
 
         A parameter that is not among them has its default.
         """
@@ -70,7 +74,7 @@ class Build:
         return {name: str(self._value(each, known)) for name, each in given.items()}
 
     def timeout(self, function: str) -> int:
-        """How long Lambda lets one invocation take, in seconds."""
+        """Return the function's timeout in seconds."""
         own = self.template["Resources"][function]["Properties"]
         return int(own.get("Timeout", self.settings["Timeout"]))
 
@@ -94,19 +98,22 @@ class Build:
 
 @dataclass(frozen=True)
 class Artefacts:
-    """The functions and the layer, built twice from one template, and the interpreter for the first of them."""
+    """The functions and the layer, built twice from one template, and the interpreter for the first build."""
 
     python: Path
     """The runtime's Python, with boto3 and awslambdaric, and nothing else."""
     for_this_machine: Build
+    """Its layer has the presets of local/presets.toml: the sample events name their plans."""
     as_deployed: Build
-    """From a plain `sam build`, with the template's own defaults."""
+    """From a plain `sam build`, with the template's own defaults and the packaged presets."""
 
 
 def build(environ: Mapping[str, str] = os.environ) -> Artefacts:
-    """Raises ``NotHere``, and ``StackError`` where a command fails. What did not change is not built again."""
+    """Build everything. Raise NotHere, or StackError if a command fails. What did not change is not built again."""
     if not sam.layer_runs_here(platform.system(), platform.libc_ver()[0]):
         raise NotHere("Lambda's wheels run on Linux with glibc alone, and this machine has another system.")
+    for folder in (FOLDER, FUNCTION_LOGS):
+        end_leftovers(folder)
     environ = environment_without_aws(environ)
     python = _interpreter(environ)
     architecture = sam.architecture(platform.machine())
@@ -119,31 +126,36 @@ def build(environ: Mapping[str, str] = os.environ) -> Artefacts:
         environment = _environment(python, environ)
         one.wait(_BUILD_SECONDS)
         other.wait(_BUILD_SECONDS)
+    project = sam.Project(folder=FOLDER / "for-this-machine", presets=FILE)
+    project.put_presets_into_layer()
     return Artefacts(
         python=environment / "bin/python",
-        for_this_machine=Build(FOLDER / "for-this-machine/.aws-sam/build", architecture),
+        for_this_machine=Build(project.built, architecture),
         as_deployed=Build(FOLDER / "as-deployed/.aws-sam/build", TEMPLATE["Parameters"]["Architecture"]["Default"]),
     )
 
 
 def _interpreter(environ: Mapping[str, str]) -> Path:
-    """An installed Python of the runtime's version; nothing is downloaded."""
+    """Return an installed Python of the runtime's version; download nothing. Raise NotHere if there is none."""
     version = RUNTIME.removeprefix("python")
     find = [sys.executable, "-m", "uv", "python", "find", "--system", "--no-project", "--no-python-downloads", version]
-    # pyenv's stand-ins on the PATH answer for the version that this variable names, and fail for others.
+    # pyenv's shims on the PATH answer for the version that this variable names, and fail for others.
     env = {**environ, "PYENV_VERSION": version}
-    found = subprocess.run(find, env=env, check=False, capture_output=True, text=True)  # noqa: S603 - our words.
+    found = subprocess.run(find, env=env, check=False, capture_output=True, text=True)  # noqa: S603 - every word is this project's own.
     if found.returncode != 0:
         why = found.stderr.strip().split("\n")[0].removeprefix("error: ").rstrip(".")
-        raise NotHere(f"Python {version}, the functions' runtime, is not to be had on this machine: {why}.")
+        raise NotHere(f"Python {version}, the functions' runtime, is not installed on this machine: {why}.")
     return Path(found.stdout.strip())
 
 
-def _sam_build(
-    name: str, environ: Mapping[str, str], *overrides: str
-) -> contextlib.AbstractContextManager[ProcessGroup]:
+@contextlib.contextmanager
+def _sam_build(name: str, environ: Mapping[str, str], *overrides: str) -> Iterator[ProcessGroup]:
     command = [sys.executable, "-m", "samcli", "build", "--template", str(ROOT / "template.yaml"), *overrides]
-    return running(f"sam build {name}", command, log=FOLDER / f"{name}.log", env=environ, folder=_made(FOLDER / name))
+    folder, log = FOLDER / name, FOLDER / f"{name}.log"
+    with temporary_folder(folder / "tmp") as temporary:
+        env = {**environ, "TMPDIR": str(temporary)}
+        with running(f"sam build {name}", command, log=log, env=env, folder=folder) as build:
+            yield build
 
 
 def _environment(python: Path, environ: Mapping[str, str]) -> Path:
@@ -161,8 +173,3 @@ def _environment(python: Path, environ: Mapping[str, str]) -> Path:
 def _run(name: str, command: list[str], environ: Mapping[str, str]) -> None:
     with running(name, command, log=FOLDER / f"{name}.log", env=environ) as process:
         process.wait(_INSTALL_SECONDS)
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

@@ -1,9 +1,10 @@
-"""Builds once for all tests of this folder, and tells the figures at the end."""
+"""Builds once for all tests of this folder, and prints the figures at the end."""
 
 from collections.abc import Iterator
 
 import pytest
 
+from local.aws.processes import ending_on_signals
 from tests.runtime import artefacts
 from tests.runtime.artefacts import Artefacts, NotHere
 from tests.runtime.figures import Starts, weights
@@ -20,6 +21,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if figures:
         terminalreporter.section("built artefacts")
         terminalreporter.write_line("\n".join(figures))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ending_on_signals() -> Iterator[None]:
+    """End the functions when `make` passes SIGTERM on: pytest itself would end without leaving its fixtures."""
+    with ending_on_signals(lambda code: pytest.exit(f"ended by signal {code - 128}", returncode=code)):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""What a cold start costs and what the layer weighs: measured and told, never asserted."""
+"""The time of cold starts and the size of the layer: measured and printed, never asserted."""
 
 from collections import defaultdict
 from pathlib import Path
@@ -10,13 +10,13 @@ LARGEST = 10
 
 
 class Starts:
-    """The functions that ran, and how long they took."""
+    """The times of the functions that ran."""
 
     def __init__(self) -> None:
         self._milliseconds: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
 
     def note(self, name: str, function: EmulatedFunction) -> None:
-        """Once for each function, when it has served its events."""
+        """Add the times of a function that has handled its events."""
         invocations = function.invocation_milliseconds()
         taken = self._milliseconds[name]
         taken["INIT"] += function.init_milliseconds()
@@ -24,7 +24,7 @@ class Starts:
         taken["later events"] += invocations[1:]
 
     def lines(self) -> list[str]:
-        """One for each function: medians, and of how many."""
+        """Return a line for each function: medians, and the number of measurements."""
         return [
             f"{name}: " + ", ".join(f"{what} {median(of):.0f} ms ({len(of)}x)" for what, of in taken.items() if of)
             for name, taken in self._milliseconds.items()
@@ -32,7 +32,7 @@ class Starts:
 
 
 def weights(layer: Path) -> list[str]:
-    """The layer's size, and that of its largest packages."""
+    """Return lines with the layer's size, and that of its largest packages."""
     sizes = {each.name: _bytes(each) for each in layer.iterdir()}
     largest = sorted(sizes, key=lambda name: sizes[name], reverse=True)[:LARGEST]
     return [

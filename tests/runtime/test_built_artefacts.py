@@ -1,4 +1,4 @@
-"""The built layer and functions under AWS's own runtime emulator; AWS is Moto's server, Codat the simulator."""
+"""The built layer and functions under AWS's own runtime emulator. Moto's server is AWS, the simulator is Codat."""
 
 import contextlib
 import json
@@ -22,7 +22,8 @@ from codat_sync.config import Config
 from local.aws.runtime_interface_emulator import EmulatedFunction, InvocationFailed, emulated_function, environment
 from local.codat_simulator.faults import Fault
 from local.codat_simulator.running import RunningSimulator, running_simulator
-from tests.runtime.artefacts import ROOT, RUNTIME, TEMPLATE, Artefacts, Build
+from local.presets import FILE, local_presets
+from tests.runtime.artefacts import FUNCTION_LOGS, ROOT, RUNTIME, TEMPLATE, Artefacts, Build
 from tests.runtime.figures import Starts
 
 if TYPE_CHECKING:
@@ -36,15 +37,15 @@ COMPANY = "8a210b68-6988-4001-a1eb-0242ac120001"
 PLAN_CHANGED, NEW_CONNECTION = "CompanyPlanChangedFunction", "NewConnectionFunction"
 FUNCTIONS = [name for name, each in TEMPLATE["Resources"].items() if each["Type"] == "AWS::Serverless::Function"]
 BUILDS = ("for_this_machine", "as_deployed")
-# boto3 and what it needs: https://docs.aws.amazon.com/lambda/latest/dg/lambda-python.html
-# simplejson is there for awslambdaric, and requests takes it wherever it finds it.
+# boto3 and its dependencies: https://docs.aws.amazon.com/lambda/latest/dg/lambda-python.html
+# simplejson comes with awslambdaric; requests uses it where it is installed.
 OF_LAMBDA = {"boto3", "botocore", "dateutil", "jmespath", "s3transfer", "simplejson", "six", "urllib3"}
 ELF_MACHINES = {0x3E: "x86_64", 0xB7: "arm64"}
 
 
 @dataclass(frozen=True)
 class Stack:
-    """What the functions find around them, and a way to start one."""
+    """The environment of the functions, and a way to start one."""
 
     built: Build
     python: Path
@@ -55,11 +56,11 @@ class Stack:
     dynamodb: "DynamoDBClient"
     codat: RunningSimulator
     values: Mapping[str, str]
-    """Of the template's resources and parameters, by logical id."""
+    """The values of the template's resources and parameters, by logical id."""
 
     @contextlib.contextmanager
     def running(self, name: str, variables: Mapping[str, str] | None = None) -> Iterator[EmulatedFunction]:
-        """The function, with the environment that the template gives to it, or with these variables instead."""
+        """Run a function with the environment that the template gives to it, or with these variables instead."""
         given = self.built.variables(name, self.values) if variables is None else variables
         env = _lambda_environment(self.built, name) | CREDENTIALS | {"AWS_ENDPOINT_URL": self.aws} | dict(given)
         with emulated_function(
@@ -75,7 +76,7 @@ class Stack:
     def deliver(
         self, function: EmulatedFunction, body: str, queue: str = "CompanyPlanChangedQueue"
     ) -> tuple[str, list[dict[str, str]]]:
-        """What Lambda does with one message: receive, invoke, delete what has not failed; its id, and what failed."""
+        """Receive, invoke, and delete unless it failed, as Lambda does; return the message's id and the failures."""
         self.sqs.send_message(QueueUrl=self.values[queue], MessageBody=body)
         (message,) = self.messages(queue)
         record = {
@@ -95,14 +96,14 @@ class Stack:
         return message["MessageId"], answer["batchItemFailures"]
 
     def messages(self, queue: str) -> list["MessageTypeDef"]:
-        """What can be received from a queue now."""
+        """Receive from a queue."""
         answer = self.sqs.receive_message(
             QueueUrl=self.values[queue], MessageSystemAttributeNames=["All"], MessageAttributeNames=["All"]
         )
         return answer.get("Messages", [])
 
     def plans(self, company_id: str = COMPANY) -> tuple[str | None, str | None]:
-        """The company's desired and applied plan in the table."""
+        """Return the company's desired and applied plan from the table."""
         key = {"companyId": {"S": company_id}}
         item = self.dynamodb.get_item(TableName=self.values["CompanyPlansTable"], Key=key).get("Item", {})
         return item.get("desiredPlan", {}).get("S"), item.get("appliedPlan", {}).get("S")
@@ -118,7 +119,7 @@ def moto_server() -> Iterator[str]:
 
 
 @pytest.fixture
-def stack(built: Artefacts, starts: Starts, moto_server: str, tmp_path: Path) -> Iterator[Stack]:
+def stack(built: Artefacts, starts: Starts, moto_server: str) -> Iterator[Stack]:
     with requests.Session() as session:
         session.trust_env = False
         session.post(f"{moto_server}/moto-api/reset", timeout=10).raise_for_status()
@@ -143,7 +144,7 @@ def stack(built: Artefacts, starts: Starts, moto_server: str, tmp_path: Path) ->
         yield Stack(
             built=built.for_this_machine,
             python=built.python,
-            logs=tmp_path,
+            logs=FUNCTION_LOGS,
             starts=starts,
             aws=moto_server,
             sqs=sqs,
@@ -169,13 +170,13 @@ def test_a_built_function_brings_codat_to_the_preset_of_the_plan(
     company = stack.codat.account.add_company(COMPANY)
     with stack.running(name) as function:
         assert stack.deliver(function, body, queue)[1] == []
-    assert stack.plans() == (json.loads(body)["detail"].get("plan", "free"),) * 2
+    assert stack.plans() == (json.loads(body)["detail"].get("plan", local_presets().default_plan),) * 2
     assert len(company.writes) == 1
     (settled,) = _settled(function)
     assert (settled["outcome"], settled["correlation_id"]) == ("applied", json.loads(body)["id"])
 
 
-def test_a_warm_function_serves_the_next_event(stack: Stack) -> None:
+def test_a_warm_function_handles_the_next_event(stack: Stack) -> None:
     company = stack.codat.account.add_company(COMPANY)
     with stack.running(PLAN_CHANGED) as function:
         for _ in range(3):
@@ -185,18 +186,18 @@ def test_a_warm_function_serves_the_next_event(stack: Stack) -> None:
     assert [line["outcome"] for line in _settled(function)] == ["applied", "unchanged", "unchanged"]
 
 
-def test_what_was_changed_behind_our_back_is_found_and_handed_over(stack: Stack) -> None:
+def test_a_change_made_in_codats_portal_is_found_and_handed_over(stack: Stack) -> None:
     company = stack.codat.account.add_company(COMPANY)
     with stack.running(PLAN_CHANGED) as function:
         stack.deliver(function, _event())
     company.override = None
-    with stack.running("ReconcileCompaniesFunction") as walker:
-        assert stack.deliver(walker, _event("reconciliation_requested"), "ReconciliationsQueue")[1] == []
+    with stack.running("ReconcileCompaniesFunction") as reconciliation:
+        assert stack.deliver(reconciliation, _event("reconciliation_requested"), "ReconciliationsQueue")[1] == []
     (handed_over,) = stack.messages("CompanyReconciliationsQueue")
     assert json.loads(handed_over["Body"])["detail"] == {"companyId": COMPANY}
 
 
-def test_what_waits_for_codats_bill_goes_back_once_it_is_paid(stack: Stack) -> None:
+def test_an_event_that_waits_for_payment_goes_back_to_its_queue_once_codats_bill_is_paid(stack: Stack) -> None:
     stack.codat.account.add_company(COMPANY)
     stack.codat.account.flags.free = True
     with stack.running(PLAN_CHANGED) as function:
@@ -290,7 +291,7 @@ def test_the_layer_carries_what_is_locked_and_no_boto3(built: Artefacts, which: 
 
 
 @pytest.mark.parametrize("which", BUILDS)
-def test_the_layer_carries_nothing_that_nobody_needs(built: Artefacts, which: str) -> None:
+def test_the_layer_carries_no_package_that_no_dependency_needs(built: Artefacts, which: str) -> None:
     carried = {
         each.name.lower().replace("_", "-"): each for each in distributions(path=[str(_build(built, which).layer)])
     }
@@ -309,9 +310,11 @@ def test_the_layer_carries_nothing_that_nobody_needs(built: Artefacts, which: st
 @pytest.mark.parametrize("which", BUILDS)
 def test_the_layer_carries_the_whole_package_and_nothing_compiled_here(built: Artefacts, which: str) -> None:
     carried = _files(_build(built, which).layer / "codat_sync")
-    source = _files(ROOT / "shared/codat_sync")
-    assert carried == {name: text for name, text in source.items() if "__pycache__" not in name}
-    assert "presets/presets.toml" in carried
+    source = {name: text for name, text in _files(ROOT / "shared/codat_sync").items() if "__pycache__" not in name}
+    assert "presets/presets.toml" in source
+    if which == "for_this_machine":
+        source["presets/presets.toml"] = FILE.read_bytes()
+    assert carried == source
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -347,13 +350,13 @@ def _lambda_environment(build: Build, name: str) -> dict[str, str]:
 
 
 def _event(sample: str = "company_upgraded_plan", **detail: str) -> str:
-    """The body of a message about COMPANY."""
+    """Return the body of a message about COMPANY."""
     envelope = json.loads((ROOT / f"events/{sample}.json").read_text("utf-8"))
     return json.dumps(envelope | {"detail": envelope["detail"] | {"companyId": COMPANY} | detail})
 
 
 def _settled(function: EmulatedFunction) -> list[dict[str, Any]]:
-    """The function's own lines about events, in order."""
+    """Return the function's own lines about events, in order."""
     lines = [json.loads(line) for line in function.output().splitlines() if line.startswith("{")]
     return [line for line in lines if line.get("message") == "event_settled"]
 
@@ -368,7 +371,7 @@ def _files(folder: Path) -> dict[str, bytes]:
 
 
 def _elf_machine(library: Path) -> int:
-    """The field e_machine of an ELF header: https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html."""
+    """Return the field e_machine of an ELF header: https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html."""
     header = library.read_bytes()[:20]
     assert header.startswith(b"\x7fELF")
     (machine,) = struct.unpack("<H", header[18:20])

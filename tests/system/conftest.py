@@ -5,14 +5,27 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.system import ROOT, System, deployed
+from local.aws.processes import ending_on_signals
+from tests.system.system import FOLDER, ROOT, System, deployed
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ending_on_signals() -> Iterator[None]:
+    """End the stacks when `make` passes SIGTERM on: pytest itself would end without leaving its fixtures."""
+    with ending_on_signals(lambda code: pytest.exit(f"ended by signal {code - 128}", returncode=code)):
+        yield
 
 
 @pytest.fixture(scope="session")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where somebody on call works: `codat-sync --local` finds the stack from here, and the samples."""
-    home = tmp_path_factory.mktemp("home")
-    (home / "events").symlink_to(ROOT / "events")
+def home() -> Path:
+    """Make an operator's working folder with the samples, from which `codat-sync --local` finds the stack.
+
+    It is the same for each run, so that a run ends what a killed one left there.
+    """
+    home = FOLDER / "home"
+    home.mkdir(parents=True, exist_ok=True)
+    if not (home / "events").is_symlink():
+        (home / "events").symlink_to(ROOT / "events")
     return home
 
 

@@ -1,4 +1,4 @@
-"""A stack is deployed over while events flow, and taken away; both by sam, as people do it."""
+"""A stack is updated while events flow, and deleted; both by sam, as people do it."""
 
 import threading
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ OLD, NEW = '[plans.starter]\nfrequency = "weekly"', '[plans.starter]\nfrequency 
 NEW_PRESETS = PRESETS.replace(OLD, NEW)
 PLANS = ("starter", "growth")
 BACKLOG = 40
-"""Producers wait while more events than this are on the queue, so that some are under way all the time."""
+"""Billing waits while more events than this are on the queue. So some are in flight all the time."""
 FUNCTIONS: Final = (
     "CompanyPlanChangedFunctionName",
     "NewConnectionFunctionName",
@@ -26,15 +26,15 @@ FUNCTIONS: Final = (
 
 
 class Billing:
-    """Names plans without a pause while the block runs: each event is about a company of its own."""
+    """A producer that sends events while the block runs, each about another company."""
 
     def __init__(self, system: System) -> None:
         self._system = system
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="billing", daemon=True)
         self.failed: Exception | None = None
-        self.named: dict[UUID, str] = {}
-        """In the order in which they were sent."""
+        self.sent: dict[UUID, str] = {}
+        """The plan of each company, in the order of sending."""
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -45,9 +45,9 @@ class Billing:
         self._thread.join()
 
     def wait_for(self, count: int) -> None:
-        """Until so many more events have been sent."""
-        enough = len(self.named) + count
-        self._system.wait_until(lambda: len(self.named) >= enough or self.failed is not None)
+        """Wait until so many more events have been sent."""
+        enough = len(self.sent) + count
+        self._system.wait_until(lambda: len(self.sent) >= enough or self.failed is not None)
         assert self.failed is None
 
     def _run(self) -> None:
@@ -58,20 +58,20 @@ class Billing:
                     continue
                 for company in self._system.create_companies(5):
                     self._system.change_plan(company, plan := next(plans))
-                    self.named[company] = plan
-        except Exception as error:  # noqa: BLE001  # Whoever waits for it hears of it.
+                    self.sent[company] = plan
+        except Exception as error:  # noqa: BLE001  # The test reads it.
             self.failed = error
 
 
 @pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """A stack of its own: it does not come back as it was."""
-    with deployed(tmp_path_factory.mktemp("deployments")) as system:
+def system() -> Iterator[System]:
+    """Deploy a stack for this module alone, which changes and deletes it."""
+    with deployed(FOLDER / "deployments") as system:
         yield system
 
 
 def versions(system: System) -> dict[str, str]:
-    """The version that each function's alias leads to, and so does its queue."""
+    """Return the version of each function's alias. Each queue has to lead to an alias."""
     aliases = {
         name: system.stack.aws.lambda_.get_alias(FunctionName=system.stack.outputs[name], Name="live")
         for name in FUNCTIONS
@@ -82,7 +82,7 @@ def versions(system: System) -> dict[str, str]:
 
 
 def first_deferral_seconds(system: System, version: str | None = None) -> set[str]:
-    """What the functions are told, as their aliases or an older version of them are."""
+    """Return the values of this parameter in the functions' aliases, or in an older version of the functions."""
     configurations = [
         system.stack.aws.lambda_.get_function_configuration(
             FunctionName=system.stack.outputs[name], Qualifier=version or "live"
@@ -100,28 +100,28 @@ def test_no_event_is_lost_while_other_presets_and_parameters_are_deployed(system
         billing.wait_for(20)
         set_presets(FOLDER / "project", NEW_PRESETS)
         system.stack.deploy_again({"FirstDeferralSeconds": "7"})
-        so_far = len(billing.named)
+        so_far = len(billing.sent)
         billing.wait_for(20)
     system.wait_until(lambda: system.count(*SOURCE_QUEUES) == 0)
 
     after = versions(system)
     assert all(after[name] != before[name] for name in FUNCTIONS)
     assert first_deferral_seconds(system) == {"7"}
-    assert first_deferral_seconds(system, "1") == {"60"}  # The alias could be led back to it.
+    assert first_deferral_seconds(system, "1") == {"60"}  # A rollback of the alias would find it.
 
     assert billing.failed is None
-    assert [company for company, plan in billing.named.items() if not system.is_applied(company, plan)] == []
-    at_old = [company for company, plan in billing.named.items() if system.at_preset(company, plan, old)]
-    at_new = [company for company, plan in billing.named.items() if system.at_preset(company, plan, new)]
-    assert {*at_old, *at_new} == billing.named.keys()
+    assert [company for company, plan in billing.sent.items() if not system.is_applied(company, plan)] == []
+    at_old = [company for company, plan in billing.sent.items() if system.at_preset(company, plan, old)]
+    at_new = [company for company, plan in billing.sent.items() if system.at_preset(company, plan, new)]
+    assert {*at_old, *at_new} == billing.sent.keys()
     assert set(at_old) - set(at_new)
-    assert {*list(billing.named)[so_far:]} <= {*at_new}
+    assert {*list(billing.sent)[so_far:]} <= {*at_new}
     assert system.count(*DLQS) == 0
 
 
-def there(system: System) -> dict[str, list[str]]:
-    """All that is in the account, by kind."""
-    aws = system.on_call.aws
+def inventory(system: System) -> dict[str, list[str]]:
+    """Return the names of all resources in the account, by kind."""
+    aws = system.deployed.aws
     session = cast("Any", aws.session)  # boto3's types know a client by the literal of its name alone.
     listed = {
         "functions": ("lambda", "list_functions", "Functions", "FunctionName", {}),
@@ -146,10 +146,10 @@ def there(system: System) -> dict[str, list[str]]:
     return {kind: names for kind, names in found.items() if names}
 
 
-def test_what_is_left_of_a_deleted_stack_is_its_table(system: System) -> None:
+def test_only_the_table_is_left_of_a_deleted_stack(system: System) -> None:
     (company,) = system.create_known_companies(1, "growth")
     table = system.stack.outputs["CompanyPlansTableName"]
-    before = there(system)
+    before = inventory(system)
     assert {
         "functions",
         "layers",
@@ -164,9 +164,9 @@ def test_what_is_left_of_a_deleted_stack_is_its_table(system: System) -> None:
 
     system.stack.delete()
 
-    assert there(system) == {
+    assert inventory(system) == {
         "tables": [table],
-        # What was never the stack's: AWS's own bus, Codat's key, and the bucket in which sam keeps what it uploads.
+        # These never were the stack's: AWS's own bus, Codat's key, and the bucket of sam's uploads.
         "buses": ["default"],
         "secrets": ["codat-sync/api-key"],
         "buckets": before["buckets"],

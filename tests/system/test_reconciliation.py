@@ -1,4 +1,4 @@
-"""All companies are looked at, and those that somebody changed at Codat are repaired; live events go on meanwhile."""
+"""A reconciliation run checks all companies and repairs those that have drifted; live events go on meanwhile."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -14,19 +14,19 @@ from tests.system.system import System
 
 PLAN = "growth"
 HOLD_SECONDS = READ_SECONDS - 2
-"""How long one company keeps the walk from going on: longer than a live event takes, shorter than our client waits."""
+"""How long one company delays the run: longer than a live event takes, shorter than the client's timeout."""
 
 
 @dataclass
 class Companies:
-    """All at the preset of PLAN, until somebody came to Codat."""
+    """Companies that were at the preset of PLAN before some were changed in Codat's Portal."""
 
     in_step: list[UUID]
     changed: list[UUID]
     locked: UUID
-    """Of one, Codat has locked a data type elsewhere than the preset, and the others were changed."""
+    """Codat has locked one data type at another frequency than the preset's, and another data type was changed."""
     without_settings: UUID
-    """Its own settings were taken away, so that the account's hold."""
+    """Its own settings were removed, so that the account's are in force."""
     gone: UUID
     """Deleted at Codat."""
 
@@ -58,7 +58,7 @@ def companies(system: System) -> Companies:
 
 
 def wait_until_done(system: System, request: str) -> Run:
-    """The run, once it has said its last word and something has become of all that it handed over."""
+    """Wait until the run is over and every company that it handed over has an outcome; return the run."""
 
     def done() -> bool:
         run = system.newest_run()
@@ -76,7 +76,7 @@ def frequency(system: System, company: UUID, data_type: str) -> object:
     return setting.sync_schedule.interval_hours
 
 
-def test_a_report_says_what_has_drifted_and_changes_nothing(system: System, companies: Companies) -> None:
+def test_a_report_counts_what_has_drifted_and_changes_nothing(system: System, companies: Companies) -> None:
     system.forget_calls()
 
     run = wait_until_done(system, system.put("Reconciliation Requested", reportOnly=True))
@@ -87,17 +87,17 @@ def test_a_report_says_what_has_drifted_and_changes_nothing(system: System, comp
     assert not any(system.at_preset(company, PLAN) for company in companies.drifted)
 
 
-def test_what_was_changed_behind_our_back_is_repaired_while_live_events_go_on(
+def test_changes_made_in_codats_portal_are_repaired_while_live_events_go_on(
     system: System, companies: Companies
 ) -> None:
-    known = len(system.on_call.plans.page(None, 1000).companies)
+    known = len(system.deployed.plans.page(None, 1000).companies)
     held, live, *_ = companies.in_step
     system.simulator.post(
         "faults", {"faults": [{"method": "GET", "companyId": str(held), "holdSeconds": HOLD_SECONDS}]}
     )
 
     request = system.put("Reconciliation Requested")
-    system.wait_until(lambda: system.simulator.get("faults")["faults"][0]["struck"] > 0)  # The walk is in the middle.
+    system.wait_until(lambda: system.simulator.get("faults")["faults"][0]["struck"] > 0)  # The run is in progress.
     system.change_plan(live, "starter")
     system.wait_until(lambda: system.at_preset(live, "starter"))
     run = system.newest_run()
@@ -117,7 +117,7 @@ def test_what_was_changed_behind_our_back_is_repaired_while_live_events_go_on(
 
 
 @pytest.mark.usefixtures("companies")
-def test_a_second_walk_finds_all_in_step(system: System) -> None:
+def test_a_second_run_finds_all_in_step(system: System) -> None:
     wait_until_done(system, system.put("Reconciliation Requested"))
     system.forget_calls()
 
@@ -125,4 +125,4 @@ def test_a_second_walk_finds_all_in_step(system: System) -> None:
 
     assert (run.counts.get("drifted"), run.counts["gone"]) == (None, 1)
     assert system.writes() == []
-    assert not system.lying_in("FailedEventsQueueUrl")
+    assert not system.messages_in("FailedEventsQueueUrl")

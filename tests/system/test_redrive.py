@@ -1,4 +1,4 @@
-"""What Codat's bill keeps in the payment-required DLQ, brought back through the deployed stack."""
+"""Events in the payment-required DLQ are redriven through the deployed stack."""
 
 from collections.abc import Iterator
 from uuid import UUID
@@ -12,7 +12,7 @@ PAID = {"free": False, "expired": False}
 
 
 def parked(system: System, events: list[tuple[str, UUID, str]]) -> None:
-    """Send each, and wait until all of them lie in the DLQ beside what was there."""
+    """Send each event, and wait until all of them are in the DLQ, beside those that were there."""
     before = system.count(DLQ)
     for kind, company, plan in events:
         send = system.connect if kind == "connected" else system.change_plan
@@ -22,7 +22,7 @@ def parked(system: System, events: list[tuple[str, UUID, str]]) -> None:
 
 @pytest.fixture(scope="module")
 def without_hourly(system: System) -> Iterator[dict[UUID, str]]:
-    """Eight companies whose events wait for hourly, from both source queues: half of them have a fallback meanwhile."""
+    """Park events of eight companies that wait for hourly schedules, from both source queues; half have a fallback."""
     plans = ["scale", "enterprise"] * 4
     companies = dict(zip(system.create_companies(len(plans)), plans, strict=True))
     kinds = ["changed"] * 4 + ["connected"] * 4
@@ -34,7 +34,7 @@ def without_hourly(system: System) -> Iterator[dict[UUID, str]]:
 
 @pytest.fixture(scope="module")
 def refused(system: System, without_hourly: dict[UUID, str]) -> dict[UUID, str]:
-    """Those, and four more that met an expired account."""
+    """Park the events of four more companies, on an expired account."""
     companies = dict.fromkeys(system.create_companies(4), "growth")
     system.account(expired=True)
     kinds = ["changed", "connected"] * 2
@@ -44,33 +44,33 @@ def refused(system: System, without_hourly: dict[UUID, str]) -> dict[UUID, str]:
 
 def redriven(system: System) -> None:
     request = system.put("Codat Plan Upgraded")
-    system.wait_until(lambda: system.has_said("redrive_done", request))
+    system.wait_until(lambda: system.has_logged("redrive_done", request))
 
 
 def test_while_hourly_is_unpaid_a_redrive_writes_once_and_leaves_the_dlq_as_it_is(
     system: System, without_hourly: dict[UUID, str]
 ) -> None:
-    before = system.lying_in(DLQ)
+    before = system.messages_in(DLQ)
     system.forget_calls()
 
     redriven(system)
 
     assert system.writes() == [402]
     assert len(before) == len(without_hourly)
-    assert system.lying_in(DLQ) == before
+    assert system.messages_in(DLQ) == before
 
 
 def test_while_the_account_is_expired_a_redrive_writes_nothing_and_leaves_the_dlq_as_it_is(
     system: System, refused: dict[UUID, str]
 ) -> None:
-    before = system.lying_in(DLQ)
+    before = system.messages_in(DLQ)
     system.forget_calls()
 
     redriven(system)
 
     assert system.writes() == []
     assert len(before) == len(refused)
-    assert system.lying_in(DLQ) == before
+    assert system.messages_in(DLQ) == before
 
 
 def test_once_the_bill_is_paid_all_that_was_parked_ends_at_its_preset(system: System, refused: dict[UUID, str]) -> None:
@@ -81,5 +81,5 @@ def test_once_the_bill_is_paid_all_that_was_parked_ends_at_its_preset(system: Sy
 
     system.wait_until(lambda: all(system.at_preset(company, plan) for company, plan in refused.items()))
     system.wait_until(lambda: system.count("CompanyPlanChangedQueueUrl", "NewConnectionQueueUrl") == 0)
-    assert system.lying_in(DLQ) == {}
-    assert system.on_call.pause.read() is None
+    assert system.messages_in(DLQ) == {}
+    assert system.deployed.pause.read() is None

@@ -1,4 +1,4 @@
-"""Every command of the runbook is run against the deployed stack, as it stands there."""
+"""Every command of the runbook is run against the deployed stack, word by word."""
 
 import re
 import shlex
@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ops.cli.main import BAD_INPUT, FINE, FOUND, app
-from tests.system.system import PACKAGED, ROOT, System
+from tests.system.system import LOCAL, ROOT, System
 
 RUNBOOK = ROOT / "docs/runbook.md"
 LINES = [
@@ -26,7 +26,7 @@ Run = Callable[[list[str]], Result]
 
 @pytest.fixture(scope="module")
 def company(system: System) -> str:
-    """One that the stack knows; another of its events lies in the failed-events DLQ."""
+    """Set up a company with a record, and with an event in the failed-events DLQ."""
     (known,) = system.create_known_companies(1, PLAN)
     system.change_plan(known, "no-such-plan")
     system.wait_until(lambda: system.count("FailedEventsQueueUrl") > 0)
@@ -35,9 +35,9 @@ def company(system: System) -> str:
 
 @pytest.fixture
 def run(home: Path, company: str, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """A line of the runbook, with the words that stand for something in it."""
-    (home / "NEW.toml").write_text(PACKAGED.replace('"weekly"', '"monthly"'), encoding="utf-8")
-    stand_for = {
+    """Run a command of the runbook, with its placeholders replaced."""
+    (home / "NEW.toml").write_text(LOCAL.replace('"weekly"', '"monthly"'), encoding="utf-8")
+    placeholders = {
         "COMPANY": company,
         "PLAN": PLAN,
         "REASON": REASON,
@@ -47,7 +47,7 @@ def run(home: Path, company: str, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.chdir(home)
 
     def run(words: list[str]) -> Result:
-        return CliRunner().invoke(app, [*(stand_for.get(word, word) for word in words), "--local"])
+        return CliRunner().invoke(app, [*(placeholders.get(word, word) for word in words), "--local"])
 
     return run
 

@@ -1,46 +1,46 @@
-"""What people do while and after a storm: lift the pause, put parked events back."""
+"""An operator's work during and after a storm: lifting the pause, and putting parked events back."""
 
 from collections import Counter
 from typing import Final
 
 from local.aws.processes import StackError
 from local.aws.stack import LocalStack
-from local.chaos.ledger import READING_SECONDS, dead_letter_queue, reason_of
+from local.chaos.observations import READING_SECONDS, dead_letter_queue, reason_of
 from local.chaos.storm import MALFORMED, UNKNOWN_PLAN
 
 PAYMENT_REQUIRED: Final = "PaymentRequiredQueueUrl"
 FAILED_EVENTS: Final = "FailedEventsQueueUrl"
-"""The outputs of template.yaml that name the DLQs that functions park in."""
+"""The outputs of template.yaml that name the DLQs in which the functions park events."""
 
 
-class OnCall:
-    """The person with the runbook."""
+class Recovery:
+    """The operator's actions on one stack, and a count of them."""
 
     def __init__(self, stack: LocalStack) -> None:
         self._stack = stack
         self.put_back: Counter[tuple[str, str]] = Counter()
-        """By DLQ and reason."""
-        self.lifted = 0
+        """Events by DLQ and reason."""
+        self.pauses_lifted = 0
 
     def pause(self) -> dict[str, str]:
-        """The pause as it stands; empty where there is none."""
+        """Return the pause that is in the table; empty where there is none."""
         item = self._stack.aws.dynamodb.get_item(
             TableName=self._stack.outputs["CompanyPlansTableName"], Key={"companyId": {"S": "#pause"}}
         ).get("Item", {})
         return {name: value["S"] for name, value in item.items()} if "until" in item else {}
 
     def lift_pause(self) -> None:
-        """Let the functions call Codat again."""
+        """Remove the pause, so that the functions call Codat again."""
         self._stack.aws.dynamodb.update_item(
             TableName=self._stack.outputs["CompanyPlansTableName"],
             Key={"companyId": {"S": "#pause"}},
             UpdateExpression="REMOVE #until",
             ExpressionAttributeNames={"#until": "until"},
         )
-        self.lifted += 1
+        self.pauses_lifted += 1
 
     def put_parked_events_back(self) -> int:
-        """Everything but what is malformed or names an unknown plan; how many there were."""
+        """Put back all parked events but those that are malformed or name an unknown plan; return their number."""
         return sum(self._put_back(dlq) for dlq in (PAYMENT_REQUIRED, FAILED_EVENTS))
 
     def _put_back(self, dlq: str) -> int:
