@@ -19,7 +19,7 @@ from codat_sync.codat.client import CodatClient
 from codat_sync.companies.pause import StoredPause
 from codat_sync.companies.records import CompanyPlans
 from codat_sync.presets.file import Presets, packaged_file
-from codat_sync.presets.hosted import HostedFile, parse
+from codat_sync.presets.hosted import HostedFile
 from ops.presets_in_appconfig import PresetsInAppConfig
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ class Stack:
     def presets(self) -> Presets:
         """What that file says. Also raises ``InvalidPresets``."""
         hosted = self._hosted_presets
-        return Presets.packaged() if hosted is None else parse(hosted)
+        return Presets.packaged() if hosted is None else Presets.parse(hosted)
 
     @cached_property
     def presets_in_appconfig(self) -> PresetsInAppConfig:

@@ -58,7 +58,7 @@ def test_the_presets_of_the_readme_and_of_the_docs_are_the_real_ones() -> None:
 
 def test_the_presets_in_the_readme_can_be_used() -> None:
     (toml,) = re.findall(r"```toml\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
-    Presets.parse('default_plan = "scale"\non_cancelled = "scale"\n' + toml)
+    Presets.parse(f'default_plan = "scale"\non_cancelled = "scale"\n{toml}'.encode())
 
 
 def _code(doc: Path) -> str:

@@ -197,4 +197,4 @@ def deployed(folder: Path, presets: str = PRESETS) -> Iterator[System]:
     # As fast as the template allows: these tests wait for it.
     parameters = {"ReconcileCallsPerMinute": "1000"}
     with local_stack(folder=folder, project=copied(presets), parameters=parameters) as stack:
-        yield System(stack, Presets.parse(presets))
+        yield System(stack, Presets.parse(presets.encode()))

@@ -9,8 +9,8 @@ from codat_sync.api_key import ApiKeyUnusable
 from codat_sync.codat.errors import CodatError, CodatRefused, PaymentRequired, RateLimited
 from codat_sync.companies.converge import PlanKeepsChanging
 from codat_sync.companies.records import RecordGone
+from codat_sync.errors import PermanentError, TransientError
 from codat_sync.events.company_events import MalformedEvent
-from codat_sync.presets.file import PresetsUnusable, UnknownPlan
 
 
 class Outcome(StrEnum):
@@ -59,9 +59,9 @@ def triage(error: Exception) -> Failure:
     match error:
         case PaymentRequired():
             outcome, reason = Outcome.PARKED_PAYMENT_REQUIRED, error.reason
-        case CodatRefused() | MalformedEvent() | UnknownPlan():
+        case CodatRefused() | MalformedEvent() | PermanentError():
             outcome, reason = Outcome.PARKED_FAILED, error.reason
-        case CodatError() | ApiKeyUnusable() | OutOfTime() | PlanKeepsChanging() | PresetsUnusable() | RecordGone():
+        case CodatError() | ApiKeyUnusable() | OutOfTime() | PlanKeepsChanging() | RecordGone() | TransientError():
             outcome, reason = Outcome.DEFERRED, error.reason
         case _:
             return Failure(Outcome.DEFERRED, "unexpected_error", f"{type(error).__name__}: {error}", unexpected=True)

@@ -25,7 +25,7 @@ from codat_sync.events.company_events import RedriveRequest
 from codat_sync.observability import count_redrive, logger
 from codat_sync.outcomes.parked_events import DeadLetterQueue, ParkedEvent
 from codat_sync.outcomes.triage import OutOfTime
-from codat_sync.presets.file import UnknownPlan
+from codat_sync.presets.preset import UnknownPlan
 from codat_sync.reconciliation.pace import Pace
 
 _SAYS_NOTHING_OF_THE_BILL: Final = (CodatRefused, NotFound, Conflict, RecordGone, UnknownPlan, PlanKeepsChanging)

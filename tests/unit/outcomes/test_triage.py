@@ -22,7 +22,8 @@ from codat_sync.codat.errors import (
 from codat_sync.companies.converge import PlanKeepsChanging
 from codat_sync.events.company_events import MalformedEvent
 from codat_sync.outcomes.triage import Outcome, OutOfTime, triage
-from codat_sync.presets.file import PresetsUnusable, UnknownPlan
+from codat_sync.presets.hosted import PresetsUnusable
+from codat_sync.presets.preset import UnknownPlan
 
 
 @pytest.mark.parametrize(
