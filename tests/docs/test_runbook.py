@@ -13,11 +13,22 @@ from codat_sync.companies import records as company_plans
 from codat_sync.events import company_events as events
 from codat_sync.outcomes import triage
 from codat_sync.presets import file as presets
+from codat_sync.presets import hosted as hosted_presets
 from codat_sync.reconciliation import queue as company_reconciliations
 from ops.dlq import UNSAID
 
 RUNBOOK = (Path(__file__).parents[2] / "docs/runbook.md").read_text("utf-8")
-MODULES = (api_key, company_plans, company_reconciliations, convergence, errors, events, presets, triage)
+MODULES = (
+    api_key,
+    company_plans,
+    company_reconciliations,
+    convergence,
+    errors,
+    events,
+    presets,
+    hosted_presets,
+    triage,
+)
 ABSTRACT = {"codat_error", "unavailable", "no_answer"}
 """Of classes that are never raised themselves."""
 REASONS = {
