@@ -16,7 +16,7 @@ FILE: Final = Path(__file__).with_name("presets.toml")
 @cache
 def local_presets() -> Presets:
     """Return the presets of ``FILE``."""
-    return Presets.parse(FILE.read_text("utf-8"))
+    return Presets.parse(FILE.read_bytes())
 
 
 def description() -> str:

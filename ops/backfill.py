@@ -94,7 +94,7 @@ class Backfill:
 
     def _survey(self, known: set[UUID], others: Sequence[Company]) -> tuple[Surveyed, list[CompanyRequest]]:
         tags = {company.id: str(company.tags.get(self._plan_tag) or "").strip() for company in others}
-        plans = {company_id: tag if tag in self._presets.plans else None for company_id, tag in tags.items()}
+        plans = {company_id: tag if self._presets.knows(tag) else None for company_id, tag in tags.items()}
         surveyed = Surveyed(
             known=len(known),
             plans=Counter(plan or self._presets.default_plan for plan in plans.values()),

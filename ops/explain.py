@@ -14,7 +14,8 @@ from codat_sync.codat.models import SyncSchedule, SyncSettings
 from codat_sync.companies.converge import Convergence
 from codat_sync.companies.pause import Pause, PauseRecord
 from codat_sync.companies.records import CompanyPlan, CompanyPlans
-from codat_sync.presets.file import Presets, UnknownPlan
+from codat_sync.presets.file import Presets
+from codat_sync.presets.preset import UnknownPlan
 from codat_sync.reconciliation.findings import Finding, finding_of
 from ops.diagnosis import Evidence, because
 from ops.dlq import Dlqs, Letter, Wanted

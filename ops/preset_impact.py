@@ -15,7 +15,8 @@ from codat_sync.codat.differences import Difference, differences
 from codat_sync.codat.errors import CodatError
 from codat_sync.codat.models import SyncSettings
 from codat_sync.companies.records import CompanyPlan
-from codat_sync.presets.file import CompanyPreset, Presets, spread_hour
+from codat_sync.presets.file import Presets
+from codat_sync.presets.preset import CompanyPreset, spread_hour
 
 
 @dataclass(frozen=True)

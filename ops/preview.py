@@ -8,7 +8,8 @@ from uuid import UUID
 from codat_sync.codat.differences import Difference, differences
 from codat_sync.codat.models import DATA_TYPES, Frequency
 from codat_sync.companies.converge import Convergence
-from codat_sync.presets.file import Presets, Wish
+from codat_sync.presets.file import Presets
+from codat_sync.presets.preset import PresetSetting
 
 _TWO_COMPANIES: Final = (UUID(int=0), UUID(int=1))
 """Whose hours of day differ where a preset spreads them."""
@@ -62,10 +63,10 @@ def in_words(presets: Presets, plan: str) -> PresetInWords:
     preset, other = (presets.for_company(plan, company_id) for company_id in _TWO_COMPANIES)
     listed: dict[tuple[int, str], list[str]] = {}
     for data_type in sorted(DATA_TYPES | preset.exceptions.keys()):
-        wish, others = (each.exceptions.get(data_type, each.default) for each in (preset, other))
-        hours = Frequency.OFF if wish.schedule is None else wish.schedule.interval_hours
-        spread = wish.hour_of_day != others.hour_of_day
-        listed.setdefault((hours or len(Frequency) * Frequency.MONTHLY, _words(wish, spread=spread)), []).append(
+        asked, others = (each.exceptions.get(data_type, each.default) for each in (preset, other))
+        hours = Frequency.OFF if asked.schedule is None else asked.schedule.interval_hours
+        spread = asked.hour_of_day != others.hour_of_day
+        listed.setdefault((hours or len(Frequency) * Frequency.MONTHLY, _words(asked, spread=spread)), []).append(
             data_type
         )
     return PresetInWords(
@@ -78,17 +79,17 @@ def in_words(presets: Presets, plan: str) -> PresetInWords:
     )
 
 
-def _words(wish: Wish, *, spread: bool) -> str:
+def _words(asked: PresetSetting, *, spread: bool) -> str:
     """Such as "daily at 02:00, 24 months of history"."""
-    schedule = wish.schedule
+    schedule = asked.schedule
     if schedule is None:
         words = "as it is"
     elif schedule.has_hour and spread:
         words = f"{schedule.interval_hours} at the company's own hour"
     else:
         words = str(schedule)
-    first = {None: "", True: "fetched at first link", False: "not fetched at first link"}[wish.fetch_on_first_link]
-    months = f"{wish.months_to_sync} months of reports" if wish.months_to_sync else ""
-    window = f"{wish.sync_from_window} months of history" if wish.sync_from_window else ""
-    since = f"history from {wish.sync_from_utc}" if wish.sync_from_utc else ""
+    first = {None: "", True: "fetched at first link", False: "not fetched at first link"}[asked.fetch_on_first_link]
+    months = f"{asked.months_to_sync} months of reports" if asked.months_to_sync else ""
+    window = f"{asked.sync_from_window} months of history" if asked.sync_from_window else ""
+    since = f"history from {asked.sync_from_utc}" if asked.sync_from_utc else ""
     return ", ".join(filter(None, (words, first, months, window, since)))

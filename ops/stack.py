@@ -19,7 +19,7 @@ from codat_sync.codat.client import CodatClient
 from codat_sync.companies.pause import StoredPause
 from codat_sync.companies.records import CompanyPlans
 from codat_sync.presets.file import Presets, packaged_file
-from codat_sync.presets.hosted import HostedFile, parse
+from codat_sync.presets.hosted import HostedFile
 from ops.presets_in_appconfig import PresetsInAppConfig
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ class Stack:
     def presets(self) -> Presets:
         """What that file says. Also raises ``InvalidPresets``."""
         live = self._presets_beside_the_package
-        return Presets.packaged() if live is None else parse(live)
+        return Presets.packaged() if live is None else Presets.parse(live)
 
     @cached_property
     def presets_in_appconfig(self) -> PresetsInAppConfig:

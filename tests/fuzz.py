@@ -14,7 +14,7 @@ import resource
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,8 +23,10 @@ from random import Random
 from typing import Any, Final
 
 from codat_sync.companies.converge import Convergence
-from codat_sync.consuming.consume import Consumer, Consuming, ReadEvent
+from codat_sync.consuming.consume import Consumer, ConsumerSettings, Consuming, ReadEvent
 from codat_sync.consuming.duties import DutyConsumer, ReadRequest
+from codat_sync.consuming.settle import Settlement
+from codat_sync.deadline import Deadline
 from codat_sync.events.company_events import read_company_reconciliation, read_connection_event, read_plan_event
 from codat_sync.events.requests import read_reconciliation_request, read_redrive_request
 from codat_sync.observability import logger
@@ -137,20 +139,18 @@ REQUESTS: Final[list[ReadRequest[object]]] = [read_reconciliation_request, read_
 class NoDuty:
     """A duty with nothing to do."""
 
-    def carry_out(self, request: object, seconds_left: Callable[[], float]) -> None:
+    def carry_out(self, request: object, deadline: Deadline) -> None:
         assert request
-        assert seconds_left() > 0
+        assert deadline.seconds_left > 0
 
 
 def _consumer(read: ReadEvent, dead_letters: FakeDeadLetters) -> Consumer:
     return Consumer(
         read,
         Convergence(FakeCodat(), FakePlans(), PRESETS, lambda: NOW),
-        dead_letters,
+        Settlement(dead_letters, max_receive_count=10),
         FakeQueue(),
-        first_deferral_seconds=60,
-        max_concurrent_companies=1,
-        max_receive_count=10,
+        ConsumerSettings(first_deferral_seconds=60, max_concurrent_companies=1),
         now=lambda: NOW,
         random=Random(0),  # noqa: S311  # It only spreads deferrals.
     )

@@ -5,10 +5,12 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from codat_sync.presets.file import Presets
-from codat_sync.presets.hosted import validate
+from codat_sync.presets.file import Presets, validate
 
 
 def handler(event: dict[str, Any], _context: LambdaContext) -> None:
-    """https://docs.aws.amazon.com/appconfig/latest/userguide/appconfig-creating-configuration-profile-validators.html"""
+    """Raise ``InvalidPresets``, whose text AppConfig shows to the caller of StartDeployment.
+
+    https://docs.aws.amazon.com/appconfig/latest/userguide/appconfig-creating-configuration-profile-validators.html
+    """
     validate(b64decode(event["content"]), Presets.packaged())

@@ -119,7 +119,7 @@ class Functions:
 
     @cached_property
     def _consumer(self) -> Consuming:
-        return wire_consumer(self._config(), read_plan_event, announcing=[self])
+        return wire_consumer(self._config(), read_plan_event, announcers=[self])
 
     def _config(self, **changed: str) -> Config:
         return Config.from_env({**self._environment, **changed})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from codat_sync.codat.models import SyncSettings
+from codat_sync.deadline import Deadline
 from codat_sync.outcomes.parked_events import DeadLetterQueue, ParkedEvent
 from local.chaos.storm import key_of
 
@@ -97,7 +98,7 @@ def parked_messages(sqs: "SQSClient", outputs: Mapping[str, str], dlqs: Iterable
     return [
         ParkedMessage(dlq, event.body, reason_of(event))
         for dlq in dlqs
-        for batch in dead_letter_queue(sqs, outputs[dlq]).read(lambda: READING_SECONDS)
+        for batch in dead_letter_queue(sqs, outputs[dlq]).read(Deadline(lambda: READING_SECONDS))
         for event in batch
     ]
 

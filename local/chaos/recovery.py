@@ -46,7 +46,7 @@ class Recovery:
     def _put_back(self, dlq: str) -> int:
         dead_letters = dead_letter_queue(self._stack.aws.sqs, self._stack.outputs[dlq])
         count = 0
-        for parked in dead_letters.read(lambda: READING_SECONDS):
+        for parked in dead_letters.read(Deadline(lambda: READING_SECONDS)):
             result = dead_letters.put_back([each for each in parked if each.reason not in {MALFORMED, UNKNOWN_PLAN}])
             if stuck := [*result.homeless, *result.failed]:
                 raise StackError(f"{len(stuck)} events could not be put back: {stuck[0][1]}")

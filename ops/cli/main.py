@@ -25,8 +25,9 @@ from codat_sync.codat.errors import CodatError
 from codat_sync.companies.converge import Convergence
 from codat_sync.companies.records import CompanyPlan
 from codat_sync.outcomes.parked_events import DeadLetterQueue
-from codat_sync.presets.file import InvalidPresets, Presets, PresetsUnusable, UnknownPlan
-from codat_sync.presets.hosted import parse, validate
+from codat_sync.presets.file import InvalidPresets, Presets, validate
+from codat_sync.presets.hosted import PresetsUnusable
+from codat_sync.presets.preset import UnknownPlan
 from codat_sync.reconciliation.findings import Finding
 from codat_sync.reconciliation.queue import CompanyReconciliations, NotHandedOver
 from codat_sync.reconciliation.runs import ReconciliationRuns
@@ -141,7 +142,7 @@ def preview_(
     Exit code 1: new presets lack the plan of a company, or one reconciliation would not fit a day's share of the quota.
     """
     if new is not None and plan is None:
-        found, price = _weigh(parse(new.read_bytes()), _stack(stack, local=local))
+        found, price = _weigh(Presets.parse(new.read_bytes()), _stack(stack, local=local))
         _print({"impact": found, "cost": price}, render.impact(found, price), as_json=as_json)
         _exit(FOUND if _is_much(found, price) else FINE)
     elif new is not None or plan is None:
@@ -193,7 +194,7 @@ def put_presets(
     validate(content, Presets.packaged())
     at = _stack(stack, local=local)
     appconfig = at.presets_in_appconfig
-    found, price = _weigh(parse(content), at)
+    found, price = _weigh(Presets.parse(content), at)
     takes_away = any(each.is_gone and each.plan in at.presets.plans for each in found.plans)
     rollout = appconfig.put(content) if apply and not takes_away else None
     data = {"impact": found, "cost": price, "rollout": rollout}

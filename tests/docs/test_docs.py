@@ -137,7 +137,7 @@ def test_every_preset_key_is_explained() -> None:
 
 def test_the_presets_in_the_readme_can_be_used() -> None:
     (toml,) = blocks(ROOT / "README.md", "toml")
-    presets = Presets.parse('default_plan = "scale"\non_cancelled = "scale"\n' + toml)
+    presets = Presets.parse(f'default_plan = "scale"\non_cancelled = "scale"\n{toml}'.encode())
     assert set(presets.plans) <= set(local_presets().plans)
 
 

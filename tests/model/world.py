@@ -31,7 +31,8 @@ from codat_sync.events.company_events import Authority, read_connection_event, r
 from codat_sync.outcomes.dead_letters import DeadLetters, ReceivedEvent
 from codat_sync.outcomes.deferral import SourceQueue
 from codat_sync.outcomes.triage import Failure, Outcome
-from codat_sync.presets.file import CompanyPreset, Presets
+from codat_sync.presets.file import Presets
+from codat_sync.presets.preset import CompanyPreset
 from tests.fakes import NOW
 from tests.model.aws import MAX_RECEIVE_COUNT, Message, Queues, Table
 from tests.model.codat import Account, ModelCodat
@@ -312,7 +313,7 @@ class World:
         self.table = Table()
         self.codat = ModelCodat(self.now, shows_nothing_for=COMPANIES[1])
         self.queues = Queues(self.now)
-        self.presets = Presets.parse(PRESETS)
+        self.presets = Presets.parse(PRESETS.encode())
         self.late: list[LateWrite] = []
         self.pause_changed_at = NOW
         self.sent: dict[str, Sent] = {}
@@ -428,7 +429,7 @@ class World:
 
     def deploy(self) -> None:
         """The presets change. New batches meet the new ones; who is at work ends with the old ones."""
-        self.presets = Presets.parse(PRESETS_AFTER_A_DEPLOY)
+        self.presets = Presets.parse(PRESETS_AFTER_A_DEPLOY.encode())
         self._deployed.append(self.presets)
 
     # ---- What is promised.

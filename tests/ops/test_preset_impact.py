@@ -25,17 +25,21 @@ invoices = "hourly"
 """
 
 
+def read(toml: str) -> Presets:
+    return Presets.parse(toml.encode())
+
+
 def company(number: int, plan: str, degraded_to: str | None = None) -> CompanyPlan:
     applied = AppliedPreset(plan, "fingerprint", "e1", "order", degraded_to)
     return CompanyPlan(UUID(int=number), DesiredPlan.assumed(plan, "e1"), NOW, applied, NOW)
 
 
 def compared(new: str, *companies: CompanyPlan) -> list[Change]:
-    return list(impact(Presets.parse(OLD), Presets.parse(new), companies).changes)
+    return list(impact(read(OLD), read(new), companies).changes)
 
 
 def test_the_same_presets_change_nothing() -> None:
-    same = impact(Presets.parse(OLD), Presets.parse(OLD), [company(1, "free"), company(2, "paid")])
+    same = impact(read(OLD), read(OLD), [company(1, "free"), company(2, "paid")])
     assert (same.companies, same.changed, same.changes) == (2, 0, ())
 
 
@@ -72,14 +76,14 @@ def test_a_plan_without_a_fallback_any_more() -> None:
 
 def test_a_plan_that_is_new() -> None:
     new = f'{OLD}[plans.new]\nfrequency = "daily"'
-    found = impact(Presets.parse(OLD), Presets.parse(new), [company(1, "new")])
+    found = impact(read(OLD), read(new), [company(1, "new")])
     assert found.changed == 1
     assert {change.before for change in found.changes} == {"unset", "no"}
 
 
 def test_a_company_whose_plan_is_gone_is_stranded() -> None:
     new = 'default_plan = "free"\non_cancelled = "free"\n[plans.free]\nfrequency = "monthly"'
-    found = impact(Presets.parse(OLD), Presets.parse(new), [company(1, "paid"), company(2, "free"), company(3, "lost")])
+    found = impact(read(OLD), read(new), [company(1, "paid"), company(2, "free"), company(3, "lost")])
     assert (found.companies, found.changed, found.stranded) == (3, 0, 2)
     assert [(plan.plan, plan.is_gone) for plan in found.plans] == [("free", False), ("paid", True), ("lost", True)]
     assert cost(found, 300, DailyQuota(None), 50).calls == 1
@@ -88,7 +92,7 @@ def test_a_company_whose_plan_is_gone_is_stranded() -> None:
 @pytest.mark.parametrize(("limit", "days"), [(1_000_000, 1), (600, 1), (599, 2), (100, 6), (None, None), (0, None)])
 def test_a_reconciliation_has_to_fit_its_share_of_the_quota(limit: int | None, days: int | None) -> None:
     new = OLD.replace('invoices = "hourly"', 'invoices = "weekly"')
-    found = impact(Presets.parse(OLD), Presets.parse(new), [company(number, "paid") for number in range(100)])
+    found = impact(read(OLD), read(new), [company(number, "paid") for number in range(100)])
     price = cost(found, 60, DailyQuota(limit), 50)
     assert (price.calls, price.minutes, price.days) == (300, 5.0, days)
 
@@ -165,7 +169,7 @@ def test_a_bad_file_names_every_problem(on_call: OnCall, tmp_path: Path) -> None
     bad.write_text(OLD.replace('invoices = "hourly"', 'invoice = "hourlyish"'))
     result = on_call("preview", "--presets", bad)
     assert result.exit_code == 2
-    assert "plan paid, invoice, frequency: 'hourlyish' is not a frequency" in result.stderr
+    assert 'plan paid, invoice, frequency: "hourlyish" is not a frequency' in result.stderr
     assert "plan paid, invoice: not a data type that Codat documents; did you mean invoices?" in result.stderr
     assert result.stdout == ""
     bad.write_bytes(b"\xff")

@@ -209,7 +209,7 @@ def test_a_key_of_ones_own_is_theirs_too() -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (OTHER.replace(b'frequency = "weekly"', b'frequency = "hourlyish"'), "'hourlyish' is not a frequency"),
+        (OTHER.replace(b'frequency = "weekly"', b'frequency = "hourlyish"'), '"hourlyish" is not a frequency'),
         (PACKAGED[: PACKAGED.index(b"[plans.scale]")], "plan scale: the deployed package has it"),
         (b"\xff", "not UTF-8"),
     ],

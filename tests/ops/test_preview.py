@@ -5,7 +5,8 @@ from uuid import UUID
 
 import pytest
 
-from codat_sync.presets.file import Presets, spread_hour
+from codat_sync.presets.file import Presets
+from codat_sync.presets.preset import spread_hour
 from ops.preview import in_words
 from tests.ops.on_call import COMPANY, OnCall
 
@@ -13,7 +14,7 @@ AT_LARGE = 'default_plan = "one"\non_cancelled = "one"\n[plans.one]\n'
 
 
 def words(toml: str) -> dict[str, tuple[str, ...]]:
-    return dict(in_words(Presets.parse(AT_LARGE + toml), "one").data_types)
+    return dict(in_words(Presets.parse((AT_LARGE + toml).encode()), "one").data_types)
 
 
 # --- A plan ---------------------------------------------------------------------------------------------------------
@@ -67,7 +68,7 @@ def test_the_two_companies_tell_a_spread_hour_from_a_fixed_one() -> None:
 
 
 def test_a_plan_that_leaves_all_to_the_account(on_call: OnCall, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Presets, "packaged", lambda: Presets.parse(AT_LARGE + "use_account_defaults = true"))
+    monkeypatch.setattr(Presets, "packaged", lambda: Presets.parse(f"{AT_LARGE}use_account_defaults = true".encode()))
     assert "the Codat account's own settings apply" in on_call("preview", "one").stdout
     assert on_call.json("preview", "one")["data_types"] == {}
 
@@ -103,7 +104,7 @@ def test_what_would_change_for_a_company(on_call: OnCall) -> None:
 
 
 def test_a_history_that_would_become_narrower_is_named(on_call: OnCall, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Presets, "packaged", lambda: Presets.parse(AT_LARGE + "sync_from_window = 1"))
+    monkeypatch.setattr(Presets, "packaged", lambda: Presets.parse(f"{AT_LARGE}sync_from_window = 1".encode()))
     settings = [
         {"dataType": "bills", "fetchOnFirstLink": True, "syncSchedule": 24, "syncOrder": 0, "syncFromWindow": 12}
     ]

@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 
 from codat_sync.codat.differences import differences
 from codat_sync.codat.models import SyncSettings
+from codat_sync.deadline import Deadline
 from codat_sync.outcomes.parked_events import DeadLetterQueue
 from codat_sync.presets.file import Presets
 from codat_sync.reconciliation.runs import ReconciliationRuns, Run
@@ -140,7 +141,7 @@ class System:
     def messages_in(self, dlq: str) -> dict[str, tuple[str, Mapping[str, Any]]]:
         """Return body and attributes of each message in a DLQ, by its id. All messages stay there."""
         queue = DeadLetterQueue(self.deployed.sqs, self.deployed.output(dlq), now)
-        parked = [event for batch in queue.read(lambda: LOOK_SECONDS) for event in batch]
+        parked = [event for batch in queue.read(Deadline(lambda: LOOK_SECONDS)) for event in batch]
         return {event.message_id: (event.body, event.attributes) for event in parked}
 
     def count(self, *queues: str) -> int:
@@ -199,4 +200,4 @@ def deployed(folder: Path, presets: str = PRESETS) -> Iterator[System]:
     # As fast as the template allows, since the tests wait for it.
     parameters = {"ReconcileCallsPerMinute": "1000"}
     with local_stack(folder=folder, project=copied(presets), parameters=parameters) as stack:
-        yield System(stack, Presets.parse(presets))
+        yield System(stack, Presets.parse(presets.encode()))

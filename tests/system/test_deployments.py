@@ -93,7 +93,7 @@ def first_deferral_seconds(system: System, version: str | None = None) -> set[st
 
 
 def test_no_event_is_lost_while_other_presets_and_parameters_are_deployed(system: System) -> None:
-    old, new = system.presets, Presets.parse(NEW_PRESETS)
+    old, new = system.presets, Presets.parse(NEW_PRESETS.encode())
     before = versions(system)
 
     with Billing(system) as billing:

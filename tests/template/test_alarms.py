@@ -10,7 +10,7 @@ from cfnlint.decode import cfn_yaml
 from codat_sync.api_key import ApiKeyUnusable
 from codat_sync.codat.errors import BadRequest, PaymentRequiredKind, RateLimited, Unauthorized
 from codat_sync.outcomes.triage import triage
-from codat_sync.presets.file import UnknownPlan
+from codat_sync.presets.preset import UnknownPlan
 from tests.template.written_metrics import written
 
 ROOT = Path(__file__).parents[2]

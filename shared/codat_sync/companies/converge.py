@@ -17,7 +17,8 @@ from codat_sync.companies.records import AppliedPreset, CompanyPlan, DesiredPlan
 from codat_sync.deadline import Deadline
 from codat_sync.errors import TransientError
 from codat_sync.events.company_events import CompanyEvent
-from codat_sync.presets.file import CompanyPreset, Presets
+from codat_sync.presets.file import Presets
+from codat_sync.presets.preset import CompanyPreset
 
 MAX_ROUNDS: Final = 5
 """How many newer plans may come in one after the other before the event is deferred."""
@@ -87,8 +88,8 @@ class Convergence:
         if event.plan is None and not event.cancelled:
             return DesiredPlan.assumed(self._presets.default_plan, event.event_id)
         plan = self._presets.on_cancelled if event.cancelled else str(event.plan)
-        self._presets.for_company(plan, event.company_id)
-        return DesiredPlan.named(plan, event.authority, event.occurred_at, event.event_id)
+        name = self._presets.for_company(plan, event.company_id).plan
+        return DesiredPlan.named(name, event.authority, event.occurred_at, event.event_id)
 
     def record(self, company_id: UUID, desired: DesiredPlan) -> CompanyPlan:
         """Store the desired plan if it is newer than the stored one; return the record as it is afterwards."""

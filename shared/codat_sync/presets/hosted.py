@@ -1,7 +1,4 @@
-"""The presets that are live: from AWS AppConfig where the stack has a profile there, else those of this package.
-
-A batch and a duty's invocation end with the presets that they began with.
-"""
+"""The presets that are live: from AWS AppConfig where the stack has a profile there, else the packaged ones."""
 
 import hashlib
 from collections.abc import Callable
@@ -12,38 +9,49 @@ from aws_lambda_powertools.utilities.parameters import AppConfigProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from botocore.exceptions import ClientError
 
+from codat_sync.errors import TransientError
 from codat_sync.observability import count_presets_unusable, logger
-from codat_sync.presets.file import InvalidPresets, Presets, PresetsUnusable
+from codat_sync.presets.file import InvalidPresets, Presets
 
 LOOK_CONNECT_SECONDS: Final = 1
 LOOK_READ_SECONDS: Final = 2
-"""Neither is tried again. A look makes three calls at most, so a batch begins nine seconds late at the worst."""
+"""Timeouts of a call to AppConfig, which is not retried. A look makes three calls at most, so it delays a batch by nine
+seconds at most."""
 MAX_AGE: Final = timedelta(minutes=1)
-"""How long live events may be given presets that were just replaced. Also how soon a look that failed is repeated."""
+"""For how long event functions may use presets that were just replaced. Also the wait after a look that failed."""
+
+
+class PresetsUnusable(TransientError):
+    """The presets that are live cannot be determined. AppConfig recovers, or its configuration has to be put right."""
+
+    reason = "presets_unusable"
 
 
 class HostedFile:
-    """The content of a configuration profile, as AppConfig means it for this process while it rolls a new one out."""
+    """The presets file in AppConfig. During a rollout, the version that AppConfig assigns to this process."""
 
     def __init__(self, connect: Callable[[], AppConfigProvider], profile: str) -> None:
-        """``connect`` begins a session with the profile's application and environment, without a call."""
+        """Take a ``connect`` that begins a session with the profile's application and environment, without a call."""
         self._connect = connect
         self._profile = profile
         self._session = connect()
 
     def __call__(self) -> bytes | None:
-        """None where nothing was ever deployed. Raises ``PresetsUnusable`` where AppConfig cannot be read, in words."""
+        """Return the file's content, or None where no version was ever deployed.
+
+        Raise ``PresetsUnusable`` where AppConfig cannot be read.
+        """
         try:
             return self._latest()
         except GetParameterError:
-            # Each call needs the token that the one before left, and that is good for a day. A new session has its own.
+            # Each call needs the token of the call before, which expires after a day. A new session has a new token.
             # https://docs.aws.amazon.com/appconfig/2019-10-09/APIReference/API_appconfigdata_GetLatestConfiguration.html
             self._session = self._connect()
         try:
             return self._latest()
         except GetParameterError as error:
-            words = str(error).partition("?")[0]  # What follows in a URL is the token.
-            raise PresetsUnusable(f"AppConfig cannot be read: {words}") from error
+            message = str(error).partition("?")[0]  # The rest of the URL holds the token.
+            raise PresetsUnusable(f"AppConfig cannot be read: {message}") from error
 
     def _latest(self) -> bytes | None:
         try:
@@ -56,17 +64,22 @@ class HostedFile:
 
 
 def _is_absent(cause: BaseException | None) -> bool:
-    """AppConfig knows no deployment there; or a session's first answer was empty, which Powertools looks up in vain."""
+    """Tell whether nothing is deployed.
+
+    AppConfig answers that there is no such resource; or it answers a session's first call with no content, for which
+    Powertools raises ``KeyError``.
+    """
     if isinstance(cause, ClientError):
         return cause.response["Error"]["Code"] == "ResourceNotFoundException"
     return isinstance(cause, KeyError)
 
 
 class LivePresets:
-    """What AppConfig holds, or the packaged presets where it holds nothing. The same content is the very same object.
+    """The presets in AppConfig, or the packaged ones where AppConfig has none. Equal content gives the same object.
 
-    Where it cannot be read, or holds what cannot be used, the last good ones go on, and the packaged ones where there
-    are none yet. The log says so once, ``presets_unusable``, and the metric ``PresetsUnusable`` at each look.
+    While AppConfig cannot be read, or its file is invalid, the last valid presets stay in use; the packaged ones where
+    there are none yet. Then each look counts in the metric ``PresetsUnusable``, and each new problem is logged once, as
+    ``presets_unusable``.
     """
 
     def __init__(
@@ -77,7 +90,7 @@ class LivePresets:
         max_age: timedelta,
         now: Callable[[], datetime],
     ) -> None:
-        """``max_age`` is how long what was read is believed; none at all means a look each time that one asks."""
+        """Take the ``max_age`` of presets in use. Zero means a look at AppConfig for each call."""
         self._read = read
         self._packaged = packaged
         self._max_age = max_age
@@ -89,15 +102,15 @@ class LivePresets:
         self._look_again_at = datetime.min.replace(tzinfo=UTC)
 
     def __call__(self) -> Presets:
-        """The best that there is. Raises nothing."""
+        """Return the live presets or their fallback. Raise nothing."""
         if self._now() >= self._look_again_at:
             self._look_again_at = self._now() + (self._max_age if self._look() else MAX_AGE)
         return self._presets
 
     def known(self) -> Presets:
-        """The same for whoever acts on all companies at once, by which a makeshift could do great harm.
+        """Return the live presets for work on all companies, where a fallback could do great harm.
 
-        Raises ``PresetsUnusable`` where none were ever read.
+        Raise ``PresetsUnusable`` where no look has succeeded yet.
         """
         presets = self()
         if not self._are_known:
@@ -105,7 +118,7 @@ class LivePresets:
         return presets
 
     def _look(self) -> bool:
-        """Whether it found what can be used."""
+        """Read AppConfig. Return False where the look gave no valid presets."""
         try:
             content = self._read()
             presets = self._presets if content == self._content else self._parse(content)
@@ -121,7 +134,7 @@ class LivePresets:
         return True
 
     def _parse(self, content: bytes | None) -> Presets:
-        return self._packaged if content is None else parse(content)
+        return self._packaged if content is None else Presets.parse(content)
 
     def _complain(self, reason: str, words: str) -> None:
         count_presets_unusable(reason)
@@ -129,23 +142,3 @@ class LivePresets:
             going_on_with = "the last good ones" if self._are_known else "the packaged ones"
             logger().error("presets_unusable", reason=reason, words=words, going_on_with=going_on_with)
         self._problem = words
-
-
-def parse(content: bytes) -> Presets:
-    """Presets from a file's content. Raises ``InvalidPresets`` with every problem, in words."""
-    try:
-        text = content.decode()
-    except UnicodeDecodeError as error:
-        raise InvalidPresets(f"not UTF-8: {error}") from error
-    return Presets.parse(text)
-
-
-def validate(content: bytes, packaged: Presets) -> None:
-    """Whether presets may go live without a deploy. Raises ``InvalidPresets`` with every problem, in words.
-
-    A plan of the package must not be missing: there may be companies on it, and the package is what is fallen back to.
-    """
-    gone = packaged.plans.keys() - parse(content).plans.keys()
-    if gone:
-        words = "the deployed package has it; only a deploy can remove a plan"
-        raise InvalidPresets("\n".join(f"plan {plan}: {words}" for plan in sorted(gone)))

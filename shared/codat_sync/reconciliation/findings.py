@@ -21,7 +21,7 @@ from codat_sync.codat.errors import (
 )
 from codat_sync.companies.records import AppliedPreset, CompanyPlan
 from codat_sync.deadline import OutOfTime
-from codat_sync.presets.file import CompanyPreset, UnknownPlan
+from codat_sync.presets.preset import CompanyPreset, UnknownPlan
 
 AT_WORK: Final = timedelta(minutes=15)
 """How long after a plan was named its own event may still be in progress."""

@@ -24,7 +24,7 @@ from codat_sync.deadline import Deadline, OutOfTime
 from codat_sync.events.requests import RedriveRequest
 from codat_sync.observability import count_redrive, logger
 from codat_sync.outcomes.parked_events import DeadLetterQueue, ParkedEvent
-from codat_sync.presets.file import UnknownPlan
+from codat_sync.presets.preset import UnknownPlan
 from codat_sync.reconciliation.pace import Pace, PacedDeadline
 
 _SAYS_NOTHING_OF_THE_BILL: Final = (CodatRefused, NotFound, Conflict, RecordGone, UnknownPlan, PlanKeepsChanging)

@@ -9,7 +9,7 @@ from local.bench.functions import functions
 from local.bench.population import Population
 from local.presets import local_presets
 
-OTHER_TEAMS = Presets.parse('default_plan = "pro"\non_cancelled = "pro"\n[plans.pro]\nfrequency = "daily"\n')
+OTHER_TEAMS = Presets.parse(b'default_plan = "pro"\non_cancelled = "pro"\n[plans.pro]\nfrequency = "daily"\n')
 
 
 def test_the_packaged_presets_are_replaced_while_the_functions_run(monkeypatch: pytest.MonkeyPatch) -> None:

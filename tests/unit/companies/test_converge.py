@@ -18,10 +18,11 @@ from codat_sync.companies.converge import MAX_ROUNDS, Convergence, PlanKeepsChan
 from codat_sync.companies.records import DesiredPlan
 from codat_sync.deadline import Deadline, OutOfTime
 from codat_sync.events.company_events import Authority, CompanyEvent
-from codat_sync.presets.file import Presets, UnknownPlan
+from codat_sync.presets.file import Presets
+from codat_sync.presets.preset import UnknownPlan
 from tests.fakes import COMPANY, NOW, FakeCodat, FakePlans, deadline, hourly_types, setting, settings
 
-PRESETS = Presets.parse("""
+PRESETS = Presets.parse(b"""
 default_plan = "free"
 on_cancelled = "free"
 [plans.free]

@@ -10,7 +10,7 @@ from local.presets import local_presets
 from tests.fakes import FakeContext, sqs_event
 
 SOME = local_presets()
-OTHERS = Presets.parse('default_plan = "free"\non_cancelled = "free"\n[plans.free]\nfrequency = "monthly"\n')
+OTHERS = Presets.parse(b'default_plan = "free"\non_cancelled = "free"\n[plans.free]\nfrequency = "monthly"\n')
 
 
 def test_a_batch_ends_with_the_presets_that_it_began_with() -> None:

@@ -25,7 +25,8 @@ from codat_sync.deadline import OutOfTime
 from codat_sync.errors import PermanentError, SyncError, TransientError
 from codat_sync.events.envelope import MalformedEvent
 from codat_sync.outcomes.triage import Outcome, triage
-from codat_sync.presets.file import PresetsUnusable, UnknownPlan
+from codat_sync.presets.hosted import PresetsUnusable
+from codat_sync.presets.preset import UnknownPlan
 from codat_sync.reconciliation.queue import NotHandedOver
 from tests.planned_errors import planned_errors
 

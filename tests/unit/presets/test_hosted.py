@@ -1,4 +1,4 @@
-"""Presets without a deploy: what is live, what stands in for it, and who does not act on a makeshift."""
+"""Presets in AppConfig: what is live, the fallback where AppConfig fails, and duties that refuse the fallback."""
 
 import hashlib
 import json
@@ -19,14 +19,14 @@ from codat_sync.companies.converge import Convergence
 from codat_sync.config import Config, ReconciliationConfig, RedriveConfig
 from codat_sync.consuming.consume import START_SECONDS
 from codat_sync.events.company_events import read_plan_event
-from codat_sync.presets.file import InvalidPresets, Presets, PresetsUnusable
+from codat_sync.presets.file import Presets
 from codat_sync.presets.hosted import (
     LOOK_CONNECT_SECONDS,
     LOOK_READ_SECONDS,
     MAX_AGE,
     HostedFile,
     LivePresets,
-    validate,
+    PresetsUnusable,
 )
 from local.presets import local_presets
 from tests.fakes import NOW, FakeCodat, FakeContext, FakePlans, sqs_event
@@ -45,9 +45,9 @@ def error(code: str) -> ClientError:
 
 @dataclass
 class FakeAppConfig:
-    """AppConfig's data plane: a token is good for one call and for a day, and what a session has is not sent again.
+    """AppConfig's data plane: a token serves one call within a day, and a session gets no content twice.
 
-    ``failures`` are raised by the next calls, one each.
+    Each of the next calls raises one of the ``failures``.
     """
 
     content: bytes | None = TOML
@@ -84,7 +84,7 @@ class FakeAppConfig:
 
 
 class Bench:
-    """Live presets on a fake AppConfig, and what they logged and counted."""
+    """Live presets on a fake AppConfig, with their logs and metrics."""
 
     def __init__(self, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> None:
         caplog.set_level("INFO")
@@ -97,7 +97,7 @@ class Bench:
         self._capsys = capsys
 
     def later(self, content: bytes | None = TOML, *failures: Exception, after: timedelta = MAX_AGE) -> Presets:
-        """The presets, some time after AppConfig got another content or began to fail."""
+        """Return the presets some time after AppConfig got another content or began to fail."""
         self.appconfig.now += after
         self.appconfig.content = content
         self.appconfig.failures = list(failures)
@@ -108,7 +108,7 @@ class Bench:
 
     @property
     def counted(self) -> list[str]:
-        """The reasons that were counted since one last asked."""
+        """The reasons counted since the last call."""
         lines = [json.loads(line) for line in self._capsys.readouterr().out.splitlines() if "_aws" in line]
         return [line["reason"] for line in lines if line.get("PresetsUnusable") == [1.0]]
 
@@ -122,7 +122,7 @@ def bench(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_what_appconfig_holds_is_live(bench: Bench) -> None:
-    assert bench.live() == Presets.parse(TOML.decode())
+    assert bench.live() == Presets.parse(TOML)
     (asked,) = bench.appconfig.sessions
     assert asked == {
         "ApplicationIdentifier": "codat-sync",
@@ -131,34 +131,34 @@ def test_what_appconfig_holds_is_live(bench: Bench) -> None:
     }
 
 
-def test_a_change_is_taken_up_and_said_by_the_files_own_sum(bench: Bench) -> None:
+def test_a_change_is_used_and_logged_with_the_files_checksum(bench: Bench) -> None:
     bench.live()
-    assert bench.later(OTHER) == Presets.parse(OTHER.decode())
+    assert bench.later(OTHER) == Presets.parse(OTHER)
     assert [each["sha256"] for each in bench.logged("presets_live")] == [
         hashlib.sha256(content).hexdigest() for content in (TOML, OTHER)
     ]
 
 
-def test_it_is_believed_for_a_minute(bench: Bench) -> None:
+def test_presets_are_used_for_a_minute_without_another_look(bench: Bench) -> None:
     before = bench.live()
     assert bench.later(OTHER, after=MAX_AGE - timedelta(seconds=1)) is before
     assert bench.appconfig.polls == 1
     assert bench.later(OTHER, after=timedelta(seconds=1)) is not before
 
 
-def test_who_believes_nothing_looks_each_time(bench: Bench) -> None:
+def test_without_a_maximum_age_each_call_looks(bench: Bench) -> None:
     live = LivePresets(bench.file, PACKAGED, max_age=timedelta(0), now=lambda: NOW)
     assert live() is live()
     assert bench.appconfig.polls == 2
 
 
-def test_no_change_is_an_empty_answer_and_the_very_same_presets(bench: Bench) -> None:
+def test_an_empty_answer_means_no_change_and_gives_the_same_object(bench: Bench) -> None:
     before = bench.live()
     assert bench.later() is before
     assert (bench.appconfig.polls, len(bench.appconfig.sessions)) == (2, 1)
 
 
-def test_another_session_with_the_same_content_is_the_very_same_presets(bench: Bench) -> None:
+def test_a_new_session_with_the_same_content_gives_the_same_object(bench: Bench) -> None:
     before = bench.live()
     assert bench.later(TOML, error("InternalServerException")) is before
     assert len(bench.appconfig.sessions) == 2
@@ -166,7 +166,7 @@ def test_another_session_with_the_same_content_is_the_very_same_presets(bench: B
 
 def test_a_token_that_has_expired_is_replaced_at_once(bench: Bench) -> None:
     bench.live()
-    assert bench.later(OTHER, after=DAY) == Presets.parse(OTHER.decode())
+    assert bench.later(OTHER, after=DAY) == Presets.parse(OTHER)
     assert len(bench.appconfig.sessions) == 2
     assert bench.counted == []
 
@@ -176,23 +176,23 @@ def test_where_nothing_was_ever_deployed_the_packaged_presets_are_live(bench: Be
     assert bench.live() is PACKAGED
     assert bench.live.known() is PACKAGED
     assert (bench.counted, bench.logged("presets_unusable"), bench.logged("presets_live")) == ([], [], [])
-    assert bench.later(TOML) == Presets.parse(TOML.decode())
+    assert bench.later(TOML) == Presets.parse(TOML)
     assert bench.later(None) is PACKAGED
 
 
-def test_an_empty_first_answer_is_nothing_too(bench: Bench) -> None:
+def test_an_empty_first_answer_means_that_nothing_was_deployed(bench: Bench) -> None:
     bench.appconfig.content = b""
     assert bench.live.known() is PACKAGED
 
 
-# --- What stands in for it ------------------------------------------------------------------------------------------
+# --- The fallback ---------------------------------------------------------------------------------------------------
 
-AWAY = (ConnectTimeoutError(endpoint_url="https://appconfigdata/x?configuration_token=secret"),) * 2
+FAILURES = (ConnectTimeoutError(endpoint_url="https://appconfigdata/x?configuration_token=secret"),) * 2
 
 
-def test_the_last_good_ones_go_on_where_appconfig_cannot_be_read(bench: Bench) -> None:
+def test_the_last_valid_presets_stay_in_use_while_appconfig_cannot_be_read(bench: Bench) -> None:
     before = bench.live()
-    assert bench.later(OTHER, *AWAY) is before
+    assert bench.later(OTHER, *FAILURES) is before
     assert bench.live.known() is before
     assert bench.counted == ["unreadable"]
     (line,) = bench.logged("presets_unusable")
@@ -201,20 +201,22 @@ def test_the_last_good_ones_go_on_where_appconfig_cannot_be_read(bench: Bench) -
     assert line["going_on_with"] == "the last good ones"
 
 
-def test_a_token_is_never_said(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
-    bench.later(TOML, *AWAY)
+def test_a_token_is_never_logged(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    bench.later(TOML, *FAILURES)
     assert "secret" not in caplog.text + str([vars(each) for each in caplog.records])
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (BAD, "plan free, frequency: 'hourlyish' is not a frequency"),
+        (BAD, 'plan free, frequency: "hourlyish" is not a frequency'),
         (b"\xff", "not UTF-8"),
         (b"plans = ", "not TOML"),
     ],
 )
-def test_the_last_good_ones_go_on_where_the_new_ones_cannot_be_used(bench: Bench, content: bytes, words: str) -> None:
+def test_the_last_valid_presets_stay_in_use_while_the_new_ones_are_invalid(
+    bench: Bench, content: bytes, words: str
+) -> None:
     before = bench.live()
     assert bench.later(content) is before
     assert bench.counted == ["invalid"]
@@ -222,22 +224,24 @@ def test_the_last_good_ones_go_on_where_the_new_ones_cannot_be_used(bench: Bench
     assert words in line["words"]
 
 
-@pytest.mark.parametrize(("content", "failures"), [(TOML, AWAY), (BAD, ())])
-def test_without_good_ones_the_packaged_stand_in(bench: Bench, content: bytes, failures: tuple[Exception, ...]) -> None:
+@pytest.mark.parametrize(("content", "failures"), [(TOML, FAILURES), (BAD, ())])
+def test_before_the_first_valid_presets_the_packaged_ones_are_the_fallback(
+    bench: Bench, content: bytes, failures: tuple[Exception, ...]
+) -> None:
     assert bench.later(content, *failures) is PACKAGED
     (line,) = bench.logged("presets_unusable")
     assert line["going_on_with"] == "the packaged ones"
 
 
-def test_it_is_logged_once_and_counted_as_long_as_it_lasts(bench: Bench) -> None:
+def test_a_problem_is_logged_once_and_counted_at_each_look(bench: Bench) -> None:
     for _ in range(3):
-        bench.later(TOML, *AWAY)
+        bench.later(TOML, *FAILURES)
     bench.later(BAD)
     assert bench.counted == ["unreadable"] * 3 + ["invalid"]
     assert [each["reason"] for each in bench.logged("presets_unusable")] == ["unreadable", "invalid"]
 
 
-def test_that_it_is_over_is_logged_as_well(bench: Bench) -> None:
+def test_the_end_of_a_problem_is_logged(bench: Bench) -> None:
     before = bench.live()
     bench.later(BAD)
     assert bench.later(TOML) is before
@@ -246,27 +250,27 @@ def test_that_it_is_over_is_logged_as_well(bench: Bench) -> None:
     assert len(bench.logged("presets_unusable")) == 2
 
 
-def test_a_look_that_failed_is_repeated_no_sooner_than_in_a_minute(bench: Bench) -> None:
-    """Also where each invocation looks: an AppConfig that is away must not cost each of them its time."""
+def test_a_failed_look_is_repeated_after_a_minute_at_the_earliest(bench: Bench) -> None:
+    """Also where each invocation looks: a failing AppConfig must not delay every one of them."""
     live = LivePresets(bench.file, PACKAGED, max_age=timedelta(0), now=lambda: bench.appconfig.now)
-    bench.appconfig.failures = list(AWAY)
+    bench.appconfig.failures = list(FAILURES)
     assert [live(), live()] == [PACKAGED, PACKAGED]
     assert bench.counted == ["unreadable"]
     bench.appconfig.now += MAX_AGE
-    assert live() == Presets.parse(TOML.decode())
+    assert live() == Presets.parse(TOML)
 
 
-def test_a_rollback_brings_the_old_ones_back(bench: Bench) -> None:
+def test_a_rollback_restores_the_old_presets(bench: Bench) -> None:
     before = bench.live()
     bench.later(OTHER)
     assert bench.later(TOML) == before
 
 
-# --- Who does not act on a makeshift --------------------------------------------------------------------------------
+# --- Duties that refuse the fallback ---------------------------------------------------------------------------------
 
 
-def test_what_is_done_to_all_companies_waits_for_presets_that_are_known(bench: Bench) -> None:
-    bench.appconfig.failures = list(AWAY)
+def test_work_on_all_companies_waits_for_presets_that_are_known(bench: Bench) -> None:
+    bench.appconfig.failures = list(FAILURES)
     with pytest.raises(PresetsUnusable, match="AppConfig cannot be read"):
         bench.live.known()
     assert bench.later(TOML) is bench.live.known()
@@ -298,7 +302,7 @@ def deployed() -> Iterator[None]:
 
 
 class Given:
-    """Whatever part a function's wiring makes with presets: which ones it was given."""
+    """Records the presets that a function's wiring passes on."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.presets: list[Presets] = []
@@ -320,7 +324,7 @@ def at(server: Script) -> None:
     os.environ["AWS_ENDPOINT_URL_APPCONFIGDATA"] = server.url
 
 
-def consume_nothing(consumer: Any) -> None:  # noqa: ANN401  # Of whatever function.
+def consume_nothing(consumer: Any) -> None:  # noqa: ANN401  # Of any function.
     assert consumer.consume(sqs_event(), FakeContext()) == {"batchItemFailures": []}
 
 
@@ -328,7 +332,7 @@ def test_over_the_wire(given: Given) -> None:
     with scripted_server(SESSION, FILE) as server:
         at(server)
         consume_nothing(wiring.wire_consumer(Config.from_env(ENVIRONMENT), read_plan_event))
-    assert given.presets == [Presets.parse(TOML.decode())]
+    assert given.presets == [Presets.parse(TOML)]
     assert server.lines == [
         "POST /configurationsessions HTTP/1.1",
         "GET /configuration?configuration_token=one HTTP/1.1",
@@ -349,7 +353,7 @@ def test_nothing_deployed_over_the_wire(given: Given, capsys: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize("reaction", [cut, silence, answer(500), answer(403), answer(429)])
-def test_an_appconfig_that_fails_is_given_up_soon(
+def test_a_failing_appconfig_is_given_up_after_two_calls(
     given: Given, monkeypatch: pytest.MonkeyPatch, reaction: Reaction
 ) -> None:
     monkeypatch.setattr(wiring, "LOOK_READ_SECONDS", 0.1)
@@ -365,7 +369,7 @@ def test_the_slowest_look_leaves_a_batch_its_time() -> None:
     assert calls * (LOOK_CONNECT_SECONDS + LOOK_READ_SECONDS) + START_SECONDS < 60
 
 
-def test_without_a_profile_nobody_is_asked(given: Given) -> None:
+def test_without_a_profile_appconfig_is_not_called(given: Given) -> None:
     environment = {**ENVIRONMENT, "PRESETS_PROFILE": ""}
     with scripted_server(cut) as server:
         at(server)
@@ -375,24 +379,26 @@ def test_without_a_profile_nobody_is_asked(given: Given) -> None:
     assert given.presets == [PACKAGED, PACKAGED]
 
 
-def test_a_company_that_was_handed_over_is_seen_by_the_presets_of_the_moment(given: Given) -> None:
+def test_the_consumer_of_handed_over_companies_uses_the_presets_of_the_moment(given: Given) -> None:
     with scripted_server(SESSION, FILE, answer(200, OTHER, Next_Poll_Configuration_Token="3")) as server:  # noqa: S106
         at(server)
         consumer = wiring.wire_company_reconciliation(Config.from_env(ENVIRONMENT))
         consume_nothing(consumer)
         consume_nothing(consumer)
-    assert given.presets == [Presets.parse(TOML.decode()), Presets.parse(OTHER.decode())]
+    assert given.presets == [Presets.parse(TOML), Presets.parse(OTHER)]
 
 
 def message(detail_type: str) -> dict[str, Any]:
     return sqs_event(json.dumps({"id": "r1", "detail-type": detail_type, "detail": {}}))
 
 
-def test_a_walk_does_not_begin_without_presets_that_are_known(given: Given, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_reconciliation_run_does_not_begin_without_presets_that_are_known(
+    given: Given, caplog: pytest.LogCaptureFixture
+) -> None:
     with scripted_server(cut) as server:
         at(server)
-        walk = wiring.wire_reconciliation(ReconciliationConfig.from_env(ENVIRONMENT))
-        answered = walk.consume(message("Reconciliation Requested"), FakeContext(900.0))
+        reconciliation = wiring.wire_reconciliation(ReconciliationConfig.from_env(ENVIRONMENT))
+        answered = reconciliation.consume(message("Reconciliation Requested"), FakeContext(900.0))
     assert answered == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
     assert given.presets == []
     (line,) = [vars(each) for each in caplog.records if each.msg == "duty_failed"]
@@ -400,40 +406,11 @@ def test_a_walk_does_not_begin_without_presets_that_are_known(given: Given, capl
     assert not line["exc_info"]
 
 
-def test_the_duties_have_the_presets_of_the_moment(given: Given) -> None:
+def test_the_duties_use_the_presets_of_the_moment(given: Given) -> None:
     with scripted_server(SESSION, FILE, SESSION, FILE) as server:
         at(server)
-        walk = wiring.wire_reconciliation(ReconciliationConfig.from_env(ENVIRONMENT))
-        walk.consume(message("Reconciliation Requested"), FakeContext(900.0))
+        reconciliation = wiring.wire_reconciliation(ReconciliationConfig.from_env(ENVIRONMENT))
+        reconciliation.consume(message("Reconciliation Requested"), FakeContext(900.0))
         redrive = wiring.wire_redrive(RedriveConfig.from_env(ENVIRONMENT))
         redrive.consume(message("Redrive Requested"), FakeContext(900.0))
-    assert given.presets == [Presets.parse(TOML.decode())] * 2
-
-
-# --- What may go live -----------------------------------------------------------------------------------------------
-
-
-def test_good_presets_may_go_live() -> None:
-    validate(OTHER, Presets.parse(TOML.decode()))
-
-
-def test_a_new_plan_may_go_live() -> None:
-    validate(TOML + b'[plans.new]\nfrequency = "daily"\n', Presets.parse(TOML.decode()))
-
-
-def test_bad_presets_are_refused_with_every_problem() -> None:
-    bad = BAD.replace(b'on_cancelled = "free"', b'on_cancelled = "none"')
-    with pytest.raises(InvalidPresets) as refused:
-        validate(bad, Presets.parse(TOML.decode()))
-    assert "plan free, frequency: 'hourlyish' is not a frequency" in str(refused.value)
-    assert "on_cancelled: there is no plan 'none'" in str(refused.value)
-
-
-def test_a_plan_of_the_package_cannot_be_removed_without_a_deploy() -> None:
-    more = TOML + b'[plans.scale]\nfrequency = "daily"\n[plans.growth]\nfrequency = "daily"\n'
-    with pytest.raises(InvalidPresets) as refused:
-        validate(TOML, Presets.parse(more.decode()))
-    assert str(refused.value).splitlines() == [
-        "plan growth: the deployed package has it; only a deploy can remove a plan",
-        "plan scale: the deployed package has it; only a deploy can remove a plan",
-    ]
+    assert given.presets == [Presets.parse(TOML)] * 2

@@ -22,11 +22,12 @@ from codat_sync.codat.errors import (
 from codat_sync.companies.records import AppliedPreset, CompanyPlan, DesiredPlan, NotedFailure
 from codat_sync.deadline import OutOfTime
 from codat_sync.events.company_events import Authority
-from codat_sync.presets.file import Presets, UnknownPlan
+from codat_sync.presets.file import Presets
+from codat_sync.presets.preset import UnknownPlan
 from codat_sync.reconciliation.findings import AT_WORK, DLQ_KEEPS, Finding, expectation, finding_of, is_parked
 from tests.fakes import COMPANY, NOW
 
-PRESETS = Presets.parse("""
+PRESETS = Presets.parse(b"""
 default_plan = "free"
 on_cancelled = "free"
 [plans.free]

@@ -141,7 +141,7 @@ class Bench:
         self.deploy(PRESETS)
 
     def deploy(self, presets: str) -> None:
-        self.presets = Presets.parse(presets)
+        self.presets = Presets.parse(presets.encode())
         self.convergence = Convergence(self.codat, self.records, self.presets, lambda: self.now)
 
     def reconciliation(self, *, threads: int = 1, page_size: int = 4, **parts: Any) -> Reconciliation:  # noqa: ANN401
