@@ -28,8 +28,10 @@ from local.aws.processes import StackError, ending_on_signals
 from local.aws.stack import local_stack
 from local.demo.environment import Theatre, now
 from local.demo.scenario import ASKED_ABOUT, CHANGED_AT_CODAT, PAID, Scene, Step, first_act
-from ops.cli import render
-from ops.dlq import Dlq, Letter
+from ops.cli.explain import render_explanation
+from ops.cli.formatting import difference_lines, moment
+from ops.cli.reconcile import render_run
+from ops.dlq import DeadLetter, Dlq
 
 STYLES: Final = {
     Outcome.APPLIED: "bold green",
@@ -73,7 +75,7 @@ class Demo:
     def explanation(self) -> None:
         """Why a company that pays for hourly has daily."""
         about = self._theatre.explain(ASKED_ABOUT)
-        self._show(Rule("codat-sync explain", align="left"), render.explanation(about, now()), Rule())
+        self._show(Rule("codat-sync explain", align="left"), render_explanation(about, now()), Rule())
         if about.finding is not Finding.DEGRADED or not about.letters:
             self.problems.append(f"explain: {ASKED_ABOUT} should be degraded, with its event in a DLQ: {about.because}")
 
@@ -106,7 +108,7 @@ class Demo:
             found = self._found_drifted(request_id)
             left = {name for name, each in self._theatre.settings().items() if differences(each, was[name])}
         self._say(f"Changed behind our back: {run.counts['checked']} companies reconciled", started)
-        self._show(_drift_table(found, left), render.run(run, now()))
+        self._show(_drift_table(found, left), render_run(run, now()))
         if found.keys() != CHANGED_AT_CODAT.keys():
             self.problems.append(f"drift was found of {_names(found)}, not of {_names(CHANGED_AT_CODAT)}")
         self.problems += [f"{name} was changed at Codat, and is not as it was before" for name in sorted(left)]
@@ -148,7 +150,7 @@ def _outcome_problems(steps: Sequence[Step], theatre: Theatre, after: Mapping[st
 
 
 def _changes(before: Mapping[str, SyncSettings], after: Mapping[str, SyncSettings]) -> dict[str, str]:
-    return {name: "\n".join(render.changes(differences(before[name], after[name]))) or "nothing" for name in after}
+    return {name: "\n".join(difference_lines(differences(before[name], after[name]))) or "nothing" for name in after}
 
 
 def _names(companies: Mapping[str, object]) -> str:
@@ -181,7 +183,7 @@ def _outcomes_table(scenes: Sequence[Scene], changed: Mapping[str, str]) -> Tabl
     return table
 
 
-def _dead_letters_table(letters: Sequence[Letter], theatre: Theatre) -> Table:
+def _dead_letters_table(letters: Sequence[DeadLetter], theatre: Theatre) -> Table:
     table = _table("What waits in the DLQs, and why", DLQ=3, company=3, plan=2, reason=4, in_words=11)
     for letter in letters:
         company = theatre.name_of(letter.company_id) if letter.company_id else "—"
@@ -210,9 +212,9 @@ def _drift_table(found: Mapping[str, Mapping[str, Any]], left: set[str]) -> Tabl
         different = [
             Difference(each["dataType"], each["field"], each["before"], each["after"]) for each in said["differences"]
         ]
-        since = render.moment(datetime.fromisoformat(said["believedSince"]), now()) if said["believedSince"] else "—"
+        since = moment(datetime.fromisoformat(said["believedSince"]), now()) if said["believedSince"] else "—"
         repaired = "[bold red]no[/]" if name in left else "[bold green]yes[/]"
-        table.add_row(name, said["plan"], "\n".join(render.changes(different)), since, repaired)
+        table.add_row(name, said["plan"], "\n".join(difference_lines(different)), since, repaired)
     return table
 
 

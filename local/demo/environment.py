@@ -20,8 +20,8 @@ from local.codat_simulator.company_settings import settings_at, settings_with
 from local.demo.scenario import COMPANIES, Step
 from local.demo.subscriber import SupportDesk
 from local.presets import local_presets
-from ops.dlq import OUTPUTS, Dlqs, Letter, Wanted
-from ops.explain import Explaining, Explanation
+from ops.dlq import OUTPUTS, DeadLetter, Dlqs, Filter
+from ops.explain import Explainer, Explanation
 from ops.reconcile import still_open
 from ops.stack import Stack
 
@@ -144,14 +144,14 @@ class Theatre:
         wanted = preset.degraded() if without_hourly else preset
         return wanted is not None and not differences(shown, wanted.over(shown))
 
-    def dead_letters(self) -> list[Letter]:
+    def dead_letters(self) -> list[DeadLetter]:
         """What lies in the DLQs."""
-        return self._dlqs().look(Wanted()).letters
+        return self._dlqs().find(Filter()).letters
 
     def explain(self, name: str) -> Explanation:
         """What `codat-sync explain` says of a company."""
         at = self._on_call
-        return Explaining(at.codat, at.plans, self._presets, self._dlqs(), at.pause, now).explain(self._ids[name])
+        return Explainer(at.codat, at.plans, self._presets, self._dlqs(), at.pause, now).explain(self._ids[name])
 
     def _dlqs(self) -> Dlqs:
         at = self._on_call

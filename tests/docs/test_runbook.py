@@ -14,7 +14,7 @@ from codat_sync.events import company_events as events
 from codat_sync.outcomes import triage
 from codat_sync.presets import file as presets
 from codat_sync.reconciliation import queue as company_reconciliations
-from ops.dlq import UNSAID
+from ops.dlq import NO_REASON
 
 RUNBOOK = (Path(__file__).parents[2] / "docs/runbook.md").read_text("utf-8")
 MODULES = (api_key, company_plans, company_reconciliations, convergence, errors, events, presets, triage)
@@ -27,7 +27,7 @@ REASONS = {
     if issubclass(each, Exception) and isinstance(reason := getattr(each, "reason", None), str)
 }
 KINDS = {kind.value for kind in errors.PaymentRequiredKind}
-OTHERS = {triage.triage(KeyError()).reason, UNSAID}
+OTHERS = {triage.triage(KeyError()).reason, NO_REASON}
 
 
 @pytest.mark.parametrize("reason", sorted((REASONS - ABSTRACT) | KINDS | OTHERS))

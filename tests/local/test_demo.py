@@ -18,7 +18,7 @@ from local.aws.processes import StackError
 from local.demo.__main__ import Demo
 from local.demo.environment import EVENTS, Theatre
 from local.demo.scenario import CHANGED_AT_CODAT, COMPANIES, Scene, Step, first_act
-from ops.dlq import Dlq, Letter
+from ops.dlq import DeadLetter, Dlq
 from ops.explain import Explanation
 
 NOW = datetime(2026, 1, 12, 13, 0, tzinfo=UTC)
@@ -30,8 +30,8 @@ OFF = SyncSettings(
 )
 
 
-def letter(event_id: str, dlq: Dlq = Dlq.PAYMENT_REQUIRED) -> Letter:
-    return Letter(dlq, "hourly_not_allowed", "no", NOW, None, "scale", event_id, "402", None, "queue", "{}")
+def letter(event_id: str, dlq: Dlq = Dlq.PAYMENT_REQUIRED) -> DeadLetter:
+    return DeadLetter(dlq, "hourly_not_allowed", "no", NOW, None, "scale", event_id, "402", None, "queue", "{}")
 
 
 class FakeTheatre:
@@ -40,14 +40,14 @@ class FakeTheatre:
     def __init__(self) -> None:
         self.outcomes: dict[str, Outcome] = {}
         """By the title of a step, where it is not the one expected."""
-        self.letters: list[Letter] | None = None
+        self.letters: list[DeadLetter] | None = None
         self.elsewhere: set[str] = set()
         """Companies that are not at their preset."""
         self.finding = Finding.DEGRADED
         self.drifted = list(CHANGED_AT_CODAT)
         self.unrepaired: set[str] = set()
         self.ids = {name: uuid4() for name in COMPANIES}
-        self._parked: list[Letter] = []
+        self._parked: list[DeadLetter] = []
         self._changed: set[str] = set()
         self.support_desk = SimpleNamespace(heard=self.heard)
 
@@ -72,7 +72,7 @@ class FakeTheatre:
             elif outcome.value.startswith(("parked", "degraded")):
                 self._parked.append(letter(step.event_id))
 
-    def dead_letters(self) -> list[Letter]:
+    def dead_letters(self) -> list[DeadLetter]:
         return self._parked if self.letters is None else self.letters
 
     def at_preset(self, step: Step, _shown: SyncSettings, *, without_hourly: bool = False) -> bool:
