@@ -19,6 +19,9 @@ from botocore.exceptions import (
     TokenRetrievalError,
     UnauthorizedSSOTokenError,
 )
+from botocore.exceptions import (
+    ConnectionError as NoConnection,
+)
 
 from codat_sync.api_key import ApiKeyUnusable
 from codat_sync.codat.errors import CodatError
@@ -90,7 +93,7 @@ def _not_reached(error: BotoCoreError) -> Problem:
         case ProfileNotFound():
             fact = f"there is no AWS profile {error.kwargs['profile']!r}"
             hint = "`aws configure list-profiles` lists the profiles for AWS_PROFILE"
-        case HTTPClientError():
+        case HTTPClientError() | NoConnection():
             address = error.kwargs.get("endpoint_url") or "its endpoint"
             fact, hint = f"AWS did not answer at {address}", "check the network and AWS_DEFAULT_REGION"
         case _:

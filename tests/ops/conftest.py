@@ -1,4 +1,4 @@
-"""A deployed stack in memory, and a simulated Codat."""
+"""A deployed stack on Moto, and a simulated Codat."""
 
 import json
 import time
@@ -13,12 +13,13 @@ from moto import mock_aws
 from codat_sync.companies.records import CompanyPlans
 from codat_sync.outcomes import parked_events
 from local.codat_simulator.running import RunningSimulator, running_simulator
-from ops.stack import Aws, Stack, StackNotFound
+from ops.errors import StackNotFound
+from ops.stack import Aws, Stack
 from tests.ops.on_call import ARN, BUS, KEY, QUEUES, TABLE, OnCall
 
 
 class KeepingSession(boto3.Session):
-    """Makes each client once: that takes longer than most tests."""
+    """A session that creates each client once, since that takes longer than most tests."""
 
     @cache  # noqa: B019  # There is one session, for all tests.
     def client(self, service: Any, **_: Any) -> Any:  # noqa: ANN401
@@ -69,11 +70,11 @@ def on_call(session: boto3.Session, codat: RunningSimulator, monkeypatch: pytest
 
         def find(name: str) -> Stack:
             if name != stack.name:
-                raise StackNotFound(f"there is no stack {name!r}")
+                raise StackNotFound(f"there is no stack {name!r}", hint="name another")
             return stack
 
         monkeypatch.setattr(Stack, "find", find)
         caller = OnCall(codat.account, sqs, CompanyPlans(dynamodb, TABLE), urls, stack)
         yield caller
-        # Whatever a test did, the key was never shown.
+        # No command of any test has shown the API key.
         assert [result.output for result in caller.results if KEY in result.output] == []

@@ -1,4 +1,4 @@
-"""Why a company has its settings: one screen, one sentence, and an exit code. Nothing is changed by asking."""
+"""The command ``explain``: one screen, one sentence, an exit code, and no change."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ from codat_sync.companies.records import AppliedPreset
 from codat_sync.events.company_events import Authority
 from tests.ops.on_call import COMPANY, KEY, OTHER, OnCall
 
-EVENTS = Path(__file__).parents[2] / "events"
+EVENTS = Path(__file__).parents[3] / "events"
 
 
 def ago(**span: float) -> datetime:
@@ -21,7 +21,7 @@ def ago(**span: float) -> datetime:
 
 
 def words_of(text: str) -> str:
-    """Without the line breaks."""
+    """Return a text without line breaks."""
     return " ".join(text.split())
 
 
@@ -38,7 +38,7 @@ def test_a_company_at_its_preset_is_fine(on_call: OnCall) -> None:
     assert "no difference" in result.stdout
     assert result.stdout.rstrip().endswith("UTC.")
     assert (
-        "Because it is on growth (billing or onboarding said so), and Codat was brought to that preset at "
+        "The company is on growth (stated by billing or onboarding), and its preset was confirmed at Codat at "
         in words_of(result.stdout)
     )
     assert len(result.stdout.splitlines()) <= 24
@@ -47,12 +47,12 @@ def test_a_company_at_its_preset_is_fine(on_call: OnCall) -> None:
 @pytest.mark.parametrize(
     ("authority", "words"),
     [
-        (Authority.STATED, "billing or onboarding said so"),
-        (Authority.TAGGED, "its tag at Codat says so"),
-        (Authority.ASSUMED, "nobody named a plan for it, so it has the default one"),
+        (Authority.STATED, "stated by billing or onboarding"),
+        (Authority.TAGGED, "taken from its tag at Codat"),
+        (Authority.ASSUMED, "the default plan, because no event named one"),
     ],
 )
-def test_it_says_whose_word_the_plan_is(on_call: OnCall, authority: Authority, words: str) -> None:
+def test_it_says_where_the_plan_comes_from(on_call: OnCall, authority: Authority, words: str) -> None:
     on_call.add_company()
     on_call.confirm(on_call.record(authority=authority))
     assert words in words_of(on_call("explain", COMPANY).stdout)
@@ -61,7 +61,7 @@ def test_it_says_whose_word_the_plan_is(on_call: OnCall, authority: Authority, w
     assert (about["occurred_at"] is None) is (authority is Authority.ASSUMED)
 
 
-def test_the_answer_for_machines_has_all_of_it(on_call: OnCall) -> None:
+def test_the_json_has_all_of_it(on_call: OnCall) -> None:
     on_call.add_company(name="Kew Cafe")
     on_call.confirm(on_call.record())
     about = on_call.json("explain", COMPANY)
@@ -70,64 +70,64 @@ def test_the_answer_for_machines_has_all_of_it(on_call: OnCall) -> None:
     assert about["at_codat"]["name"] == "Kew Cafe"
     assert about["at_codat"]["data_types"]["weekly"] == ["chartOfAccounts", "company", "taxRates", "trackingCategories"]
     assert (about["differences"], about["letters"], about["pause"]) == ([], [], None)
-    assert about["because"].startswith("Because it is on growth")
+    assert about["because"].startswith("The company is on growth")
 
 
 # --- Not as it should be --------------------------------------------------------------------------------------------
 
 
-def test_settings_that_somebody_changed_at_codat(on_call: OnCall) -> None:
+def test_settings_that_were_changed_at_codat(on_call: OnCall) -> None:
     on_call.add_company(plan="starter")
     on_call.confirm(on_call.record(at=ago(days=9)), at=ago(days=9))
     on_call.plans.note_drift(COMPANY, 2, at=ago(hours=3))
     result = on_call("explain", COMPANY)
     assert result.exit_code == 1
-    assert "Because somebody changed them at Codat after" in words_of(result.stdout)
-    assert words_of(result.stdout).endswith("at the preset of growth: 34 data types differ now.")
+    assert "The settings were changed at Codat after" in words_of(result.stdout)
+    assert words_of(result.stdout).endswith("when the preset of growth was confirmed: 34 data types differ now.")
     assert "accountTransactions, balanceSheet, bankAccounts and 31 more: weekly → daily at" in words_of(result.stdout)
-    assert "3 h ago): 2 times in a row" in result.stdout
+    assert "3 h ago): in 2 runs in a row" in result.stdout
     on_call.plans.note_drift(COMPANY, 1, at=ago(hours=3))
-    assert "3 h ago): once" in on_call("explain", COMPANY).stdout
+    assert "3 h ago): in the newest run" in on_call("explain", COMPANY).stdout
     on_call.plans.note_in_step(COMPANY)
-    assert "3 h ago): in step since" in on_call("explain", COMPANY).stdout
+    assert "3 h ago): not since" in on_call("explain", COMPANY).stdout
 
 
-def test_a_company_that_goes_without_hourly(on_call: OnCall) -> None:
+def test_a_degraded_company(on_call: OnCall) -> None:
     on_call.add_company(plan="growth")
     on_call.confirm(on_call.record(plan="scale"), degraded=True)
     on_call.park("PaymentRequiredQueueUrl", companyId=str(COMPANY), reason="hourly_not_allowed", words="Not allowed")
     result = on_call("explain", COMPANY)
     assert result.exit_code == 1
-    assert "scale, without hourly: daily stands in" in result.stdout
-    assert "but Codat's own bill has no hourly schedule, and daily stands in for it." in words_of(result.stdout)
+    assert "scale, with daily as the fallback for hourly" in result.stdout
+    assert "but the Codat account does not allow hourly syncs, so daily is the fallback." in words_of(result.stdout)
     assert "payment-required" in result.stdout
     assert "daily → hourly" in words_of(result.stdout)
     assert on_call.json("explain", COMPANY)["finding"] == "degraded"
 
 
-def test_a_company_without_hourly_that_somebody_changed(on_call: OnCall) -> None:
+def test_a_degraded_company_that_was_changed_at_codat(on_call: OnCall) -> None:
     on_call.add_company(plan="free")
     on_call.confirm(on_call.record(plan="scale"), degraded=True)
     assert on_call.json("explain", COMPANY)["finding"] == "changed_at_codat"
 
 
-def test_a_preset_that_a_deploy_has_changed(on_call: OnCall) -> None:
+def test_a_preset_that_changed_after_it_was_applied(on_call: OnCall) -> None:
     on_call.add_company(plan="starter")
     desired = on_call.record()
     applied = AppliedPreset("growth", "of-an-older-preset", "e1", desired.order)
     on_call.plans.confirm(COMPANY, desired, applied, at=ago(days=1))
     result = on_call("explain", COMPANY)
     assert result.exit_code == 1
-    assert "the preset of growth has changed since Codat was brought to it" in words_of(result.stdout)
+    assert "the preset of growth has changed since it was applied at" in words_of(result.stdout)
 
 
-def test_an_event_that_is_on_its_way(on_call: OnCall) -> None:
+def test_an_event_that_is_in_progress(on_call: OnCall) -> None:
     on_call.add_company(plan="starter")
     on_call.record()
     result = on_call("explain", COMPANY)
     assert result.exit_code == 1
     assert "never" in result.stdout
-    assert words_of(result.stdout).endswith("but its event is still on its way.")
+    assert words_of(result.stdout).endswith("but its event is still in progress.")
 
 
 def test_an_attempt_that_failed(on_call: OnCall) -> None:
@@ -146,7 +146,7 @@ def test_a_failure_that_was_overcome(on_call: OnCall) -> None:
     on_call.plans.note_failure(COMPANY, "e1", "server_error: Codat is ill", at=ago(hours=2))
     assert "2 h ago): server_error" in on_call("explain", COMPANY).stdout
     on_call.confirm(desired, at=ago(hours=1))
-    assert "2 h ago), but not since: server_error: Codat is ill" in on_call("explain", COMPANY).stdout
+    assert "2 h ago), succeeded since: server_error: Codat is ill" in on_call("explain", COMPANY).stdout
 
 
 def test_a_failure_of_an_earlier_plan_is_not_the_reason(on_call: OnCall) -> None:
@@ -154,10 +154,10 @@ def test_a_failure_of_an_earlier_plan_is_not_the_reason(on_call: OnCall) -> None
     on_call.record(at=ago(hours=3))
     on_call.plans.note_failure(COMPANY, "e1", "server_error: Codat is ill", at=ago(hours=2))
     on_call.record(plan="scale", at=ago(hours=1))
-    assert words_of(on_call("explain", COMPANY).stdout).endswith("but its event is still on its way.")
+    assert words_of(on_call("explain", COMPANY).stdout).endswith("but its event is still in progress.")
 
 
-def test_an_event_that_lies_in_a_dlq(on_call: OnCall) -> None:
+def test_an_event_in_a_dlq(on_call: OnCall) -> None:
     on_call.add_company(plan="starter")
     on_call.record(at=ago(hours=2))
     for number in range(5):
@@ -170,7 +170,7 @@ def test_an_event_that_lies_in_a_dlq(on_call: OnCall) -> None:
         )
     on_call.park("FailedEventsQueueUrl", companyId=str(OTHER), reason="forbidden", words="Another's")
     result = on_call("explain", COMPANY)
-    assert "its event lies in the failed-events DLQ (forbidden: No. 4)" in words_of(result.stdout)
+    assert "its event is in the failed-events DLQ (forbidden: No. 4)" in words_of(result.stdout)
     assert "and 2 older" in result.stdout
     assert "Another's" not in result.stdout
     assert len(on_call.messages("FailedEventsQueueUrl")) == 6  # All of them can be seen again.
@@ -187,7 +187,7 @@ def test_a_newer_event_in_a_dlq_of_a_company_at_its_preset(on_call: OnCall) -> N
     assert "a newer event" not in result.stdout
     on_call.park("FailedEventsQueueUrl", companyId=str(COMPANY), reason="unknown_plan", words="platinum")
     shown = words_of(on_call("explain", COMPANY).stdout)
-    assert shown.endswith("UTC, but a newer event lies in the failed-events DLQ (unknown_plan: platinum).")
+    assert shown.endswith("UTC, but a newer event is in the failed-events DLQ (unknown_plan: platinum).")
 
 
 def test_a_plan_that_the_presets_do_not_know(on_call: OnCall) -> None:
@@ -195,46 +195,49 @@ def test_a_plan_that_the_presets_do_not_know(on_call: OnCall) -> None:
     on_call.record(plan="platinum")
     result = on_call("explain", COMPANY)
     assert result.exit_code == 1
-    assert "a plan that the presets do not know, so that nothing can be applied." in words_of(result.stdout)
+    assert "but the presets do not have this plan, so nothing can be applied." in words_of(result.stdout)
     assert "to the preset" not in result.stdout
 
 
-# --- Companies that somebody does not know --------------------------------------------------------------------------
+# --- Unknown companies ----------------------------------------------------------------------------------------------
 
 
-def test_a_company_of_which_nobody_told_us(on_call: OnCall) -> None:
+def test_a_company_without_an_event(on_call: OnCall) -> None:
     on_call.add_company(plan=None)
     result = on_call("explain", COMPANY)
     assert result.exit_code == 1
+    shown = words_of(result.stdout)
     assert "the account's settings" in result.stdout
-    assert "Because no event of it has ever reached us, so that they are whatever Codat" in words_of(result.stdout)
+    assert "No event about the company has reached the stack, so the settings are Codat's own" in shown
 
 
 def test_a_company_whose_only_event_is_in_a_dlq(on_call: OnCall) -> None:
-    """SQS moved it there, so that nothing but the event itself names the company."""
+    """SQS moved it there, so only the event itself names the company."""
     on_call.add_company(plan=None)
     body = (EVENTS / "company_upgraded_plan.json").read_text("utf-8")
     on_call.park("FailedEventsQueueUrl", body, source=None)
     result = on_call("explain", COMPANY)
-    assert "Because its event lies in the failed-events DLQ (none_given)" in words_of(result.stdout)
+    assert "Its event is in the failed-events DLQ (none_given)" in words_of(result.stdout)
     (letter,) = on_call.json("explain", COMPANY)["letters"]
     assert letter["event_id"] == json.loads(body)["id"]
 
 
-def test_a_company_that_nobody_knows(on_call: OnCall) -> None:
+def test_a_company_that_neither_codat_nor_the_table_knows(on_call: OnCall) -> None:
     result = on_call("explain", COMPANY)
     assert result.exit_code == 1
-    assert "It has none: Codat knows no such company, and no event of it" in words_of(result.stdout)
+    shown = words_of(result.stdout)
+    assert "There are no settings: Codat does not know the company, and no event about the company" in shown
 
 
 def test_a_company_that_codat_does_not_know(on_call: OnCall) -> None:
     on_call.record()
     result = on_call("explain", COMPANY)
     assert result.exit_code == 1
-    assert "It has none: it is on growth (billing or onboarding said so), but Codat" in words_of(result.stdout)
+    shown = words_of(result.stdout)
+    assert "There are no settings: the company is on growth (stated by billing or onboarding), but Codat" in shown
 
 
-# --- Where somebody does not answer ---------------------------------------------------------------------------------
+# --- Where Codat does not answer ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("flags", [{"expired": True}, {"api_key": "rotated"}])
@@ -247,7 +250,7 @@ def test_what_is_known_is_shown_without_codat(on_call: OnCall, flags: dict[str, 
     result = on_call("explain", COMPANY)
     assert result.exit_code == 3
     assert "not shown:" in result.stdout
-    assert "Nobody can say:" in result.stdout
+    assert "The cause is unknown:" in result.stdout
     assert ("growth" in result.stdout) is known
 
 
@@ -267,15 +270,15 @@ def test_a_pause_does_not_keep_it_from_asking_codat(on_call: OnCall) -> None:
     assert "rate_limited: Too many" in result.stdout
 
 
-def test_a_pause_that_has_lapsed_is_none(on_call: OnCall) -> None:
-    on_call.stack.pause.write(Pause("rate_limited", "Lapsed", ago(hours=1)))
-    assert "none is in force" in on_call("explain", COMPANY).stdout
+def test_a_pause_whose_time_is_over_is_none(on_call: OnCall) -> None:
+    on_call.stack.pause.write(Pause("rate_limited", "Over", ago(hours=1)))
+    assert "none in force" in on_call("explain", COMPANY).stdout
 
 
 def test_a_stack_that_is_not_there(on_call: OnCall) -> None:
-    result = on_call("explain", COMPANY, "--stack", "nobodys")
+    result = on_call("explain", COMPANY, "--stack", "absent")
     assert result.exit_code == 3
-    assert result.stderr == "there is no stack 'nobodys'\n"
+    assert result.stderr == "error: there is no stack 'absent'\nhint: name another\n"
     assert result.stdout == ""
 
 
@@ -286,7 +289,7 @@ def test_a_company_is_a_uuid(on_call: OnCall) -> None:
 # --- What Codat shows -----------------------------------------------------------------------------------------------
 
 
-def test_schedules_that_nobody_documents_and_what_is_locked(on_call: OnCall) -> None:
+def test_undocumented_schedules_and_locked_data_types(on_call: OnCall) -> None:
     settings = [
         {"dataType": "invoices", "fetchOnFirstLink": True, "syncSchedule": 6, "syncOrder": 0},
         {"dataType": "bills", "fetchOnFirstLink": True, "syncSchedule": 0, "syncOrder": 0},

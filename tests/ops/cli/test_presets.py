@@ -1,4 +1,4 @@
-"""Presets that go live without a deploy, as whoever is on call sees them and puts them there."""
+"""The commands of ``presets`` that need a stack: show the live file, put another one, and follow its rollout."""
 
 import hashlib
 from collections.abc import Iterator
@@ -13,8 +13,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local.presets import local_presets
+from ops.errors import StackNotFound
 from ops.presets_in_appconfig import PresetsInAppConfig, Rollout
-from ops.stack import Aws, StackNotFound
+from ops.stack import Aws
 from tests.ops.on_call import COMPANY, OnCall
 
 PACKAGED = Path("local/presets.toml").read_bytes()
@@ -35,7 +36,7 @@ def refusal(code: str, message: str = "no") -> ClientError:
 
 @dataclass
 class FakeAppConfig:
-    """AppConfig, for whoever puts presets there and for whoever reads them."""
+    """AppConfig: its API for deployments, and its API for reading the live configuration."""
 
     live: bytes | None = None
     refuses: ClientError | None = None
@@ -83,7 +84,7 @@ class FakeAppConfig:
 
 @pytest.fixture
 def appconfig(on_call: OnCall, monkeypatch: pytest.MonkeyPatch) -> FakeAppConfig:
-    """A stack that has its presets there."""
+    """Give the stack its presets in AppConfig."""
     fake, session = FakeAppConfig(), on_call.stack.aws.session
 
     class Session:
@@ -129,7 +130,7 @@ def test_the_file_in_appconfig_is_shown_byte_for_byte(on_call: OnCall, appconfig
     assert on_call("presets", "show").stdout_bytes == OTHER
 
 
-def test_whoever_asks_why_is_told_by_the_presets_that_are_live(on_call: OnCall, appconfig: FakeAppConfig) -> None:
+def test_companies_are_compared_with_the_live_presets(on_call: OnCall, appconfig: FakeAppConfig) -> None:
     on_call.add_company(plan="growth")
     desired = on_call.record()
     on_call.confirm(desired)
@@ -152,26 +153,28 @@ def test_new_presets_are_compared_with_those_that_are_live(
     assert on_call.json("preview", "--presets", new)["impact"]["changed"] == 0
 
 
-def test_an_appconfig_that_does_not_answer_is_one_line_and_a_code(on_call: OnCall, appconfig: FakeAppConfig) -> None:
+def test_an_appconfig_that_cannot_be_read_is_one_line_and_a_code(on_call: OnCall, appconfig: FakeAppConfig) -> None:
     appconfig.refuses = refusal("AccessDeniedException")
     result = on_call("presets", "show")
     assert (result.exit_code, result.stdout) == (3, "")
-    assert result.stderr.startswith("AppConfig cannot be read: An error occurred (AccessDeniedException)")
+    assert result.stderr.startswith("error: AppConfig cannot be read: An error occurred (AccessDeniedException)")
 
 
-# --- Putting others there -------------------------------------------------------------------------------------------
+# --- Put ------------------------------------------------------------------------------------------------------------
 
 
-def test_it_is_shown_first_what_they_would_change(on_call: OnCall, appconfig: FakeAppConfig, new: Path) -> None:
+def test_without_apply_it_shows_what_they_would_change(on_call: OnCall, appconfig: FakeAppConfig, new: Path) -> None:
     on_call.record(UUID(int=1), "growth")
     result = on_call("presets", "put", new)
     assert result.exit_code == 0
     assert "1 of 1 companies would change." in result.stdout
-    assert result.stdout.endswith("Nothing was touched: --apply puts them there.\n")
+    assert result.stdout.endswith("Nothing was changed. --apply starts the rollout.\n")
     assert (appconfig.versions, appconfig.deployments) == ([], [])
 
 
-def test_they_are_brought_in_as_the_stack_says(on_call: OnCall, appconfig: FakeAppConfig, new: Path) -> None:
+def test_they_are_rolled_out_with_the_strategy_of_the_stack(
+    on_call: OnCall, appconfig: FakeAppConfig, new: Path
+) -> None:
     words = f"sha256 {hashlib.sha256(OTHER).hexdigest()}"
     result = on_call("presets", "put", new, "--apply")
     assert result.exit_code == 0
@@ -199,7 +202,7 @@ def test_they_are_brought_in_as_the_stack_says(on_call: OnCall, appconfig: FakeA
     assert (rollout["number"], rollout["sha256"]) == (2, hashlib.sha256(OTHER).hexdigest())
 
 
-def test_a_key_of_ones_own_is_theirs_too() -> None:
+def test_a_customer_managed_key_encrypts_them() -> None:
     appconfig = FakeAppConfig()
     ids = {"application_id": "a", "environment_id": "e", "profile_id": "p", "strategy_id": "s"}
     PresetsInAppConfig(appconfig, **ids, kms_key="arn:aws:kms:eu-west-2:123456789012:key/k").put(OTHER)
@@ -214,7 +217,7 @@ def test_a_key_of_ones_own_is_theirs_too() -> None:
         (b"\xff", "not UTF-8"),
     ],
 )
-def test_what_would_be_refused_is_refused_here(
+def test_presets_that_cannot_be_used_are_bad_input(
     on_call: OnCall, appconfig: FakeAppConfig, new: Path, content: bytes, words: str
 ) -> None:
     new.write_bytes(content)
@@ -229,26 +232,30 @@ def test_no_plan_is_taken_away_from_a_company(on_call: OnCall, appconfig: FakeAp
     on_call.record(UUID(int=1), "extra")
     result = on_call("presets", "put", new, "--apply")
     assert result.exit_code == 1
-    assert result.stdout.endswith("Nothing was touched: there are companies on a plan that would be gone.\n")
+    assert result.stdout.endswith("Nothing was changed: there are companies on a plan that the new presets lack.\n")
     assert appconfig.versions == []
 
 
-def test_a_plan_that_nobody_knew_before_keeps_nothing_out(on_call: OnCall, appconfig: FakeAppConfig, new: Path) -> None:
+def test_a_plan_that_was_unknown_before_does_not_prevent_a_rollout(
+    on_call: OnCall, appconfig: FakeAppConfig, new: Path
+) -> None:
     on_call.record(UUID(int=1), "platinum")
     assert on_call("presets", "put", new, "--apply").exit_code == 1
     assert len(appconfig.deployments) == 1
 
 
-def test_what_the_validator_of_the_stack_says_is_said(on_call: OnCall, appconfig: FakeAppConfig, new: Path) -> None:
+def test_a_refusal_of_the_validator_is_bad_input_in_its_own_words(
+    on_call: OnCall, appconfig: FakeAppConfig, new: Path
+) -> None:
     appconfig.refuses = None
     appconfig.live = PACKAGED
     assert on_call.stack.presets == local_presets()
     appconfig.refuses = refusal("BadRequestException", "plan new: the deployed package has it")
     result = on_call("presets", "put", new, "--apply")
-    assert (result.exit_code, result.stderr) == (2, "plan new: the deployed package has it\n")
+    assert (result.exit_code, result.stderr) == (2, "error: plan new: the deployed package has it\n")
 
 
-def test_others_under_way_are_waited_for(on_call: OnCall, appconfig: FakeAppConfig, new: Path) -> None:
+def test_a_rollout_in_progress_is_not_replaced(on_call: OnCall, appconfig: FakeAppConfig, new: Path) -> None:
     assert on_call.stack.presets == local_presets()
     appconfig.refuses = refusal("ConflictException", "Deployment in progress")
     result = on_call("presets", "put", new, "--apply")
@@ -257,24 +264,27 @@ def test_others_under_way_are_waited_for(on_call: OnCall, appconfig: FakeAppConf
 
 
 @pytest.mark.parametrize("command", [["put", "local/presets.toml"], ["status"]])
-def test_a_stack_that_takes_presets_by_a_deploy_alone_says_so(on_call: OnCall, command: list[str]) -> None:
+def test_a_stack_without_presets_in_appconfig_is_named(on_call: OnCall, command: list[str]) -> None:
     result = on_call("presets", *command)
     assert (result.exit_code, result.stdout) == (3, "")
-    assert "takes presets by a deploy alone: PresetsFromAppConfig is not true there" in result.stderr
-
-
-# --- What becomes of them -------------------------------------------------------------------------------------------
-
-
-def test_nothing_was_ever_put_there(on_call: OnCall, appconfig: FakeAppConfig) -> None:  # noqa: ARG001
-    result = on_call("presets", "status")
-    assert (result.exit_code, result.stdout) == (
-        0,
-        "Nothing was ever put there: the packaged presets are live.\n",
+    assert result.stderr == (
+        "error: the stack 'codat-sync' has no presets in AppConfig: its presets change with a deploy\n"
+        "hint: deploy it with PresetsFromAppConfig=true\n"
     )
 
 
-def test_the_newest_of_many_is_shown_with_appconfigs_own_words(on_call: OnCall, appconfig: FakeAppConfig) -> None:
+# --- Status ---------------------------------------------------------------------------------------------------------
+
+
+def test_there_may_have_been_no_rollout(on_call: OnCall, appconfig: FakeAppConfig) -> None:  # noqa: ARG001
+    result = on_call("presets", "status")
+    assert (result.exit_code, result.stdout) == (
+        0,
+        "No presets were ever put into AppConfig: the packaged presets are live.\n",
+    )
+
+
+def test_the_newest_rollout_is_shown_with_the_newest_of_its_log(on_call: OnCall, appconfig: FakeAppConfig) -> None:
     for number, state in enumerate(["COMPLETE", "ROLLED_BACK"], start=1):
         appconfig.deployments.append(
             {
@@ -295,16 +305,16 @@ def test_the_newest_of_many_is_shown_with_appconfigs_own_words(on_call: OnCall, 
 
 
 @pytest.mark.parametrize(("state", "code"), [("COMPLETE", 0), ("DEPLOYING", 1), ("BAKING", 1), ("REVERTED", 1)])
-def test_they_are_live_when_nothing_takes_them_back_any_more(
+def test_a_rollout_is_complete_once_appconfig_no_longer_rolls_it_back(
     on_call: OnCall, appconfig: FakeAppConfig, state: str, code: int
 ) -> None:
-    assert Rollout(1, "1", state, 100.0).is_over is (code == 0)
+    assert Rollout(1, "1", state, 100.0).is_complete is (code == 0)
     appconfig.deployments.append(
         {"DeploymentNumber": 1, "ConfigurationVersion": "1", "State": state, "PercentageComplete": 100.0}
     )
     assert on_call("presets", "status").exit_code == code
 
 
-def test_without_the_parameter_there_is_no_way_in(on_call: OnCall) -> None:
+def test_without_the_parameter_the_stack_has_no_profile(on_call: OnCall) -> None:
     with pytest.raises(StackNotFound):
         _ = on_call.stack.presets_in_appconfig

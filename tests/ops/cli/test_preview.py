@@ -1,30 +1,26 @@
-"""What a plan stands for, and what it would change for a company: like a plan before an apply."""
+"""The command ``preview``: a plan, its changes for one company, and the changes of new presets for all."""
 
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from codat_sync.presets.file import Presets, spread_hour
-from ops.preview import in_words
+from codat_sync.presets.file import Presets
 from tests.ops.on_call import COMPANY, OnCall
 
 AT_LARGE = 'default_plan = "one"\non_cancelled = "one"\n[plans.one]\n'
 
 
-def words(toml: str) -> dict[str, tuple[str, ...]]:
-    return dict(in_words(Presets.parse(AT_LARGE + toml), "one").data_types)
-
-
 # --- A plan ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_plan_in_words_asks_nobody(on_call: OnCall) -> None:
-    result = on_call("preview", "scale", "--stack", "nobodys")
+def test_a_plan_is_described_without_a_stack(on_call: OnCall) -> None:
+    result = on_call("preview", "scale", "--stack", "absent")
     assert result.exit_code == 0
     assert "hourly" in result.stdout
     assert "daily at the company's own hour" in result.stdout
-    assert "where Codat's bill has none, daily stands in for it" in result.stdout
+    assert "daily, while the Codat account does not allow hourly syncs" in result.stdout
     listed = on_call.json("preview", "scale")
     assert listed["data_types"]["hourly"][-1] == "payments"
     assert list(listed["data_types"]) == [
@@ -35,51 +31,20 @@ def test_a_plan_in_words_asks_nobody(on_call: OnCall) -> None:
     assert sum(len(names) for names in listed["data_types"].values()) == 43
 
 
-@pytest.mark.parametrize(
-    ("toml", "said"),
-    [
-        ('frequency = "off"\nallow_all_off = true', "off"),
-        ('frequency = "daily"\nhour_of_day = 2', "daily at 02:00"),
-        ('frequency = "hourly"\nhour_of_day = 2', "hourly"),
-        ('frequency = "hourly"', "hourly"),
-        ("fetch_on_first_link = true", "as it is, fetched at first link"),
-        ('frequency = "hourly"\nfetch_on_first_link = false', "hourly, not fetched at first link"),
-        (
-            'frequency = "hourly"\nmonths_to_sync = 24\nsync_from_window = 12',
-            "hourly, 24 months of reports, 12 months of history",
-        ),
-        ('frequency = "hourly"\nsync_from_utc = "2024-01-31"', "hourly, history from 2024-01-31T00:00:00Z"),
-    ],
-)
-def test_a_preset_is_said_in_words(toml: str, said: str) -> None:
-    assert list(words(toml)) == [said]
-
-
-def test_the_most_frequent_comes_first() -> None:
-    exceptions = '[plans.one.data_types]\nbills = "hourly"\nitems = "off"\ninvoices = "daily"'
-    listed = words(f'frequency = "weekly"\nhour_of_day = 3\n{exceptions}')
-    assert list(listed) == ["hourly", "daily at 03:00", "weekly at 03:00", "off"]
-    assert listed["hourly"] == ("bills",)
-
-
-def test_the_two_companies_tell_a_spread_hour_from_a_fixed_one() -> None:
-    assert spread_hour(UUID(int=0)) != spread_hour(UUID(int=1))
-
-
-def test_a_plan_that_leaves_all_to_the_account(on_call: OnCall, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plan_that_uses_the_settings_of_the_account(on_call: OnCall, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Presets, "packaged", lambda: Presets.parse(AT_LARGE + "use_account_defaults = true"))
-    assert "the Codat account's own settings apply" in on_call("preview", "one").stdout
+    assert "the Codat account's own settings" in on_call("preview", "one").stdout
     assert on_call.json("preview", "one")["data_types"] == {}
 
 
-def test_a_plan_that_there_is_not(on_call: OnCall) -> None:
+def test_an_unknown_plan_is_bad_input(on_call: OnCall) -> None:
     result = on_call("preview", "platinum")
     assert result.exit_code == 2
-    assert result.stderr == "unknown plan 'platinum': the presets know free, starter, growth, scale\n"
+    assert result.stderr == "error: unknown plan 'platinum': the presets know free, starter, growth, scale\n"
 
 
 @pytest.mark.parametrize("arguments", [[], ["growth", "--presets", __file__], ["growth", "Kew-Cafe"]])
-def test_it_has_to_be_told_of_what(on_call: OnCall, arguments: list[str]) -> None:
+def test_it_needs_either_a_plan_or_a_file(on_call: OnCall, arguments: list[str]) -> None:
     assert on_call("preview", *arguments).exit_code == 2
 
 
@@ -102,7 +67,7 @@ def test_what_would_change_for_a_company(on_call: OnCall) -> None:
     assert {difference["after"] for difference in found} == {"hourly"}
 
 
-def test_a_history_that_would_become_narrower_is_named(on_call: OnCall, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_history_that_the_preset_may_not_narrow_is_named(on_call: OnCall, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Presets, "packaged", lambda: Presets.parse(AT_LARGE + "sync_from_window = 1"))
     settings = [
         {"dataType": "bills", "fetchOnFirstLink": True, "syncSchedule": 24, "syncOrder": 0, "syncFromWindow": 12}
@@ -110,7 +75,7 @@ def test_a_history_that_would_become_narrower_is_named(on_call: OnCall, monkeypa
     on_call.account.add_company(str(COMPANY), settings=settings)
     assert on_call.json("preview", "one", COMPANY)["refused_narrowing"] == ["bills"]
     result = on_call("preview", "one", COMPANY)
-    assert "history would become narrower, and stays: bills" in result.stdout
+    assert "history is kept, because the preset may not narrow it: bills" in result.stdout
     assert result.stdout.endswith("0 would change, 1 stay as they are.\n")
 
 
@@ -120,5 +85,87 @@ def test_a_company_that_codat_does_not_show(on_call: OnCall, flags: dict[str, An
         setattr(on_call.account.flags, name, value)
     result = on_call("preview", "scale", COMPANY)
     assert result.exit_code == 3
-    assert result.stderr.startswith("Codat: ")
+    assert result.stderr.startswith("error: Codat: ")
     assert result.stdout == ""
+
+
+# --- New presets ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def new(tmp_path: Path) -> Path:
+    packaged = Path("local/presets.toml").read_text("utf-8")
+    file = tmp_path / "new.toml"
+    file.write_text(packaged.replace('[plans.growth]\nfrequency = "daily"', '[plans.growth]\nfrequency = "weekly"'))
+    return file
+
+
+def fill(on_call: OnCall, count: int = 3) -> None:
+    for number in range(count):
+        on_call.record(UUID(int=number + 1), "growth" if number else "free")
+    on_call.stack.dynamodb.put_item(TableName="company-plans", Item={"companyId": {"S": "#pause"}})
+
+
+def test_it_shows_how_many_companies_change_in_what_and_the_cost(on_call: OnCall, new: Path) -> None:
+    fill(on_call)
+    result = on_call("preview", "--presets", new)
+    assert result.exit_code == 0
+    assert "accountTransactions, balanceSheet, bankAccounts and 36 more: daily → weekly (2)" in result.stdout
+    assert "2 of 3 companies would change." in result.stdout
+    assert (
+        "A reconciliation run makes 7 calls to Codat and takes 1 s at 300 a minute, "
+        "which is within its share, 50 % of the daily quota of 100,000,000." in " ".join(result.stdout.split())
+    )
+    answer = on_call.json("preview", "--presets", new)
+    assert (answer["impact"]["changed"], answer["cost"]["calls"], answer["cost"]["days"]) == (2, 7, 1)
+
+
+def test_no_company_costs_a_call(on_call: OnCall, new: Path) -> None:
+    fill(on_call)
+    on_call("preview", "--presets", new)
+    assert [call.path for call in on_call.account.calls.select()] == ["/profile/syncSettings"]
+
+
+def test_a_table_of_many_pages(on_call: OnCall, new: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ops.preset_impact.TABLE_PAGE", 2)
+    fill(on_call, 7)
+    assert on_call.json("preview", "--presets", new)["impact"]["companies"] == 7
+
+
+def test_a_cost_that_exceeds_the_quota_is_an_exit_code(on_call: OnCall, new: Path) -> None:
+    fill(on_call)
+    on_call.account.quota.limit = 10
+    result = on_call("preview", "--presets", new)
+    assert result.exit_code == 1
+    assert "It needs 2 days, because it exceeds its share, 50 % of the daily quota of 10." in " ".join(
+        result.stdout.split()
+    )
+
+
+def test_a_plan_that_the_new_presets_lack_is_an_exit_code(on_call: OnCall, new: Path) -> None:
+    fill(on_call)
+    on_call.record(UUID(int=99), "platinum")
+    result = on_call("preview", "--presets", new)
+    assert result.exit_code == 1
+    assert "the new presets lack this plan" in result.stdout
+
+
+def test_without_an_answer_of_codat_the_quota_is_unknown(on_call: OnCall, new: Path) -> None:
+    fill(on_call)
+    on_call.account.flags.expired = True
+    result = on_call("preview", "--presets", new)
+    assert result.exit_code == 0
+    assert "Codat's daily quota is unknown: " in result.stdout
+
+
+def test_a_bad_file_names_every_problem(on_call: OnCall, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.toml"
+    bad.write_text(AT_LARGE + '[plans.one.data_types]\ninvoice = "hourlyish"')
+    result = on_call("preview", "--presets", bad)
+    assert result.exit_code == 2
+    assert "plan one, invoice, frequency: 'hourlyish' is not a frequency" in result.stderr
+    assert "plan one, invoice: not a data type that Codat documents; did you mean invoices?" in result.stderr
+    assert result.stdout == ""
+    bad.write_bytes(b"\xff")
+    assert on_call("preview", "--presets", bad).exit_code == 2
+    assert on_call("preview", "--presets", tmp_path / "absent.toml").exit_code == 2

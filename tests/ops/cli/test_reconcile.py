@@ -1,4 +1,4 @@
-"""Asking for a reconciliation, and waiting for what became of it."""
+"""The command ``reconcile``: request a reconciliation, wait for its results, and show the newest run."""
 
 import json
 import time
@@ -26,7 +26,7 @@ def runs_of(on_call: OnCall) -> ReconciliationRuns:
     return ReconciliationRuns(on_call.stack.dynamodb, TABLE)
 
 
-def walk(
+def note_run(
     on_call: OnCall,
     *,
     counts: dict[str, int] = FINDINGS,
@@ -34,7 +34,7 @@ def walk(
     report_only: bool = False,
     finished: bool = True,
 ) -> None:
-    """A run as the function would leave it, begun after whatever was asked for."""
+    """Write a run as the function would leave it, started after every request of a test."""
     runs = runs_of(on_call)
     request = ReconciliationRequest("night", LATER, report_only)
     begun = runs.begin(request, in_place_of=runs.newest(), at=LATER)
@@ -58,7 +58,7 @@ def walk(
 
 
 def while_waiting(monkeypatch: pytest.MonkeyPatch, *steps: Callable[[], object]) -> list[float]:
-    """One step for each time that it sleeps."""
+    """Take one step at each sleep; return the seconds of all sleeps."""
     slept: list[float] = []
     left = list(steps)
 
@@ -70,21 +70,21 @@ def while_waiting(monkeypatch: pytest.MonkeyPatch, *steps: Callable[[], object])
     return slept
 
 
-# --- Asking ---------------------------------------------------------------------------------------------------------
+# --- Request --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("report_only", [True, False])
-def test_all_companies_are_asked_for_by_way_of_the_bus(on_call: OnCall, *, report_only: bool) -> None:
+def test_all_companies_are_requested_on_the_bus(on_call: OnCall, *, report_only: bool) -> None:
     result = on_call("reconcile", *(["--report-only"] if report_only else []))
     assert result.exit_code == 0
     (event,) = on_call.events()
     request = read_reconciliation_request(json.dumps(event), sent_at=LATER)
     assert request.report_only is report_only
     assert event["source"] == "operations"
-    assert result.stdout == f"Asked for: {request.request_id}\n"
+    assert result.stdout == f"Requested: {request.request_id}\n"
 
 
-def test_some_companies_are_asked_for_by_way_of_the_bus(on_call: OnCall) -> None:
+def test_named_companies_are_requested_on_the_bus(on_call: OnCall) -> None:
     answer = on_call.json("reconcile", COMPANY, OTHER)
     asked = [read_company_reconciliation(json.dumps(event), now=LATER) for event in on_call.events()]
     assert {event.company_id for event in asked} == {COMPANY, OTHER}
@@ -102,7 +102,7 @@ def test_some_companies_are_asked_for_by_way_of_the_bus(on_call: OnCall) -> None
         ["Kew-Cafe"],
     ],
 )
-def test_what_makes_no_sense_is_not_asked_for(on_call: OnCall, arguments: list[object]) -> None:
+def test_options_that_contradict_are_a_usage_error(on_call: OnCall, arguments: list[object]) -> None:
     assert on_call("reconcile", *arguments).exit_code == 2
     assert on_call.events() == []
 
@@ -112,23 +112,23 @@ def test_what_makes_no_sense_is_not_asked_for(on_call: OnCall, arguments: list[o
 
 def test_there_may_have_been_none(on_call: OnCall) -> None:
     result = on_call("reconcile", "--status")
-    assert (result.exit_code, result.stdout) == (1, "No reconciliation has ever run.\n")
+    assert (result.exit_code, result.stdout) == (1, "There has been no reconciliation run yet.\n")
     assert on_call.json("reconcile", "--status") is None
 
 
-def test_what_it_found_and_what_became_of_it(on_call: OnCall) -> None:
-    walk(on_call, outcomes={"repaired": 2, "parkedFailed": 1})
+def test_its_findings_and_outcomes_are_shown(on_call: OnCall) -> None:
+    note_run(on_call, outcomes={"repaired": 2, "parkedFailed": 1})
     result = on_call("reconcile", "--status")
     assert result.exit_code == 1
     shown = " ".join(result.stdout.split())
     for words in (
-        "Reconciliation night (with repairs)",
+        "Reconciliation run night (with repairs)",
         "checked 1,200 companies drifted 3",
-        "in what invoices 3, bills 1 plans growth 1,000, free 200",
+        "data types invoices 3, bills 1 plans growth 1,000, free 200",
         "repaired 2",
         "parked: failed 1",
         "still open 1",
-        f"keeps drifting {COMPANY}, 4 times in a row",
+        f"keeps drifting {COMPANY}, in 4 runs in a row",
     ):
         assert words in shown
     run = on_call.json("reconcile", "--status")
@@ -153,27 +153,27 @@ def test_what_it_found_and_what_became_of_it(on_call: OnCall) -> None:
         ({"report_only": True}, 1),
     ],
 )
-def test_whether_companies_are_left_out_of_step(on_call: OnCall, run: dict[str, Any], code: int) -> None:
-    walk(on_call, **run)
+def test_companies_that_are_left_open_are_an_exit_code(on_call: OnCall, run: dict[str, Any], code: int) -> None:
+    note_run(on_call, **run)
     assert on_call("reconcile", "--status").exit_code == code
 
 
-def test_one_that_is_at_work(on_call: OnCall) -> None:
-    walk(on_call, finished=False)
-    assert "at work" in on_call("reconcile", "--status").stdout
+def test_a_run_in_progress(on_call: OnCall) -> None:
+    note_run(on_call, finished=False)
+    assert "in progress" in on_call("reconcile", "--status").stdout
 
 
 # --- Waiting --------------------------------------------------------------------------------------------------------
 
 
-def test_it_waits_until_all_that_was_handed_over_has_become_something(
+def test_it_waits_for_the_outcome_of_every_company_that_was_handed_over(
     on_call: OnCall, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slept = while_waiting(
         monkeypatch,
-        lambda: walk(on_call, finished=False),
+        lambda: note_run(on_call, finished=False),
         lambda: on_call.stack.dynamodb.delete_item(TableName=TABLE, Key={"companyId": {"S": "#reconciliation"}}),
-        lambda: walk(on_call),
+        lambda: note_run(on_call),
         lambda: runs_of(on_call).tally("night", {"repaired": 4}),
     )
     result = on_call("reconcile", "--wait")
@@ -182,9 +182,11 @@ def test_it_waits_until_all_that_was_handed_over_has_become_something(
     assert slept == [2.0] * 4
 
 
-def test_an_older_run_is_not_what_was_asked_for(on_call: OnCall, monkeypatch: pytest.MonkeyPatch) -> None:
-    walk(on_call, counts={"checked": 1}, report_only=True)
-    while_waiting(monkeypatch, lambda: walk(on_call, counts={"checked": 2}))
+def test_it_waits_for_a_run_that_is_not_older_than_the_request(
+    on_call: OnCall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note_run(on_call, counts={"checked": 1}, report_only=True)
+    while_waiting(monkeypatch, lambda: note_run(on_call, counts={"checked": 2}))
     assert on_call.json("reconcile", "--wait")["counts"]["checked"] == 2
 
 
@@ -197,7 +199,7 @@ def test_it_waits_for_one_company(on_call: OnCall, monkeypatch: pytest.MonkeyPat
     assert f"{COMPANY}  at the preset of growth" in result.stdout
 
 
-def test_a_company_that_fails_is_found(on_call: OnCall, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_company_that_fails_is_an_exit_code(on_call: OnCall, monkeypatch: pytest.MonkeyPatch) -> None:
     on_call.confirm(on_call.record(), at=LATER)
     while_waiting(
         monkeypatch,

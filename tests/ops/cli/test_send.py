@@ -1,4 +1,4 @@
-"""Events sent by hand: all are what the contracts ask for, or none is sent."""
+"""The command ``send``: every event is valid, or none is sent."""
 
 import json
 from pathlib import Path
@@ -9,13 +9,13 @@ import pytest
 from codat_sync.announcements import SOURCE
 from tests.ops.on_call import COMPANY, OnCall
 
-EVENTS = Path(__file__).parents[2] / "events"
+EVENTS = Path(__file__).parents[3] / "events"
 SAMPLES = sorted(EVENTS.glob("*.json"))
 
 
 @pytest.fixture
 def event(tmp_path: Path) -> Path:
-    """An upgrade, to be altered."""
+    """A file with a valid event."""
     return write(tmp_path)
 
 
@@ -27,7 +27,7 @@ def write(folder: Path, more: dict[str, Any] | None = None, name: str = "event.j
     return file
 
 
-def test_every_sample_is_good_and_gets_there(on_call: OnCall) -> None:
+def test_every_sample_is_valid_and_arrives(on_call: OnCall) -> None:
     sent = on_call.json("send", *SAMPLES)
     assert on_call.results[-1].exit_code == 0
     assert [each["detail_type"] for each in sent] == [
@@ -47,7 +47,7 @@ def test_an_event_arrives_as_it_stands_in_the_file(on_call: OnCall, event: Path)
     assert sent["company_id"] == str(COMPANY)
 
 
-def test_a_person_sees_the_id_that_it_was_given(on_call: OnCall, event: Path) -> None:
+def test_the_event_id_is_shown(on_call: OnCall, event: Path) -> None:
     result = on_call("send", event)
     assert result.exit_code == 0
     assert on_call.events()[0]["id"] in result.stdout.replace("\n", "")
@@ -65,16 +65,16 @@ def test_a_request_needs_no_time(on_call: OnCall, tmp_path: Path) -> None:
     [
         ({"detail": {"companyId": "Kew Cafe", "plan": "growth"}}, "detail.companyId: Input should be a valid UUID"),
         ({"detail": {"companyId": str(COMPANY)}}, "detail.plan: Field required"),
-        ({"detail-type": "Company Left"}, "detail-type: 'Company Left' is none of Company Upgraded Plan, "),
-        ({"detail-type": None}, "detail-type: None is none of"),
-        ({"detail-type": ["Company Upgraded Plan"]}, "is none of"),
+        ({"detail-type": "Company Left"}, "detail-type: 'Company Left' is not one of Company Upgraded Plan, "),
+        ({"detail-type": None}, "detail-type: None is not one of"),
+        ({"detail-type": ["Company Upgraded Plan"]}, "is not one of"),
         ({"time": "yesterday"}, "time: Value error"),
         ({"id": None}, "id: Field required"),
-        ({"source": None}, "source: None is nobody whom the rules listen to"),
-        ({"source": SOURCE}, "source: 'codat-sync' is nobody whom the rules listen to"),
+        ({"source": None}, "source: None matches no rule of the stack"),
+        ({"source": SOURCE}, "source: 'codat-sync' matches no rule of the stack"),
     ],
 )
-def test_what_is_no_event_is_said_and_nothing_is_sent(
+def test_an_invalid_event_is_named_and_nothing_is_sent(
     on_call: OnCall, tmp_path: Path, event: Path, more: dict[str, Any], problem: str
 ) -> None:
     bad = write(tmp_path, more, "bad.json")
@@ -86,7 +86,7 @@ def test_what_is_no_event_is_said_and_nothing_is_sent(
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'"text"', b"\xff", b"NaN"])
-def test_what_is_no_json_object(on_call: OnCall, tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_json_object_is_bad_input(on_call: OnCall, tmp_path: Path, content: bytes) -> None:
     bad = tmp_path / "bad.json"
     bad.write_bytes(content)
     assert on_call("send", bad).exit_code == 2
@@ -94,7 +94,9 @@ def test_what_is_no_json_object(on_call: OnCall, tmp_path: Path, content: bytes)
 
 def test_every_bad_file_is_named(on_call: OnCall, tmp_path: Path) -> None:
     files = [write(tmp_path, {"detail": {}}, f"bad{number}.json") for number in range(3)]
-    assert len(on_call("send", *files).stderr.splitlines()) == 3
+    *errors, hint = on_call("send", *files).stderr.splitlines()
+    assert [line.startswith(f"error: {file}: ") for line, file in zip(errors, files, strict=True)] == [True] * 3
+    assert hint == "hint: nothing was sent; docs/events.md has every field of every event"
 
 
 def test_a_file_that_is_not_there(on_call: OnCall, tmp_path: Path) -> None:
@@ -110,4 +112,7 @@ def test_a_bus_that_takes_only_some(on_call: OnCall, event: Path, monkeypatch: p
     monkeypatch.setattr(on_call.stack.events, "put_events", put_events)
     result = on_call("send", event, event)
     assert result.exit_code == 3
-    assert result.stderr == "the bus codat-sync-events took 1 of 2 events: ThrottlingException Slow down\n"
+    assert result.stderr == (
+        "error: the bus codat-sync-events took 1 of 2 events: ThrottlingException Slow down\n"
+        "hint: send the events again: a repeated event does no harm\n"
+    )
