@@ -24,7 +24,7 @@ def show(data: object, view: RenderableType, *, as_json: bool) -> None:
 
 @contextmanager
 def progress(of: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """Show a progress bar on a terminal, and nothing elsewhere. Call the yielded function with each increment."""
+    """Show a progress bar where standard error is a terminal. Call the yielded function with each increment."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
