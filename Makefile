@@ -60,7 +60,7 @@ check: $(DEV) $(CHECKOV) ## All that has to hold before a commit; changes no fil
 	$(VENV) -m ruff format --check
 	$(VENV) -m ruff check
 	$(VENV) -m mypy
-	.venv/bin/cfn-lint
+	.venv/bin/cfn-lint --append-rules cfn_lint_serverless.rules
 	$(SAM) validate --lint
 	$(VENV) -m tests.template.translation > .local/template.json
 	.local/checkov/bin/checkov --file .local/template.json --framework cloudformation --skip-download --compact --quiet

@@ -9,14 +9,8 @@ from codat_sync.announcements import (
     SyncSettingsDrifted,
     SyncSettingsParked,
 )
-from codat_sync.events.company_events import (
-    CompanyReconciliation,
-    NewConnection,
-    PlanCancelled,
-    PlanChanged,
-    Reconciliation,
-    Redrive,
-)
+from codat_sync.events.company_events import CompanyReconciliation, NewConnection, PlanCancelled, PlanChanged
+from codat_sync.events.requests import Reconciliation, Redrive
 
 FOLDER = Path(__file__).parent.parent / "events" / "schemas"
 CONTRACTS = (PlanChanged, PlanCancelled, NewConnection, CompanyReconciliation, Reconciliation, Redrive)

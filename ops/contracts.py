@@ -9,20 +9,22 @@ from pydantic_core import from_json
 
 from codat_sync.events.company_events import (
     CODAT_CONNECTED,
-    CODAT_UPGRADED,
     COMPANY_RECONCILIATION,
     NEW_CONNECTION,
     PLAN_CANCELLED,
     PLAN_CHANGED,
-    RECONCILIATION,
-    REDRIVE,
     CompanyEvent,
-    MalformedEvent,
-    ReconciliationRequest,
-    RedriveRequest,
     read_company_reconciliation,
     read_connection_event,
     read_plan_event,
+)
+from codat_sync.events.envelope import MalformedEvent
+from codat_sync.events.requests import (
+    CODAT_UPGRADED,
+    RECONCILIATION,
+    REDRIVE,
+    ReconciliationRequest,
+    RedriveRequest,
     read_reconciliation_request,
     read_redrive_request,
 )

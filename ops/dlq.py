@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Self
 from uuid import UUID
 
+from codat_sync.deadline import Deadline
 from codat_sync.outcomes.parked_events import CLOSING_SECONDS, DeadLetterQueue, ParkedEvent
 from ops.contracts import read_envelope
 
@@ -187,19 +188,19 @@ class Dlqs:
 
     def _find_in(self, dlq: Dlq, matching: Filter, on_read: OnRead) -> tuple[list[DeadLetter], bool]:
         letters: list[DeadLetter] = []
-        seconds_left = self._countdown()
-        with closing(self._queues[dlq].read(seconds_left)) as batches:
+        deadline = self._deadline()
+        with closing(self._queues[dlq].read(deadline)) as batches:
             for batch in batches:
                 letters += [each for event in batch if (each := DeadLetter.of(dlq, event, self._now())) in matching]
                 on_read(len(batch))
-        return letters, seconds_left() > CLOSING_SECONDS
+        return letters, deadline.seconds_left > CLOSING_SECONDS
 
     def _process(self, matching: Filter, act: _Act, on_read: OnRead) -> Processed:
         """Act on the DLQs one by one, and only on what was parked before the start: a redriven event may come back."""
         result, began = Processed(), self._now()
         for dlq, queue in self._queues.items():
-            seconds_left = self._countdown()
-            with closing(queue.read(seconds_left)) as batches:
+            deadline = self._deadline()
+            with closing(queue.read(deadline)) as batches:
                 for batch in batches:
                     letters = {event.message_id: DeadLetter.of(dlq, event, began) for event in batch}
                     chosen = [each for each in batch if letters[each.message_id] in matching and each.parked_at < began]
@@ -207,12 +208,12 @@ class Dlqs:
                     result.failed += [(letters[message_id], why) for message_id, why in failed.items()]
                     result.letters += [letters[each.message_id] for each in chosen if each.message_id not in failed]
                     on_read(len(batch))
-            result.complete &= seconds_left() > CLOSING_SECONDS
+            result.complete &= deadline.seconds_left > CLOSING_SECONDS
         return result
 
-    def _countdown(self) -> Callable[[], float]:
-        deadline = self._monotonic() + self._seconds
-        return lambda: deadline - self._monotonic()
+    def _deadline(self) -> Deadline:
+        end = self._monotonic() + self._seconds
+        return Deadline(lambda: end - self._monotonic())
 
 
 def _redrive(queue: DeadLetterQueue, events: Iterable[ParkedEvent]) -> list[tuple[ParkedEvent, str]]:

@@ -14,8 +14,9 @@ from codat_sync.codat.models import SyncSchedule, SyncSettings
 from codat_sync.companies.converge import Convergence
 from codat_sync.companies.pause import Pause, PauseRecord
 from codat_sync.companies.records import CompanyPlan, CompanyPlans
+from codat_sync.deadline import Deadline
 from codat_sync.presets.file import Presets, UnknownPlan
-from codat_sync.reconciliation.findings import Finding, belief, finding_of
+from codat_sync.reconciliation.findings import Finding, expectation, finding_of
 from ops.diagnosis import Evidence, diagnose
 from ops.dlq import DeadLetter, Dlqs, Filter
 from ops.pause import in_force
@@ -114,7 +115,7 @@ class Explainer:
     def _ask_codat(self, company_id: UUID) -> _Shown:
         try:
             name = self._codat.get_company(company_id).name
-            return _Shown(name, self._convergence.current(company_id, may_call=lambda: None))
+            return _Shown(name, self._convergence.current(company_id, Deadline.never()))
         except (CodatError, ApiKeyUnusable) as error:
             return _Shown(refusal=error)
 
@@ -129,7 +130,7 @@ class Explainer:
         current = shown.settings
         if current is None:
             return not_shown, ()
-        finding, expected = belief(record, preset, self._now())
+        finding, expected = expectation(record, preset, self._now())
         changed = finding in {Finding.IN_STEP, Finding.DEGRADED} and differences(current, expected.over(current))
         return Finding.CHANGED_AT_CODAT if changed else finding, differences(current, preset.over(current))
 

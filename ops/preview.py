@@ -8,6 +8,7 @@ from uuid import UUID
 from codat_sync.codat.differences import Difference, differences
 from codat_sync.codat.models import DATA_TYPES, Frequency
 from codat_sync.companies.converge import Convergence
+from codat_sync.deadline import Deadline
 from codat_sync.presets.file import Presets, Wish
 
 _TWO_COMPANIES: Final = (UUID(int=0), UUID(int=1))
@@ -50,7 +51,7 @@ def preview(presets: Presets, plan: str, company_id: UUID, convergence: Converge
     Raises ``UnknownPlan``, and ``CodatError`` where Codat does not show the settings.
     """
     preset = presets.for_company(plan, company_id)
-    current = convergence.current(company_id, may_call=lambda: None)
+    current = convergence.current(company_id, Deadline.never())
     target = preset.over(current)
     found = differences(current, target)
     changing = {difference.data_type for difference in found}

@@ -8,7 +8,8 @@ from typing import Final
 from uuid import UUID
 
 from codat_sync.companies.records import CompanyPlan, CompanyPlans
-from codat_sync.events.company_events import COMPANY_RECONCILIATION, RECONCILIATION, ReconciliationRequest
+from codat_sync.events.company_events import COMPANY_RECONCILIATION
+from codat_sync.events.requests import RECONCILIATION, ReconciliationRequest
 from codat_sync.outcomes.triage import PARKED
 from codat_sync.reconciliation.runs import TALLIED, ReconciliationRuns, Run
 from ops.bus import OPERATIONS, Bus

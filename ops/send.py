@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from codat_sync.announcements import SOURCE
-from codat_sync.events.company_events import MalformedEvent
+from codat_sync.events.envelope import MalformedEvent
 from ops.bus import Bus
 from ops.contracts import read_envelope
 from ops.errors import InvalidEvents

@@ -13,13 +13,20 @@ from codat_sync.codat.client import ApiKey
 from codat_sync.codat.errors import PaymentRequired, PaymentRequiredKind
 from codat_sync.codat.models import Frequency, SyncSchedule, SyncSetting, SyncSettings
 from codat_sync.companies.records import AppliedPreset, CompanyPage, CompanyPlan, DesiredPlan, NotedFailure
-from codat_sync.consuming.consume import Settled
+from codat_sync.consuming.consume import START_SECONDS
+from codat_sync.consuming.deliveries import Settled
+from codat_sync.deadline import Deadline
 from codat_sync.outcomes.dead_letters import ReceivedEvent
 from codat_sync.outcomes.triage import Failure, Outcome
 
 NOW = datetime(2026, 2, 1, 12, 0, tzinfo=UTC)
 COMPANY = UUID("8a210b68-6988-4001-a1eb-0242ac120001")
 OTHER_COMPANY = UUID("8a210b68-6988-4002-a1eb-0242ac120002")
+
+
+def deadline(seconds: float | Callable[[], float] = 900.0) -> Deadline:
+    """A deadline that allows calls to Codat as long as the functions' own does."""
+    return Deadline(seconds if callable(seconds) else lambda: seconds, seconds_for_a_call=START_SECONDS)
 
 
 def fixed_key(key: str) -> ApiKey:
@@ -279,7 +286,7 @@ class FakeSqs:
 
 
 @dataclass
-class FakeAnnouncing:
+class FakeAnnouncer:
     """Somebody who remembers how events ended. ``meanwhile`` is what happens while it is told."""
 
     told: list[Settled] = field(default_factory=list)

@@ -26,13 +26,8 @@ from typing import Any, Final
 from codat_sync.companies.converge import Convergence
 from codat_sync.consuming.consume import Consumer, Consuming, ReadEvent
 from codat_sync.consuming.duties import DutyConsumer, ReadRequest
-from codat_sync.events.company_events import (
-    read_company_reconciliation,
-    read_connection_event,
-    read_plan_event,
-    read_reconciliation_request,
-    read_redrive_request,
-)
+from codat_sync.events.company_events import read_company_reconciliation, read_connection_event, read_plan_event
+from codat_sync.events.requests import read_reconciliation_request, read_redrive_request
 from codat_sync.observability import logger
 from local.presets import local_presets
 from tests.fakes import NOW, FakeCodat, FakeContext, FakeDeadLetters, FakePlans, FakeQueue, sqs_event

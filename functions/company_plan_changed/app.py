@@ -1,4 +1,4 @@
-"""A company's plan changed: record it, and bring Codat's sync settings to the preset that the plan stands for."""
+"""A company's plan changed: record the plan, and bring Codat's sync settings to its preset."""
 
 import os
 from functools import cache

@@ -1,4 +1,4 @@
-"""A company connected: bring Codat's sync settings to the preset of the plan that it has, or of the default plan."""
+"""A company connected: bring Codat's sync settings to the preset of its plan, or of the default plan."""
 
 import os
 from functools import cache, partial

@@ -1,4 +1,4 @@
-"""All companies are to be looked at: hand over those whose settings at Codat are not at their preset."""
+"""Reconcile all companies: hand over those whose sync settings at Codat have drifted from their preset."""
 
 import os
 from functools import cache
@@ -8,7 +8,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from codat_sync.config import ReconciliationConfig
 from codat_sync.consuming.duties import DutyConsumer
-from codat_sync.events.company_events import ReconciliationRequest
+from codat_sync.events.requests import ReconciliationRequest
 from codat_sync.wiring import wire_reconciliation
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""A company is to be looked at: bring Codat's sync settings to the preset of its plan, whatever we believe of them."""
+"""Reconcile one company: bring Codat's sync settings to the preset of its plan, whatever its record says."""
 
 import os
 from functools import cache

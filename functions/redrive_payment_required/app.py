@@ -1,4 +1,4 @@
-"""Codat's bill may be paid: try one event of the payment-required DLQ, and bring the rest back where Codat takes it."""
+"""Codat's bill may be paid: probe with one event of the payment-required DLQ, and redrive the rest if Codat accepts."""
 
 import os
 from functools import cache
@@ -8,7 +8,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from codat_sync.config import RedriveConfig
 from codat_sync.consuming.duties import DutyConsumer
-from codat_sync.events.company_events import RedriveRequest
+from codat_sync.events.requests import RedriveRequest
 from codat_sync.wiring import wire_redrive
 
 if TYPE_CHECKING:

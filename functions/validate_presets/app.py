@@ -1,4 +1,4 @@
-"""Presets are about to go live without a deploy: refuse those that cannot be used, with every problem in words."""
+"""Presets are about to go live without a deploy: refuse unusable ones, with every problem in words."""
 
 from base64 import b64decode
 from typing import Any

@@ -19,7 +19,8 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import boto3
 
 from codat_sync.config import Config, ReconciliationConfig
-from codat_sync.consuming.consume import START_SECONDS, Consuming, Settled
+from codat_sync.consuming.consume import START_SECONDS, Consuming
+from codat_sync.consuming.deliveries import Settled
 from codat_sync.events.company_events import read_plan_event
 from codat_sync.outcomes.deferral import SQS_BATCH
 from codat_sync.reconciliation.findings import Finding

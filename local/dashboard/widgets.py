@@ -9,7 +9,7 @@ from typing import Any, Final
 from cfnlint.decode import cfn_yaml
 
 TEMPLATE: Final = Path(__file__).parents[2] / "template.yaml"
-CONDITIONS: Final = ("SilenceIsNews", "SomebodyIsTold")
+CONDITIONS: Final = ("HasAlarmRecipient", "HasQuietHours")
 """Those that the dashboard asks for."""
 
 

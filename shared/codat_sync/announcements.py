@@ -1,6 +1,6 @@
-"""What this stack says on the event bus of its own accord: settings were applied, degraded or parked, or had drifted.
+"""The events that this stack puts on the bus: sync settings were applied, degraded, parked, or have drifted.
 
-Best effort, by decision: what an event did is safe at Codat, in the record and in the DLQs before a word is said of it.
+Best effort, by decision: an event's outcome is safe at Codat, in the record and in the DLQs before it is announced.
 docs/events.md tells subscribers what to expect.
 """
 
@@ -15,7 +15,7 @@ from pydantic.alias_generators import to_camel
 
 from codat_sync.codat.differences import Difference
 from codat_sync.companies.records import AppliedPreset
-from codat_sync.consuming.consume import Settled
+from codat_sync.consuming.deliveries import Settled
 from codat_sync.observability import count_lost_announcements, logger
 from codat_sync.outcomes.triage import Outcome
 from codat_sync.reconciliation.findings import Drift
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
     from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
 
 SOURCE: Final = "codat-sync"
-"""Of all that is said here. No rule of this stack matches it, so that nothing we say can call us again."""
+"""The source of all announcements. No rule of this stack matches it, so an announcement never invokes a function."""
 
 CONNECT_SECONDS: Final = 2
 READ_SECONDS: Final = 3
 ATTEMPTS: Final = 2
 BACKOFF_SECONDS: Final = 1
 SLOWEST_SECONDS: Final = ATTEMPTS * (CONNECT_SECONDS + READ_SECONDS) + (ATTEMPTS - 1) * BACKOFF_SECONDS
-"""One request at its slowest. The consumer keeps that much time for it."""
+"""The seconds of one request at its slowest. The consumer reserves that much time for it."""
 
 BATCH: Final = 10
 LONGEST_DETAIL: Final = 25 * 1024
-"""In bytes. Ten of them with their envelopes stay below 256 KB, the least that AWS has ever allowed a request, so that
-no batch has to be weighed. https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevent-size.html"""
+"""In bytes. Ten of them with their envelopes stay below 256 KB, the smallest limit that AWS ever had for a request, so
+no batch has to be measured. https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevent-size.html"""
 _LONGEST_TEXT: Final = 500
 
 
@@ -60,11 +60,11 @@ class PresetInForce(_Contract):
     plan: _Text
     """The plan that it stands for."""
     fingerprint: _Text
-    """The same for the same settings, another for others."""
+    """Equal for equal settings, different for different ones."""
 
     @classmethod
     def of(cls, applied: AppliedPreset | None) -> Self | None:
-        """None where none was ever confirmed."""
+        """Return the applied preset as announced; None where none was ever confirmed."""
         return None if applied is None else cls(plan=applied.plan, fingerprint=applied.fingerprint)
 
 
@@ -72,19 +72,19 @@ class SettingDifference(_Contract):
     """One change of a company's sync settings."""
 
     data_type: _Text | None
-    """The data type that it concerns; null: the settings as a whole."""
+    """The data type that changed; null for the settings as a whole."""
     field: _Text
-    """What of it, such as sync_schedule."""
+    """The field that changed, such as sync_schedule."""
     before: _Text
-    """In words, such as daily at 02:00; unset where there was nothing."""
+    """The value before, such as daily at 02:00; unset where there was none."""
     after: _Text
-    """In words, too."""
+    """The value after, in the same form."""
     words: _Text
-    """All of it for people, such as invoices: daily → hourly."""
+    """The whole change for people, such as invoices: daily → hourly."""
 
     @classmethod
     def of(cls, difference: Difference) -> Self:
-        """The same in the terms of the contract."""
+        """Convert a difference into the form of the contract."""
         return cls(
             data_type=difference.data_type,
             field=difference.field,
@@ -95,23 +95,23 @@ class SettingDifference(_Contract):
 
 
 class Announcement(_Contract):
-    """What every one of our events says in its detail."""
+    """The detail that all announcements share."""
 
     detail_type: ClassVar[str]
 
     company_id: UUID | None
     """Codat's id of the company."""
     plan: _Text | None
-    """The plan that the company pays for: the newest that an event named."""
+    """The plan that the company pays for: the newest one that an event named."""
     preset: PresetInForce | None
-    """What was last put in force at Codat, as far as is known; null where nothing ever was."""
+    """The preset that was last put in force at Codat, as far as known; null where none ever was."""
     caused_by: _Text | None
-    """The id of the event that led to this; null where it had none that could be read."""
+    """The id of the event that led to this; null where it had no readable id."""
     occurred_at: datetime
-    """When, in UTC."""
+    """When it happened, in UTC."""
 
     def detail(self) -> str:
-        """As JSON, of no more than ``LONGEST_DETAIL`` bytes."""
+        """Return the detail as JSON, of no more than ``LONGEST_DETAIL`` bytes."""
         return self.model_dump_json(by_alias=True)
 
 
@@ -119,14 +119,14 @@ class _Changes(Announcement):
     company_id: UUID
     """Codat's id of the company."""
     plan: _Text
-    """The plan that the company pays for: the newest that an event named."""
+    """The plan that the company pays for: the newest one that an event named."""
     differences: tuple[SettingDifference, ...]
     """What changed at Codat."""
     differences_left_out: int = 0
-    """How many more there are, that have no place in an event."""
+    """How many more differences there are than fit into an event."""
 
     def detail(self) -> str:
-        """As JSON. Where that is too long the last of the differences are left out, and counted."""
+        """Return the detail as JSON. Where that is too long, the last differences are left out and counted."""
         said = self
         while len((detail := said.model_dump_json(by_alias=True)).encode()) > LONGEST_DETAIL and said.differences:
             kept = len(said.differences) * 3 // 4
@@ -136,92 +136,92 @@ class _Changes(Announcement):
 
 
 class SyncSettingsApplied(_Changes):
-    """Codat's settings for the company were changed, and are at its plan's preset now."""
+    """Codat's settings for the company were changed, and are now those of its plan's preset."""
 
     detail_type: ClassVar[str] = "Company Sync Settings Applied"
 
     preset: PresetInForce
-    """What is in force at Codat now."""
+    """The preset that is in force at Codat now."""
 
 
 class SyncSettingsDegraded(_Changes):
-    """The Codat account has no hourly schedule: the company's settings are at what is left of its preset without it."""
+    """The Codat account has no hourly schedule: the fallback frequency is in force in the place of hourly."""
 
     detail_type: ClassVar[str] = "Company Sync Settings Degraded"
 
     preset: PresetInForce
-    """What is in force at Codat now: the preset with another frequency in the place of hourly."""
+    """The preset that is in force at Codat now, with the fallback frequency in the place of hourly."""
     degraded_to: _Text
-    """The frequency that stands in for hourly until Codat's bill is paid."""
+    """The fallback frequency, until the Codat account has hourly."""
     words: _Text
-    """What Codat said."""
+    """Codat's own text."""
 
 
 class SyncSettingsParked(Announcement):
-    """An event could not be put in force. It waits in a DLQ for somebody to pay Codat's bill, or to look at it."""
+    """An event could not be applied. It waits in a DLQ until Codat's bill is paid, or until a person handles it."""
 
     detail_type: ClassVar[str] = "Company Sync Settings Parked"
 
     company_id: UUID | None
-    """Codat's id of the company; null where the event names none that could be read."""
+    """Codat's id of the company; null where the event has no readable one."""
     plan: _Text | None
-    """The plan that the company should be at; null where nobody can say."""
+    """The plan that the company should have; null where it is not known."""
     reason: _Text
     """A stable slug, such as account_expired or malformed_event."""
     words: _Text
-    """What whoever refused it said."""
+    """The refusing service's own text."""
     status: int | None
-    """The status of Codat's answer; null where it was not Codat that refused."""
+    """The HTTP status of Codat's answer; null where Codat did not refuse it."""
     correlation_id: _Text | None
     """Codat's own id of its answer, for its support desk."""
     dlq: Literal["payment_required", "failed"]
-    """Where the event waits: for Codat's bill, or for somebody to look at it."""
+    """The DLQ in which the event waits."""
 
 
 class SyncSettingsDrifted(_Changes):
-    """A reconciliation found Codat's settings for the company elsewhere than they should be."""
+    """A reconciliation run found that Codat's settings for the company have drifted from its preset."""
 
     detail_type: ClassVar[str] = "Company Sync Settings Drifted"
 
     differences: tuple[SettingDifference, ...]
-    """From what is at Codat to what should be."""
+    """From Codat's settings to those of the preset."""
     cause: Literal["changed_at_codat", "preset_changed", "not_applied"]
-    """Somebody changed them at Codat; the plan's preset was changed here; or the newest plan never got there."""
+    """The settings were changed at Codat; the plan's preset was changed; or the newest plan was never applied."""
     believed_since: datetime | None
-    """Since when we believed the preset to be in force; null where we never did."""
+    """When the preset was confirmed to be in force; null where it never was."""
     times_in_a_row: int
-    """How many reconciliations in a row have found them changed at Codat, this one among them; 0 for another cause."""
+    """How many runs in a row, this one included, found the settings changed at Codat; 0 for another cause."""
     will_be_repaired: bool
-    """Whether Codat is now brought to the preset; false where somebody asked for a report alone."""
+    """Whether Codat is brought to the preset now; false where the run only reports."""
 
 
 class Announcements:
-    """Our voice on the event bus."""
+    """The sender of announcements to the event bus."""
 
     def __init__(self, events: "EventBridgeClient", bus_name: str, now: Callable[[], datetime]) -> None:
-        """``events`` gives up as early as ``SLOWEST_SECONDS`` says."""
+        """``events`` is a client that gives up within ``SLOWEST_SECONDS``."""
         self._events = events
         self._bus_name = bus_name
         self._now = now
 
     def announce(self, settled: Sequence[Settled]) -> None:
-        """Say which events changed a company's settings, and which were parked. All others are passed over."""
+        """Announce the events that changed a company's settings or were parked. Others are not announced."""
         at = self._now()
         self.say([said for each in settled if (said := _announcement(each, at)) is not None])
 
     def announce_drift(self, drifts: Sequence[Drift]) -> None:
-        """Say which companies a reconciliation found elsewhere than they should be."""
+        """Announce the companies that a reconciliation run found drifted."""
         at = self._now()
         self.say([_drifted(each, at) for each in drifts])
 
     def say(self, announcements: Sequence[Announcement]) -> None:
-        """Put these on the bus, ten at a time. What does not get there is logged and counted, and nothing is raised."""
+        """Put announcements on the bus, ten at a time. One that fails is logged and counted; nothing is raised."""
         for start in range(0, len(announcements), BATCH):
             batch = announcements[start : start + BATCH]
             try:
                 answer = self._events.put_events(Entries=[self._entry(each) for each in batch])
             except (BotoCoreError, ClientError) as error:
-                # The others would have to wait as long for the same answer, and the function has no time for that.
+                # The others would wait as long for the same error, and the function has no time for that.
                 _lose(announcements[start:], type(error).__name__, str(error))
                 return
             for announcement, entry in zip(batch, answer["Entries"], strict=False):
@@ -246,7 +246,7 @@ def _lose(announcements: Sequence[Announcement], reason: str, words: str) -> Non
 
 
 def _announcement(settled: Settled, at: datetime) -> Announcement | None:
-    """What there is to say of an event, if anything. A stale one may have repaired what it found at Codat."""
+    """Return what to announce of an event, if anything. A stale one may have repaired Codat's settings."""
     company, failure = settled.company, settled.failure
     applied = company.applied if company else None
     about: dict[str, Any] = {

@@ -7,11 +7,13 @@ from typing import Final
 from aws_lambda_powertools.utilities.parameters import SecretsProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
+from codat_sync.errors import TransientError
+
 MAX_AGE_SECONDS: Final = 300
 
 
-# What people write where a key is to come, and the JSON that the console makes of a key and its value. Only as a whole:
-# a real key is random, and may hold any of these somewhere.
+# Placeholders, and the JSON that the console makes of a key and its value. Matched as a whole only: a real key is
+# random, and may contain any of these.
 _PLACEHOLDER: Final = re.compile(
     r"(your[-_ ]?)?(codat[-_ ]?)?(api[-_ ]?)?(key|secret|token)( here)?"
     r"|change[-_ ]?me|replace[-_ ]?me|to[-_ ]?do|tbd|place[-_ ]?holder|dummy|x*|\**|\.*|-*|<.*>|[{\[].*[}\]]",
@@ -19,17 +21,17 @@ _PLACEHOLDER: Final = re.compile(
 )
 
 
-class ApiKeyUnusable(Exception):
-    """There is no key to call Codat with. Putting the secret right is enough: events wait on their queues meanwhile."""
+class ApiKeyUnusable(TransientError):
+    """The secret holds no usable API key. Correcting the secret is enough: events wait on their queues meanwhile."""
 
     reason = "api_key_unusable"
 
 
 class SecretApiKey:
-    """The key, kept for five minutes at most, so that a rotated one is taken up without a deploy.
+    """The key, cached for five minutes at most, so that a rotated key is used without a deploy.
 
-    Where Codat refuses a key before that, the secret is read afresh, but only once for each key that was refused: a
-    wrong key does not become a read for each call.
+    Where Codat refuses a key before that, the secret is read anew, but once only for each refused key: a wrong key
+    does not lead to a read for each call.
     """
 
     def __init__(self, secrets: SecretsProvider, name: str) -> None:
@@ -39,9 +41,9 @@ class SecretApiKey:
         self._lock = Lock()
 
     def __call__(self, *, rejected: str | None = None) -> str:
-        """The key without the white space that editors leave at its end.
+        """Return the key without surrounding white space.
 
-        Raises ``ApiKeyUnusable`` where the secret is absent, may not be read, or holds no key.
+        Raise ``ApiKeyUnusable`` where the secret is absent, may not be read, or holds no key.
         """
         with self._lock:
             afresh = rejected is not None and rejected != self._refused and rejected == self._read()
@@ -56,7 +58,7 @@ class SecretApiKey:
             raise ApiKeyUnusable(f"the secret {self._name} cannot be read: {error}") from error
         key = (secret.decode(errors="replace") if isinstance(secret, bytes) else str(secret)).strip()
         if _PLACEHOLDER.fullmatch(key):
-            # Not kept, so that it is enough to put it right; and not repeated here, since it may hold a key.
+            # Not cached, so that correcting the secret is enough; and not repeated here, since it may hold a key.
             self._secrets.clear_cache()  # type: ignore[no-untyped-call]  # Powertools left it so.
             raise ApiKeyUnusable(f"the secret {self._name} holds no API key: it has to be the bare key, as plain text")
         return key

@@ -1,4 +1,4 @@
-"""What a function is told by its environment."""
+"""The configuration of a function: its environment variables."""
 
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal, Self
@@ -6,15 +6,18 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from codat_sync.codat.models import Dialect
+from codat_sync.errors import TransientError
 
 CODAT_BASE_URL: Final = r"^(https://[^/?#\s]+|http://(127\.0\.0\.1|localhost)(:\d+)?)/?$"
-"""The API key travels with each request, so only this machine may be spoken to without TLS."""
+"""Each request carries the API key, so TLS is required except for this machine."""
 PRESETS_PROFILE: Final = r"^([^/]+/[^/]+/[^/]+)?$"
 _Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
-class InvalidConfig(RuntimeError):
-    """The environment lacks something, or holds what cannot be used. The text names every variable at once."""
+class InvalidConfig(TransientError):
+    """An environment variable is missing or cannot be used. The text names all of them at once."""
+
+    reason = "invalid_config"
 
 
 class Config(BaseModel):
@@ -33,32 +36,34 @@ class Config(BaseModel):
     max_concurrent_companies: Annotated[int, Field(ge=1, le=10)] = 4
     max_receive_count: Annotated[int, Field(ge=1, le=1000)] = 10
     payment_required_queue_url: _Text
-    powertools_metrics_namespace: _Text  # Read by Powertools; here, so that a function without one does not start.
+    powertools_metrics_namespace: (
+        _Text  # Powertools reads it; required here, so that a function without it does not start.
+    )
     presets_profile: Annotated[str, StringConstraints(strip_whitespace=True, pattern=PRESETS_PROFILE)] = ""
     """``application/environment/profile`` in AppConfig, by id or name; empty means the packaged presets."""
     source_queue_url: _Text
 
     @property
     def dialect(self) -> Dialect | None:
-        """The form of ``syncSchedule``; None means that Codat's own answers tell."""
+        """The form of ``syncSchedule``; None means that of Codat's own answers."""
         return None if self.codat_sync_schedule_format == "auto" else Dialect(self.codat_sync_schedule_format)
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> Self:
-        """Raises ``InvalidConfig``. Values are not repeated in the error: some may be secret."""
+        """Read the environment. Raise ``InvalidConfig``, which does not repeat values: some may be secret."""
         try:
             return cls.model_validate(dict(environment))
         except ValidationError as error:
             problems = (f"{problem['loc'][0]} ({problem['msg']})" for problem in error.errors(include_input=False))
-            # Not from the error: its text repeats what it was given, and Lambda logs the whole chain.
+            # Not from the error: its text repeats the values, and Lambda logs the whole chain.
             raise InvalidConfig(f"environment variables: {', '.join(problems)}") from None
 
 
 class ReconciliationConfig(Config):
-    """What the function that walks over all companies is told beside that.
+    """The additional configuration of the function that reconciles all companies.
 
     ``reconcile_calls_per_minute`` is its pace at Codat. ``reconcile_quota_share`` is a percentage: once that much of
-    Codat's daily quota is used up, by whomever, it waits for the next day.
+    Codat's daily quota is used up, by any caller, the function waits for the next day.
     """
 
     reconcile_calls_per_minute: Annotated[int, Field(ge=1, le=1000)] = 300
@@ -67,6 +72,6 @@ class ReconciliationConfig(Config):
 
 
 class RedriveConfig(Config):
-    """What the function that brings parked events back is told beside that: its pace."""
+    """The additional configuration of the function that brings parked events back: its pace."""
 
     redrive_events_per_minute: Annotated[int, Field(ge=1, le=10_000)] = 300

@@ -1,6 +1,7 @@
 """How much of a function's time is left, for whatever must end before the function is cut off."""
 
 from collections.abc import Callable
+from math import inf
 from typing import Protocol, Self
 
 from codat_sync.errors import TransientError
@@ -22,10 +23,10 @@ class Invocation(Protocol):
 class Deadline:
     """The end of one invocation. Safe to share between threads."""
 
-    def __init__(self, seconds_left: Callable[[], float], *, seconds_for_a_call: float) -> None:
+    def __init__(self, seconds_left: Callable[[], float], *, seconds_for_a_call: float = 0) -> None:
         """``seconds_for_a_call`` is what a call takes at its slowest, with all that has to follow it."""
         self._seconds_left = seconds_left
-        self._seconds_for_a_call = seconds_for_a_call
+        self.seconds_for_a_call = seconds_for_a_call
 
     @classmethod
     def of(cls, invocation: Invocation, *, seconds_for_a_call: float) -> Self:
@@ -35,6 +36,11 @@ class Deadline:
             seconds_for_a_call=seconds_for_a_call,
         )
 
+    @classmethod
+    def never(cls) -> Self:
+        """Return a deadline that never comes, for a tool that a person can end."""
+        return cls(lambda: inf)
+
     @property
     def seconds_left(self) -> float:
         """Seconds until the function is cut off."""
@@ -43,7 +49,7 @@ class Deadline:
     @property
     def seconds_to_start(self) -> float:
         """Seconds within which a call has to be started; negative once that is too late."""
-        return self._seconds_left() - self._seconds_for_a_call
+        return self._seconds_left() - self.seconds_for_a_call
 
     def check(self) -> None:
         """Raise ``OutOfTime`` unless a call that starts now ends in time. To be asked before each call to Codat."""

@@ -1,13 +1,14 @@
-"""Logs and metrics. No traces: the event id, which every line carries as correlation_id, ties an event together.
+"""Logs and metrics. No traces: every log line of an event carries its id as correlation_id.
 
-Both speak to standard output, in JSON, so that nothing here can fail for want of a network. Metrics are in CloudWatch's
-embedded metric format; POWERTOOLS_METRICS_NAMESPACE names their namespace, the stack's.
+Both are written to standard output as JSON, so that no network is involved. Metrics are in CloudWatch's embedded
+metric format; POWERTOOLS_METRICS_NAMESPACE names their namespace, the stack's.
 """
 
 import json
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
 from functools import cache
 from threading import Lock
 from typing import Final
@@ -15,27 +16,27 @@ from typing import Final
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
+from codat_sync import __version__
 from codat_sync.codat.client import Answer
 from codat_sync.codat.rate_limits import RateLimit
-from codat_sync.outcomes.triage import Outcome
 
 NO_PLAN: Final = "none"
 NO_ANSWER: Final = "no_answer"
 MANY_ANSWERS: Final = 50
-"""Half of the values that one line may hold of a metric, so that those of other threads which come in between fit too.
+"""Half of the values that one line may hold of a metric, so that values that other threads add meanwhile fit too.
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html"""
 
 
 @cache
 def logger() -> Logger:
-    """The one logger of the process; POWERTOOLS_SERVICE_NAME names the function."""
-    return Logger(utc=True)
+    """Return the one logger of the process. Each line has ``service`` (POWERTOOLS_SERVICE_NAME) and ``version``."""
+    return Logger(utc=True, version=__version__)
 
 
-def count_outcomes(outcomes: Iterable[tuple[Outcome, str | None]], reasons: Iterable[str]) -> None:
+def count_outcomes(outcomes: Iterable[tuple[StrEnum, str | None]], reasons: Iterable[str]) -> None:
     """Write one metric for each outcome, ``Events`` by outcome and plan, and ``Failures`` by reason, for a batch."""
     by_plan = Counter((outcome, plan or NO_PLAN) for outcome, plan in outcomes)
-    by_outcome: Counter[Outcome] = Counter()
+    by_outcome: Counter[StrEnum] = Counter()
     for (outcome, plan), count in by_plan.items():
         by_outcome[outcome] += count
         _count("Events", count, outcome=outcome.value, plan=plan)
@@ -50,9 +51,9 @@ def count_lost_announcements(count: int) -> None:
 
 
 def count_reconciled(checked: int, drifted: int, keep_drifting: int, by_data_type: Mapping[str, int]) -> None:
-    """Write what was found of some companies: ``CompaniesChecked``, ``CompaniesDrifted``, ``CompaniesKeepDrifting``.
+    """Write the findings of a page: ``CompaniesChecked``, ``CompaniesDrifted``, ``CompaniesKeepDrifting``.
 
-    And ``Drift`` by data type: how many of them differed in it.
+    And ``Drift`` by data type: how many of the companies differ in it.
     """
     _count_by_function(
         {"CompaniesChecked": checked, "CompaniesDrifted": drifted, "CompaniesKeepDrifting": keep_drifting}
@@ -62,9 +63,9 @@ def count_reconciled(checked: int, drifted: int, keep_drifting: int, by_data_typ
 
 
 def count_redrive(moved: Mapping[str, int], refused: Iterable[str]) -> None:
-    """Write how many parked events went back to their queues, ``Redriven``, and what a probe shows to be unpaid yet.
+    """Write how many parked events went back to their queues, ``Redriven``, and which kinds a probe found unpaid.
 
-    The latter is ``RedriveRefused``, 1 for each; both by reason.
+    The latter is ``RedriveRefused``, 1 for each kind; both by reason.
     """
     for name, counts in (("Redriven", moved), ("RedriveRefused", dict.fromkeys(refused, 1))):
         for reason, count in counts.items():
@@ -72,26 +73,26 @@ def count_redrive(moved: Mapping[str, int], refused: Iterable[str]) -> None:
 
 
 def count_presets_unusable(reason: str) -> None:
-    """Write that a look at the presets in AppConfig found none to use: ``PresetsUnusable``, by reason."""
+    """Write that AppConfig had no usable presets: ``PresetsUnusable``, by reason."""
     _count("PresetsUnusable", 1, reason=reason)
 
 
 def count_pause(reason: str, seconds: float) -> None:
-    """Write for how long nobody is to call Codat, ``PauseSeconds`` by reason: once for each pause that begins."""
+    """Write how long a pause lasts, ``PauseSeconds`` by reason: once for each pause that begins."""
     _write_one("PauseSeconds", MetricUnit.Seconds, seconds, reason=reason)
 
 
 def count_companies(by_plan: Mapping[str, int]) -> None:
-    """Write how many companies have each plan, ``CompaniesByPlan``: of all companies, at one time."""
+    """Write how many companies have each plan, ``CompaniesByPlan``, of all companies in one run."""
     for plan, count in by_plan.items():
         _count("CompaniesByPlan", count, plan=plan)
 
 
 class CodatCalls:
-    """What Codat's answers show of it. Safe to share between threads.
+    """Metrics of Codat's answers. Safe to share between threads.
 
-    They are gathered, since CloudWatch takes its money by the byte: the twenty calls of a batch are three lines and
-    0.9 KB, where a line for each would be 11 KB.
+    They are gathered, since CloudWatch charges by the byte: the twenty calls of a batch are three lines and 0.9 KB,
+    where a line for each would be 11 KB.
     """
 
     def __init__(self) -> None:
@@ -99,7 +100,7 @@ class CodatCalls:
         self._answers: list[Answer] = []
 
     def note(self, answer: Answer) -> None:
-        """Written by ``write``, or once there are many: a walk of a quarter of an hour shows while it goes on."""
+        """Note an answer. It is written by ``write``, or once there are many, so that a long run shows meanwhile."""
         with self._lock:
             self._answers.append(answer)
             full = len(self._answers) >= MANY_ANSWERS
@@ -107,10 +108,10 @@ class CodatCalls:
             self.write()
 
     def write(self) -> None:
-        """Write ``CodatCalls`` by status and ``CodatLatency`` of what was noted, and the quota as last heard of.
+        """Write ``CodatCalls`` by status and ``CodatLatency`` of what was noted, and the newest quota.
 
-        The latter is ``CodatQuotaRemaining`` and ``CodatQuotaLimit``. These and the latency stand under the service
-        ``codat``, whichever function called it.
+        The latter is ``CodatQuotaRemaining`` and ``CodatQuotaLimit``. These and the latency have the service ``codat``,
+        whichever function called it.
         """
         with self._lock:
             answers, self._answers = self._answers, []
@@ -132,7 +133,7 @@ def _write_codat(answers: Sequence[Answer]) -> None:
 
 
 def _count_by_function(counts: Mapping[str, int]) -> None:
-    """Under the dimension ``service``, which POWERTOOLS_SERVICE_NAME names."""
+    """Write counts with the dimension ``service``, which POWERTOOLS_SERVICE_NAME names."""
     metrics = EphemeralMetrics()
     for name, count in counts.items():
         metrics.add_metric(name, MetricUnit.Count, count)
@@ -144,16 +145,24 @@ def _count(name: str, count: int, **dimensions: str) -> None:
 
 
 def _write_one(name: str, unit: MetricUnit, value: float, **dimensions: str) -> None:
-    """Under these dimensions alone. With the function's name, an alarm on all functions would not find it."""
+    """Write one value with these dimensions alone. With the function's name, an alarm on all functions misses it."""
     metrics = EphemeralMetrics()
     metrics.service = ""  # Or Powertools adds it.
     metrics.add_metric(name, unit, value)
-    for dimension, its in dimensions.items():
-        metrics.add_dimension(dimension, its)
+    for dimension, text in dimensions.items():
+        metrics.add_dimension(dimension, _ascii(text))
     _write(metrics)
 
 
+def _ascii(value: str) -> str:
+    """Escape what CloudWatch refuses in a dimension: all but ASCII. Names of plans may have more.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Dimension.html
+    """
+    return value.encode("ascii", "backslashreplace").decode("ascii")
+
+
 def _write(metrics: EphemeralMetrics) -> None:
-    """At once: print() writes a line and its end apart, and another thread's line may come between them."""
+    """Write a line at once: print() writes it and its end apart, and another thread's line may come between."""
     if metrics.metric_set:
         sys.stdout.write(json.dumps(metrics.serialize_metric_set(), separators=(",", ":")) + "\n")

@@ -1,7 +1,8 @@
-"""Puts the parts together for one function, once for each process."""
+"""Puts the parts of one function together, once for each process."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from random import SystemRandom
 from time import sleep
 from typing import TYPE_CHECKING, Final
@@ -17,13 +18,14 @@ from codat_sync.companies.converge import Convergence
 from codat_sync.companies.pause import PausingCodat, StoredPause
 from codat_sync.companies.records import CompanyPlans
 from codat_sync.config import Config, ReconciliationConfig, RedriveConfig
-from codat_sync.consuming.consume import Announcing, Consumer, Consuming, ReadEvent
+from codat_sync.consuming.consume import Announcer, Consumer, ConsumerSettings, Consuming, ReadEvent
 from codat_sync.consuming.duties import DutyConsumer
 from codat_sync.consuming.live_presets import LiveConsumer, LiveDuty
-from codat_sync.events.company_events import (
+from codat_sync.consuming.settle import Settlement
+from codat_sync.events.company_events import read_company_reconciliation
+from codat_sync.events.requests import (
     ReconciliationRequest,
     RedriveRequest,
-    read_company_reconciliation,
     read_reconciliation_request,
     read_redrive_request,
 )
@@ -33,25 +35,20 @@ from codat_sync.outcomes.deferral import SourceQueue
 from codat_sync.outcomes.parked_events import DeadLetterQueue
 from codat_sync.outcomes.triage import Outcome
 from codat_sync.presets.file import Presets
-from codat_sync.presets.hosted import (
-    LOOK_CONNECT_SECONDS,
-    LOOK_READ_SECONDS,
-    MAX_AGE,
-    HostedFile,
-    LivePresets,
-)
+from codat_sync.presets.hosted import LOOK_CONNECT_SECONDS, LOOK_READ_SECONDS, MAX_AGE, HostedFile, LivePresets
+from codat_sync.reconciliation.check import CompanyCheck
 from codat_sync.reconciliation.pace import Pace, Quota
 from codat_sync.reconciliation.queue import CompanyReconciliations
-from codat_sync.reconciliation.reconcile import Reconciliation
+from codat_sync.reconciliation.reconcile import Reconciliation, ReconciliationLimits
 from codat_sync.reconciliation.runs import ReconciliationRuns, Tally
 from codat_sync.redrive.redrive import Redrive
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
 
-
 AT_ONCE: Final = timedelta(0)
-"""The age of presets that are looked at for each invocation."""
+"""The maximum age of presets that are read anew for each invocation."""
 
 
 def _utc_now() -> datetime:
@@ -62,142 +59,166 @@ def wire_consumer(
     config: Config,
     read: ReadEvent,
     now: Callable[[], datetime] = _utc_now,
-    announcing: Sequence[Announcing] = (),
+    announcers: Sequence[Announcer] = (),
     presets_age: timedelta = MAX_AGE,
 ) -> Consuming:
-    """A consumer with AWS and Codat behind it. Raises ``InvalidPresets`` before any event is touched.
+    """Return a consumer of company events. Raise ``InvalidPresets`` before any event is touched.
 
-    ``announcing`` are told how events ended, beside the event bus. ``presets_age`` is how old its presets may be.
+    ``announcers`` receive the outcomes, after the event bus. ``presets_age`` is the maximum age of its presets.
     """
-    sqs = boto3.client("sqs")
-    dynamodb = boto3.client("dynamodb")
-    calls = CodatCalls()
-    pausing = PausingCodat(_codat(config, calls, now), StoredPause(dynamodb, config.company_plans_table_name), now)
-    plans = CompanyPlans(dynamodb, config.company_plans_table_name)
-    dead_letters, source = _dead_letters(sqs, config, now), SourceQueue(sqs, config.source_queue_url)
-    everybody, random = [_announcements(config, now), *announcing], SystemRandom()
+    return _consumer(_Parts(config, now), config, read, now, announcers, presets_age)
+
+
+def _consumer(
+    parts: "_Parts",
+    config: Config,
+    read: ReadEvent,
+    now: Callable[[], datetime],
+    announcers: Sequence[Announcer],
+    presets_age: timedelta,
+) -> Consuming:
+    settlement = Settlement(parts.dead_letters, max_receive_count=config.max_receive_count)
+    settings = ConsumerSettings(config.first_deferral_seconds, config.max_concurrent_companies)
+    receivers, random = [parts.announcements, *announcers], SystemRandom()
 
     def consumer(presets: Presets) -> Consumer:
         return Consumer(
             read,
-            Convergence(pausing, plans, presets, now),
-            dead_letters,
-            source,
-            first_deferral_seconds=config.first_deferral_seconds,
-            max_concurrent_companies=config.max_concurrent_companies,
-            max_receive_count=config.max_receive_count,
+            Convergence(parts.pausing_codat, parts.plans, presets, now),
+            settlement,
+            parts.source,
+            settings,
             now=now,
             random=random,
-            announcing=everybody,
-            write_metrics=calls.write,
+            announcers=receivers,
+            write_metrics=parts.calls.write,
         )
 
-    return LiveConsumer(_live_presets(config, now, presets_age), consumer)
+    return LiveConsumer(parts.live_presets(presets_age), consumer)
 
 
 def wire_company_reconciliation(config: Config, now: Callable[[], datetime] = _utc_now) -> Consuming:
-    """A consumer of what a reconciliation handed over, which counts it there. Raises ``InvalidPresets``."""
-    runs = ReconciliationRuns(boto3.client("dynamodb"), config.company_plans_table_name)
-    # By older presets than those of the walk that found the company, it would be left where it is.
-    return wire_consumer(config, read_company_reconciliation, now, [Tally(runs)], presets_age=AT_ONCE)
+    """Return a consumer of companies that a run handed over, which counts them there. Raise ``InvalidPresets``."""
+    parts = _Parts(config, now)
+    tally = Tally(ReconciliationRuns(parts.dynamodb, config.company_plans_table_name))
+    # With older presets than those of the run that found the company, the company would stay where it is.
+    return _consumer(parts, config, read_company_reconciliation, now, [tally], AT_ONCE)
 
 
 def wire_reconciliation(
     config: ReconciliationConfig, now: Callable[[], datetime] = _utc_now
 ) -> DutyConsumer[ReconciliationRequest]:
-    """The duty that walks over all companies, with AWS and Codat behind it. Raises ``InvalidPresets``."""
-    sqs, dynamodb = boto3.client("sqs"), boto3.client("dynamodb")
-    calls = CodatCalls()
-    codat = _codat(config, calls, now)
-    pausing = PausingCodat(codat, StoredPause(dynamodb, config.company_plans_table_name), now)
-    plans = CompanyPlans(dynamodb, config.company_plans_table_name)
-    runs = ReconciliationRuns(dynamodb, config.company_plans_table_name)
-    handing_over = CompanyReconciliations(sqs, config.reconcile_company_queue_url)
-    announcements, pace = _announcements(config, now), Pace(config.reconcile_calls_per_minute)
-    quota = Quota(lambda: codat.rate_limit, share=config.reconcile_quota_share, now=now)
+    """Return the duty that reconciles all companies. Raise ``InvalidPresets``."""
+    parts = _Parts(config, now)
+    runs = ReconciliationRuns(parts.dynamodb, config.company_plans_table_name)
+    queue = CompanyReconciliations(parts.sqs, config.reconcile_company_queue_url)
+    limits = ReconciliationLimits(
+        Pace(config.reconcile_calls_per_minute),
+        Quota(lambda: parts.codat.rate_limit, share=config.reconcile_quota_share, now=now),
+        config.max_concurrent_companies,
+    )
 
     def reconciliation(presets: Presets) -> Reconciliation:
-        return Reconciliation(
-            Convergence(pausing, plans, presets, now),
-            presets,
-            plans,
-            runs,
-            handing_over,
-            announcements,
-            pace=pace,
-            quota=quota,
-            max_concurrent_companies=config.max_concurrent_companies,
-            now=now,
-        )
+        convergence = Convergence(parts.pausing_codat, parts.plans, presets, now)
+        company_check = CompanyCheck(convergence, presets, parts.plans, now)
+        return Reconciliation(company_check, parts.plans, runs, queue, parts.announcements, limits, now)
 
-    duty = LiveDuty(_live_presets(config, now, AT_ONCE).known, reconciliation)
-    source = SourceQueue(sqs, config.source_queue_url)
-    return DutyConsumer(read_reconciliation_request, duty, _dead_letters(sqs, config, now), source, calls.write)
+    duty = LiveDuty(parts.live_presets(AT_ONCE).known, reconciliation)
+    return DutyConsumer(read_reconciliation_request, duty, parts.dead_letters, parts.source, parts.calls.write)
 
 
 def wire_redrive(config: RedriveConfig, now: Callable[[], datetime] = _utc_now) -> DutyConsumer[RedriveRequest]:
-    """The duty that empties the payment-required DLQ, with AWS and Codat behind it. Raises ``InvalidPresets``."""
-    sqs, dynamodb = boto3.client("sqs"), boto3.client("dynamodb")
-    plans = CompanyPlans(dynamodb, config.company_plans_table_name)
-    calls = CodatCalls()
-    codat, pause = _codat(config, calls, now), StoredPause(dynamodb, config.company_plans_table_name)
-    parked = DeadLetterQueue(sqs, config.payment_required_queue_url, now)
-    announcements, pace = _announcements(config, now), Pace(config.redrive_events_per_minute)
+    """Return the duty that redrives the payment-required DLQ. Raise ``InvalidPresets``."""
+    parts = _Parts(config, now)
+    parked = DeadLetterQueue(parts.sqs, config.payment_required_queue_url, now)
+    pace = Pace(config.redrive_events_per_minute)
 
     def redrive(presets: Presets) -> Redrive:
-        convergence = Convergence(codat, plans, presets, now)
-        return Redrive(parked, convergence, plans, pause, pace, announcements, now=now, sleep=sleep)
+        convergence = Convergence(parts.codat, parts.plans, presets, now)
+        return Redrive(parked, convergence, parts.plans, parts.pause, pace, parts.announcements, now=now, sleep=sleep)
 
-    duty = LiveDuty(_live_presets(config, now, AT_ONCE), redrive)
-    source = SourceQueue(sqs, config.source_queue_url)
-    return DutyConsumer(read_redrive_request, duty, _dead_letters(sqs, config, now), source, calls.write)
-
-
-def _live_presets(config: Config, now: Callable[[], datetime], max_age: timedelta) -> LivePresets:
-    """With a client that gives up early: presets that are not to be had must not use up the function's time."""
-    if not config.presets_profile:
-        return LivePresets(lambda: None, Presets.packaged(), max_age=max_age, now=now)
-    application, environment, profile = config.presets_profile.split("/")
-    patience = BotoConfig(
-        connect_timeout=LOOK_CONNECT_SECONDS, read_timeout=LOOK_READ_SECONDS, retries={"total_max_attempts": 1}
-    )
-
-    def connect() -> AppConfigProvider:
-        # A client of its own: Powertools adds its name to the client's headers once more for each provider.
-        client = boto3.client("appconfigdata", config=patience)
-        return AppConfigProvider(environment, application, boto3_client=client)
-
-    return LivePresets(HostedFile(connect, profile), Presets.packaged(), max_age=max_age, now=now)
+    duty = LiveDuty(parts.live_presets(AT_ONCE), redrive)
+    return DutyConsumer(read_redrive_request, duty, parts.dead_letters, parts.source, parts.calls.write)
 
 
-def _announcements(config: Config, now: Callable[[], datetime]) -> Announcements:
-    """With a client that gives up early: a bus that does not answer must not use up the function's time."""
-    patience = BotoConfig(
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
-        retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
-    )
-    return Announcements(boto3.client("events", config=patience), config.event_bus_name, now)
+class _Parts:
+    """What several functions are made of, each part made once, when it is first needed."""
 
+    def __init__(self, config: Config, now: Callable[[], datetime]) -> None:
+        self._config = config
+        self._now = now
+        self.calls = CodatCalls()
 
-def _codat(config: Config, calls: CodatCalls, now: Callable[[], datetime]) -> CodatClient:
-    return CodatClient(
-        config.codat_base_url,
-        SecretApiKey(SecretsProvider(), config.codat_api_key_secret_name),
-        dialect=config.dialect,
-        max_connections=config.max_concurrent_companies,
-        on_answer=calls.note,
-        now=now,
-    )
+    @cached_property
+    def sqs(self) -> "SQSClient":
+        return boto3.client("sqs")
 
+    @cached_property
+    def dynamodb(self) -> "DynamoDBClient":
+        return boto3.client("dynamodb")
 
-def _dead_letters(sqs: "SQSClient", config: Config, now: Callable[[], datetime]) -> DeadLetters:
-    return DeadLetters(
-        sqs,
-        {
-            Outcome.DEGRADED: config.payment_required_queue_url,
-            Outcome.PARKED_PAYMENT_REQUIRED: config.payment_required_queue_url,
-            Outcome.PARKED_FAILED: config.failed_events_queue_url,
-        },
-        now,
-    )
+    @cached_property
+    def plans(self) -> CompanyPlans:
+        return CompanyPlans(self.dynamodb, self._config.company_plans_table_name)
+
+    @cached_property
+    def pause(self) -> StoredPause:
+        return StoredPause(self.dynamodb, self._config.company_plans_table_name)
+
+    @cached_property
+    def codat(self) -> CodatClient:
+        """Codat itself."""
+        config = self._config
+        return CodatClient(
+            config.codat_base_url,
+            SecretApiKey(SecretsProvider(), config.codat_api_key_secret_name),
+            dialect=config.dialect,
+            max_connections=config.max_concurrent_companies,
+            on_answer=self.calls.note,
+            now=self._now,
+        )
+
+    @cached_property
+    def pausing_codat(self) -> PausingCodat:
+        """Codat, respecting the pause."""
+        return PausingCodat(self.codat, self.pause, self._now)
+
+    @cached_property
+    def source(self) -> SourceQueue:
+        return SourceQueue(self.sqs, self._config.source_queue_url)
+
+    @cached_property
+    def dead_letters(self) -> DeadLetters:
+        payment_required, failed_events = self._config.payment_required_queue_url, self._config.failed_events_queue_url
+        queue_urls = {
+            Outcome.DEGRADED: payment_required,
+            Outcome.PARKED_PAYMENT_REQUIRED: payment_required,
+            Outcome.PARKED_FAILED: failed_events,
+        }
+        return DeadLetters(self.sqs, queue_urls, self._now)
+
+    @cached_property
+    def announcements(self) -> Announcements:
+        """The event bus, by a client that gives up early: a bus that does not answer must not use up the time."""
+        config = BotoConfig(
+            connect_timeout=CONNECT_SECONDS,
+            read_timeout=READ_SECONDS,
+            retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
+        )
+        return Announcements(boto3.client("events", config=config), self._config.event_bus_name, self._now)
+
+    def live_presets(self, max_age: timedelta) -> LivePresets:
+        """Return the live presets, by a client that gives up early: waiting for them must not use up the time."""
+        if not self._config.presets_profile:
+            return LivePresets(lambda: None, Presets.packaged(), max_age=max_age, now=self._now)
+        application, environment, profile = self._config.presets_profile.split("/")
+        config = BotoConfig(
+            connect_timeout=LOOK_CONNECT_SECONDS, read_timeout=LOOK_READ_SECONDS, retries={"total_max_attempts": 1}
+        )
+
+        def connect() -> AppConfigProvider:
+            # A client of its own: Powertools adds its name to the client's headers once more for each provider.
+            client = boto3.client("appconfigdata", config=config)
+            return AppConfigProvider(environment, application, boto3_client=client)
+
+        return LivePresets(HostedFile(connect, profile), Presets.packaged(), max_age=max_age, now=self._now)

@@ -15,11 +15,12 @@ from moto import mock_aws
 
 from codat_sync.announcements import SOURCE, Announcement
 from codat_sync.events import company_events as events
-from codat_sync.events.company_events import (
-    MalformedEvent,
-    read_company_reconciliation,
-    read_connection_event,
-    read_plan_event,
+from codat_sync.events.company_events import read_company_reconciliation, read_connection_event, read_plan_event
+from codat_sync.events.envelope import MalformedEvent
+from codat_sync.events.requests import (
+    CODAT_UPGRADED,
+    RECONCILIATION,
+    REDRIVE,
     read_reconciliation_request,
     read_redrive_request,
 )
@@ -36,11 +37,11 @@ READERS: dict[str, Callable[[str], object]] = {
     "ReconciliationRequestedRule": partial(read_reconciliation_request, sent_at=NOW),
 }
 TAKEN = {
-    "CodatPlanUpgradedRule": {events.CODAT_UPGRADED, events.REDRIVE},
+    "CodatPlanUpgradedRule": {CODAT_UPGRADED, REDRIVE},
     "CompanyPlanChangedRule": {*events.PLAN_CHANGED, events.PLAN_CANCELLED},
     "CompanyReconciliationRequestedRule": {events.COMPANY_RECONCILIATION},
     "NewConnectionRule": {events.NEW_CONNECTION, *events.CODAT_CONNECTED},
-    "ReconciliationRequestedRule": {events.RECONCILIATION},
+    "ReconciliationRequestedRule": {RECONCILIATION},
 }
 TEMPLATE: Any = cfn_yaml.load(str(ROOT / "template.yaml"))
 RULES = {

@@ -1,46 +1,52 @@
-"""The runbook knows every reason that an event may be parked or deferred for."""
+"""The runbook has a heading for every reason that an event may be parked or deferred for, and for no other."""
 
-import inspect
 import re
-from pathlib import Path
+from typing import Final
 
 import pytest
 
-from codat_sync import api_key
-from codat_sync.codat import errors
-from codat_sync.companies import converge as convergence
-from codat_sync.companies import records as company_plans
-from codat_sync.events import company_events as events
-from codat_sync.outcomes import triage
-from codat_sync.presets import file as presets
-from codat_sync.reconciliation import queue as company_reconciliations
+from codat_sync.codat.errors import PaymentRequiredKind
+from codat_sync.outcomes.triage import triage
 from ops.dlq import NO_REASON
+from tests.docs.documents import ROOT, anchors, shell_lines, spans, text
+from tests.planned_errors import ABSTRACT, planned_errors
 
-RUNBOOK = (Path(__file__).parents[2] / "docs/runbook.md").read_text("utf-8")
-MODULES = (api_key, company_plans, company_reconciliations, convergence, errors, events, presets, triage)
-ABSTRACT = {"codat_error", "unavailable", "no_answer"}
-"""Of classes that are never raised themselves."""
-REASONS = {
-    reason
-    for module in MODULES
-    for _, each in inspect.getmembers(module, inspect.isclass)
-    if issubclass(each, Exception) and isinstance(reason := getattr(each, "reason", None), str)
-}
-KINDS = {kind.value for kind in errors.PaymentRequiredKind}
-OTHERS = {triage.triage(KeyError()).reason, NO_REASON}
+RUNBOOK: Final = ROOT / "docs/runbook.md"
+KINDS: Final = {kind.value for kind in PaymentRequiredKind}
+OTHERS: Final = {triage(KeyError()).reason, NO_REASON}
 
 
-@pytest.mark.parametrize("reason", sorted((REASONS - ABSTRACT) | KINDS | OTHERS))
+REASONS: Final = {each.reason for each in planned_errors()} - ABSTRACT | KINDS | OTHERS
+
+
+@pytest.mark.parametrize("reason", sorted(REASONS))
 def test_a_reason_has_a_heading(reason: str) -> None:
-    assert f"### `{reason}`\n" in RUNBOOK
+    assert f"### `{reason}`\n" in text(RUNBOOK)
 
 
 def test_no_heading_is_about_a_reason_that_is_gone() -> None:
-    named = set(re.findall(r"^### `(\w+)`$", RUNBOOK, re.MULTILINE))
-    assert named <= REASONS | KINDS | OTHERS
+    assert set(re.findall(r"^### `(\w+)`$", text(RUNBOOK), re.MULTILINE)) == REASONS
 
 
-@pytest.mark.parametrize("anchor", sorted(set(re.findall(r"\]\(#([\w-]+)\)", RUNBOOK))))
-def test_a_link_within_the_runbook_leads_somewhere(anchor: str) -> None:
-    headings = re.findall(r"^#+ (.+)$", RUNBOOK, re.MULTILINE)
-    assert anchor in {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+def test_the_walk_over_the_package_finds_errors_of_every_room_that_has_some() -> None:
+    assert {
+        "malformed_event",
+        "unknown_plan",
+        "rate_limited",
+        "record_gone",
+        "out_of_time",
+        "not_handed_over",
+    } <= REASONS
+
+
+def test_every_alarm_of_the_template_has_its_heading() -> None:
+    linked = set(re.findall(r"\$\{RunbookUrl\}#([\w-]+)", (ROOT / "template.yaml").read_text("utf-8")))
+    assert linked
+    assert linked <= anchors(RUNBOOK)
+
+
+def test_what_changes_nothing_without_apply_is_said_of_commands_that_take_it() -> None:
+    dry = {"dlq redrive", "dlq discard", "backfill", "presets put"}
+    assert dry <= set(spans(RUNBOOK))
+    applied = [line for line in shell_lines(RUNBOOK) if line.endswith("--apply")]
+    assert all(any(line.startswith(f"codat-sync {command}") for command in dry) for line in applied)

@@ -14,7 +14,8 @@ from uuid import UUID
 import pytest
 
 from codat_sync.codat.models import SyncSettings
-from codat_sync.events.company_events import CompanyEvent, MalformedEvent, read_connection_event, read_plan_event
+from codat_sync.events.company_events import CompanyEvent, read_connection_event, read_plan_event
+from codat_sync.events.envelope import MalformedEvent
 from local.aws.processes import StackError
 from local.chaos.faults import Killer, workers_of
 from local.chaos.ledger import CompanyState, Found, Ledger, Letter, OwnAccount, balance

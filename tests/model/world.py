@@ -20,15 +20,18 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from codat_sync.codat.differences import differences
 from codat_sync.codat.errors import CodatError, PaymentRequired, PaymentRequiredKind, RateLimited
-from codat_sync.companies.converge import Convergence, PlanKeepsChanging
+from codat_sync.companies.converge import Convergence
 from codat_sync.companies.pause import CACHE, PausingCodat, StoredPause
-from codat_sync.companies.records import CompanyPlans, RecordGone
-from codat_sync.consuming.consume import Consumer, ReadEvent, Settled
-from codat_sync.events.company_events import Authority, MalformedEvent, read_connection_event, read_plan_event
+from codat_sync.companies.records import CompanyPlans
+from codat_sync.consuming.consume import Consumer, ConsumerSettings, ReadEvent
+from codat_sync.consuming.deliveries import Settled
+from codat_sync.consuming.settle import Settlement
+from codat_sync.errors import SyncError
+from codat_sync.events.company_events import Authority, read_connection_event, read_plan_event
 from codat_sync.outcomes.dead_letters import DeadLetters, ReceivedEvent
 from codat_sync.outcomes.deferral import SourceQueue
-from codat_sync.outcomes.triage import Failure, Outcome, OutOfTime
-from codat_sync.presets.file import CompanyPreset, Presets, UnknownPlan
+from codat_sync.outcomes.triage import Failure, Outcome
+from codat_sync.presets.file import CompanyPreset, Presets
 from tests.fakes import NOW
 from tests.model.aws import MAX_RECEIVE_COUNT, Message, Queues, Table
 from tests.model.codat import Account, ModelCodat
@@ -77,16 +80,7 @@ LATENESS: Final = timedelta(seconds=5)
 WRITE: Final = "update_sync_settings"
 CODAT_CALLS: Final = ("get_sync_settings", "get_account_sync_settings", WRITE, "queue_refresh")
 GIVEN_UP: Final = frozenset({Outcome.PARKED_PAYMENT_REQUIRED, Outcome.PARKED_FAILED, "moved_by_sqs"})
-KNOWN_ERRORS: Final = (
-    CodatError,
-    MalformedEvent,
-    UnknownPlan,
-    OutOfTime,
-    PlanKeepsChanging,
-    RecordGone,
-    ClientError,
-    BotoCoreError,
-)
+KNOWN_ERRORS: Final = (SyncError, ClientError, BotoCoreError)
 BATCHES_TO_REST: Final = 1_000
 
 
@@ -137,7 +131,7 @@ class Process(Gate):
         dynamodb = cast("DynamoDBClient", Gated(world.table, self._call))
         sqs = cast("SQSClient", Gated(world.queues, self._call))
         codat = cast("ModelCodat", Gated(world.codat, self._call))
-        self._consumer = WatchedConsumer(
+        self._consumer = Consumer(
             READ[queue],
             Convergence(
                 PausingCodat(codat, StoredPause(dynamodb, "table"), world.now),
@@ -145,23 +139,24 @@ class Process(Gate):
                 world.presets,
                 world.now,
             ),
-            DeadLetters(
-                sqs,
-                {
-                    Outcome.DEGRADED: PAYMENT_REQUIRED,
-                    Outcome.PARKED_PAYMENT_REQUIRED: PAYMENT_REQUIRED,
-                    Outcome.PARKED_FAILED: FAILED,
-                },
-                world.now,
+            WatchedSettlement(
+                DeadLetters(
+                    sqs,
+                    {
+                        Outcome.DEGRADED: PAYMENT_REQUIRED,
+                        Outcome.PARKED_PAYMENT_REQUIRED: PAYMENT_REQUIRED,
+                        Outcome.PARKED_FAILED: FAILED,
+                    },
+                    world.now,
+                ),
+                self,
             ),
             SourceQueue(sqs, queue),
-            first_deferral_seconds=FIRST_DEFERRAL_SECONDS,
-            max_concurrent_companies=1,  # One thread at a time: which one moves is the test's to say.
-            max_receive_count=MAX_RECEIVE_COUNT,
+            # One thread at a time: which one moves is the test's to say.
+            ConsumerSettings(first_deferral_seconds=FIRST_DEFERRAL_SECONDS, max_concurrent_companies=1),
             now=world.now,
             random=Random(0),  # noqa: S311  # Jitter that a test can repeat.
         )
-        self._consumer.process = self
 
     def receive(self, messages: list[Message]) -> None:
         """Begin to work on a batch."""
@@ -283,23 +278,30 @@ class Process(Gate):
             self._world.broken(f"{copies[0].id} is in a DLQ, and no message ended so")
 
 
-class WatchedConsumer(Consumer):
-    """The consumer, and a look at each outcome as it is decided."""
+class WatchedSettlement(Settlement):
+    """The settlement of messages, and a look at each outcome as it is decided."""
 
-    process: Process
+    def __init__(self, dead_letters: DeadLetters, process: Process) -> None:
+        super().__init__(dead_letters, max_receive_count=MAX_RECEIVE_COUNT)
+        self._process = process
 
-    def _settle(
-        self, record: SQSRecord, received: ReceivedEvent, outcome: Outcome, failure: Failure | None, **more: object
+    def settle(
+        self,
+        record: SQSRecord,
+        received: ReceivedEvent,
+        outcome: Outcome,
+        failure: Failure | None = None,
+        **more: object,
     ) -> Settled:
-        settled = super()._settle(record, received, outcome, failure, **more)
-        assert self.process.attempt is not None
-        self.process.attempt.outcomes.setdefault(record.message_id, []).append(settled.outcome)
+        settled = super().settle(record, received, outcome, failure, **more)
+        assert self._process.attempt is not None
+        self._process.attempt.outcomes.setdefault(record.message_id, []).append(settled.outcome)
         return settled
 
-    def _settle_failure(self, record: SQSRecord, received: ReceivedEvent, error: Exception) -> Settled:
+    def settle_failure(self, record: SQSRecord, received: ReceivedEvent, error: Exception) -> Settled:
         if not isinstance(error, KNOWN_ERRORS):
             raise BrokenPromise(f"nobody planned for {error!r}") from error
-        return super()._settle_failure(record, received, error)
+        return super().settle_failure(record, received, error)
 
 
 class World:

@@ -1,4 +1,4 @@
-"""Alarms ring on what matters, tell somebody, and lead to what to do."""
+"""Each alarm watches the right metrics, notifies or triggers something, and links to the runbook."""
 
 import re
 from pathlib import Path
@@ -27,14 +27,14 @@ def text(value: Any) -> str:  # noqa: ANN401  # YAML.
 
 
 def metrics(alarm: dict[str, Any]) -> list[dict[str, Any]]:
-    """The metrics that an alarm reads."""
+    """Return the metrics that an alarm reads."""
     if "Metrics" not in alarm:
         return [alarm]
     return [each["MetricStat"]["Metric"] for each in alarm["Metrics"] if "MetricStat" in each]
 
 
 def watched(name: str) -> set[tuple[str, str]]:
-    """The values of its metrics' dimensions, by metric."""
+    """Return the metrics that an alarm reads, each with the value of its dimension."""
     return {
         (each["MetricName"], str(dimension["Value"]))
         for each in metrics(ALARMS[name])
@@ -46,7 +46,7 @@ FED_INTO_COMPOSITES = set(re.findall(r"\$\{(\w+)\}", "".join(text(each["AlarmRul
 
 
 @pytest.mark.parametrize("name", [*ALARMS, *COMPOSITES])
-def test_an_alarm_leads_to_its_heading_in_the_runbook(name: str) -> None:
+def test_an_alarm_links_to_its_heading_in_the_runbook(name: str) -> None:
     description = text((ALARMS | COMPOSITES)[name]["AlarmDescription"])
     (anchor,) = re.findall(r"Runbook: \$\{RunbookUrl\}#([\w-]+)$", description)
     headings = re.findall(r"^#+ (.+)$", (ROOT / "docs/runbook.md").read_text("utf-8"), re.MULTILINE)
@@ -60,23 +60,23 @@ ROLL_BACK = {
 
 
 @pytest.mark.parametrize("name", ALARMS)
-def test_an_alarm_tells_somebody_or_something(name: str) -> None:
+def test_an_alarm_notifies_people_or_feeds_another_alarm_or_a_rollback(name: str) -> None:
     actions = ALARMS[name].get("AlarmActions")
     if actions is None:
         assert name in FED_INTO_COMPOSITES | ROLL_BACK
     else:
-        assert actions == {"Fn::If": ["SomebodyIsTold", [TOPIC], {"Ref": "AWS::NoValue"}]}
+        assert actions == {"Fn::If": ["HasAlarmRecipient", [TOPIC], {"Ref": "AWS::NoValue"}]}
 
 
 @pytest.mark.parametrize("name", COMPOSITES)
-def test_a_composite_rings_only_where_somebody_is_told(name: str) -> None:
-    assert RESOURCES[name]["Condition"] == "SomebodyIsTold"
+def test_a_composite_alarm_exists_only_with_a_recipient(name: str) -> None:
+    assert RESOURCES[name]["Condition"] == "HasAlarmRecipient"
     assert COMPOSITES[name]["AlarmActions"] == [TOPIC]
     assert set(re.findall(r"\$\{(\w+)\}", text(COMPOSITES[name]["AlarmRule"]))) <= set(ALARMS)
 
 
 @pytest.mark.parametrize("name", ALARMS)
-def test_an_alarm_says_what_silence_means(name: str) -> None:
+def test_missing_data_is_no_alarm_but_for_missing_plan_events(name: str) -> None:
     assert ALARMS[name]["TreatMissingData"] == ("breaching" if name == "NoPlanEventsAlarm" else "notBreaching")
 
 
@@ -88,7 +88,7 @@ def test_an_alarm_says_what_silence_means(name: str) -> None:
         if each["Type"] == "AWS::SQS::Queue" and "RedrivePolicy" not in each["Properties"]
     ],
 )
-def test_a_dlq_rings_with_its_first_message(queue: str) -> None:
+def test_the_first_message_in_a_dlq_is_an_alarm(queue: str) -> None:
     (alarm,) = [
         alarm
         for alarm in ALARMS.values()
@@ -97,18 +97,18 @@ def test_a_dlq_rings_with_its_first_message(queue: str) -> None:
     assert (alarm["MetricName"], alarm["Threshold"]) == ("ApproximateNumberOfMessagesVisible", 0)
 
 
-def test_live_events_that_wait_ring_and_those_of_a_walk_do_not() -> None:
+def test_waiting_is_an_alarm_for_live_events_alone() -> None:
     waiting = {name for name in ALARMS if "ApproximateAgeOfOldestMessage" in str(metrics(ALARMS[name]))}
     assert {value for name in waiting for _, value in watched(name)} == {
         str({"Fn::GetAtt": [queue, "QueueName"]}) for queue in ("CompanyPlanChangedQueue", "NewConnectionQueue")
     }
 
 
-def test_a_refused_key_and_a_missing_one_ring() -> None:
+def test_a_rejected_key_and_a_missing_one_are_alarms() -> None:
     assert watched("ApiKeyAlarm") == {("Failures", Unauthorized.reason), ("Failures", ApiKeyUnusable.reason)}
 
 
-def test_both_reasons_for_a_pause_ring() -> None:
+def test_both_reasons_for_a_pause_are_alarms() -> None:
     assert watched("PauseAlarm") == {
         ("PauseSeconds", RateLimited.reason),
         ("PauseSeconds", PaymentRequiredKind.ACCOUNT_EXPIRED.value),
@@ -119,18 +119,18 @@ def test_both_reasons_for_a_pause_ring() -> None:
     ("name", "metric"), [("FunctionsFailAlarm", "Errors"), ("FunctionsThrottledAlarm", "Throttles")]
 )
 def test_every_function_is_watched(name: str, metric: str) -> None:
-    """But the one that refuses presets: that is an error of its own, and its caller is told."""
+    """The exception is the validator of presets: it reports a refusal as an error, and AppConfig shows that."""
     functions = {name for name, each in RESOURCES.items() if each["Type"] == "AWS::Serverless::Function"}
     functions.remove("ValidatePresetsFunction")
     assert watched(name) == {(metric, str({"Ref": function})) for function in functions}
 
 
-def test_presets_that_cannot_be_used_ring_for_either_reason() -> None:
+def test_unreadable_and_invalid_presets_are_alarms() -> None:
     assert watched("PresetsUnusableAlarm") == {("PresetsUnusable", "unreadable"), ("PresetsUnusable", "invalid")}
 
 
-def test_only_a_pause_that_explains_the_waiting_keeps_the_alarm_on_it_quiet() -> None:
-    """One of two seconds does not, and one of a day does so all day."""
+def test_only_a_pause_that_explains_the_delay_suppresses_the_alarm() -> None:
+    """A pause of two seconds does not; a pause of a day does so for the whole day."""
     long_pause = ALARMS["LongPauseAlarm"]
     assert text(COMPOSITES["LiveEventsWaitAlarm"]["AlarmRule"]).endswith('AND NOT ALARM("${LongPauseAlarm}")')
     assert watched("LongPauseAlarm") == {("PauseSeconds", RateLimited.reason)}
@@ -138,14 +138,14 @@ def test_only_a_pause_that_explains_the_waiting_keeps_the_alarm_on_it_quiet() ->
     assert long_pause["Threshold"] == ALARMS["PlanEventsWaitAlarm"]["Threshold"]
 
 
-def test_a_new_version_is_taken_back_for_what_a_bad_deployment_does() -> None:
+def test_a_new_version_is_rolled_back_for_the_failures_of_a_bad_deployment() -> None:
     reasons = {value for metric, value in watched("NewVersionFailsAlarm") if metric == "Failures"}
     assert {"NewVersionFailsAlarm"} == ROLL_BACK
     assert reasons == {triage(KeyError("a bug")).reason, BadRequest.reason, UnknownPlan.reason}
 
 
-def test_our_own_metrics_are_read_where_they_are_written() -> None:
-    """In the stack's namespace, and under exactly the dimensions that they are written under."""
+def test_an_alarm_reads_the_functions_metrics_where_they_are_written() -> None:
+    """CloudWatch finds a metric only under its exact namespace and dimensions."""
     read = [each for alarm in ALARMS.values() for each in metrics(alarm)]
     ours = [each for each in read if each["Namespace"] == {"Ref": "AWS::StackName"}]
     assert {str(each["Namespace"]) for each in read if each not in ours} == {"AWS/SQS", "AWS/Lambda"}

@@ -1,4 +1,4 @@
-"""The dashboard shows what the functions write, of everything that the stack runs on."""
+"""The dashboard shows each metric that the functions write, and every queue, function and table of the stack."""
 
 import json
 import re
@@ -33,13 +33,13 @@ def expressions() -> list[str]:
 
 
 def metrics() -> list[tuple[str, str, dict[str, str]]]:
-    """Every metric that is named: its namespace, its name, and the values of its dimensions."""
+    """Return each metric that a graph names: namespace, name, and the values of its dimensions."""
     entries = [[part for part in entry if isinstance(part, str)] for graph in GRAPHS for entry in graph["metrics"]]
     return [(each[0], each[1], dict(zip(each[2::2], each[3::2], strict=True))) for each in entries if each]
 
 
 def searched() -> list[tuple[str, str, frozenset[str], dict[str, str]]]:
-    """Every metric that is searched for: its namespace, its name, its dimensions, and the values that are asked for."""
+    """Return each metric that a graph searches for: namespace, name, dimensions, and the values that it filters by."""
     found = [match for each in expressions() if (match := SEARCH.fullmatch(each))]
     terms = [dict(re.findall(r'(\w+)="([^"]+)"', match[3])) for match in found]
     return [
@@ -49,7 +49,7 @@ def searched() -> list[tuple[str, str, frozenset[str], dict[str, str]]]:
 
 
 @pytest.mark.parametrize("conditions", [CONDITIONS, (), CONDITIONS[:1], CONDITIONS[1:]])
-def test_the_alarms_are_those_that_a_stack_has(conditions: tuple[str, ...]) -> None:
+def test_the_dashboard_shows_the_alarms_that_the_stack_has(conditions: tuple[str, ...]) -> None:
     (shown,) = [each["properties"]["alarms"] for each in widgets(STACK, conditions) if each["type"] == "alarm"]
     alarms = named("AWS::CloudWatch::Alarm") + named("AWS::CloudWatch::CompositeAlarm")
     assert sorted(shown) == sorted(
@@ -57,11 +57,11 @@ def test_the_alarms_are_those_that_a_stack_has(conditions: tuple[str, ...]) -> N
     )
 
 
-def test_nothing_is_left_to_be_substituted_but_labels() -> None:
+def test_only_labels_are_left_for_cloudwatch_to_substitute() -> None:
     assert set(re.findall(r"\$\{(\w+)", json.dumps(WIDGETS))) == {"PROP"}
 
 
-def test_widgets_lie_on_the_grid_and_on_no_other_widget() -> None:
+def test_widgets_fill_the_grid_without_overlap() -> None:
     places = [
         {
             (x, y)
@@ -85,24 +85,24 @@ def test_every_outcome_is_shown_by_plan() -> None:
     assert sorted(shown) == sorted(outcome.value for outcome in Outcome)
 
 
-def test_all_that_is_written_is_known_here() -> None:
+def test_every_writer_of_metrics_is_listed() -> None:
     writers = {name for name in vars(observability) if name.startswith("count_")} | {CodatCalls.__name__}
     assert writers == set(WRITERS)
 
 
-def test_what_is_named_of_ours_is_written_under_exactly_these_dimensions() -> None:
+def test_a_named_metric_is_written_under_exactly_these_dimensions() -> None:
     ours = {(name, frozenset(values)) for namespace, name, values in metrics() if namespace == STACK}
     assert set() < ours <= written()
 
 
-def test_what_is_searched_for_is_written_under_exactly_these_dimensions() -> None:
+def test_a_searched_metric_is_written_under_exactly_these_dimensions() -> None:
     assert {namespace for namespace, _, _, _ in searched()} == {STACK}
     assert {(name, dimensions) for _, name, dimensions, _ in searched()} <= written()
     assert all(asked.keys() <= dimensions for _, _, dimensions, asked in searched())
 
 
-def test_every_expression_is_understood() -> None:
-    """CloudWatch shows an empty graph for one that is not."""
+def test_every_expression_has_a_known_form() -> None:
+    """CloudWatch shows an empty graph for an expression that is wrong."""
     known = [
         SEARCH,
         re.compile(r'(SUM\()?METRICS\("(\w+)"\)\)?( / 1000 \* [\d.]+| / \d+)?'),
@@ -112,7 +112,7 @@ def test_every_expression_is_understood() -> None:
 
 
 @pytest.mark.parametrize("graph", GRAPHS, ids=lambda graph: graph["title"])
-def test_what_an_expression_refers_to_is_there(graph: dict[str, Any]) -> None:
+def test_an_expression_refers_to_metrics_of_its_graph(graph: dict[str, Any]) -> None:
     identities = [entry[-1]["id"] for entry in graph["metrics"] if isinstance(entry[-1], dict) and "id" in entry[-1]]
     asked = {
         name
@@ -126,7 +126,7 @@ def test_what_an_expression_refers_to_is_there(graph: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", named("AWS::SQS::Queue"))
-def test_how_full_a_queue_is_can_be_seen(name: str) -> None:
+def test_the_dashboard_shows_the_depth_of_a_queue(name: str) -> None:
     assert ("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": name}) in metrics()
 
 
@@ -135,7 +135,7 @@ DLQS = [name for name in named("AWS::SQS::Queue") if "RedrivePolicy" not in RESO
 
 
 @pytest.mark.parametrize("name", [*LIVE_QUEUES, *DLQS])
-def test_how_long_a_message_has_waited_can_be_seen(name: str) -> None:
+def test_the_dashboard_shows_the_age_of_the_oldest_message(name: str) -> None:
     assert ("AWS/SQS", "ApproximateAgeOfOldestMessage", {"QueueName": name}) in metrics()
 
 
@@ -145,24 +145,24 @@ def test_a_dlq_keeps_an_event_for_as_long_as_its_graph_says() -> None:
 
 
 AT_WORK = [name for name in named("AWS::Serverless::Function") if "Events" in RESOURCES[name]["Properties"]]
-"""The functions that cost something: not the one that looks at new presets, once for each."""
+"""The functions that a queue invokes. AppConfig invokes the validator, once per deployment of presets."""
 
 
 @pytest.mark.parametrize("name", AT_WORK)
-def test_what_a_function_costs_can_be_seen(name: str) -> None:
+def test_the_dashboard_shows_what_a_function_costs(name: str) -> None:
     group = RESOURCES[name]["Properties"]["LoggingConfig"]["LogGroup"]["Ref"]
     assert ("AWS/Lambda", "Invocations", {"FunctionName": name}) in metrics()
     assert ("AWS/Lambda", "Duration", {"FunctionName": name}) in metrics()
     assert ("AWS/Logs", "IncomingBytes", {"LogGroupName": group}) in metrics()
 
 
-def test_gigabyte_seconds_are_those_of_the_functions_memory() -> None:
+def test_gigabyte_seconds_follow_from_the_functions_memory() -> None:
     (gigabytes,) = re.findall(r"/ 1000 \* ([\d.]+)", "".join(expressions()))
     assert float(gigabytes) * 1024 == TEMPLATE["Globals"]["Function"]["MemorySize"]
     assert [name for name in named("AWS::Serverless::Function") if "MemorySize" in RESOURCES[name]["Properties"]] == []
 
 
-def test_what_the_queues_and_the_table_cost_can_be_seen() -> None:
+def test_the_dashboard_shows_what_queues_and_table_cost() -> None:
     polled = [each["Properties"]["Events"]["Queue"]["Properties"]["Queue"]["Fn::GetAtt"][0] for each in functions()]
     for queue in polled:
         assert ("AWS/SQS", "NumberOfEmptyReceives", {"QueueName": queue}) in metrics()
@@ -173,5 +173,5 @@ def functions() -> list[dict[str, Any]]:
     return [RESOURCES[name] for name in AT_WORK]
 
 
-def test_the_name_is_one_stacks_alone_in_all_regions() -> None:
+def test_the_dashboards_name_is_unique_across_regions() -> None:
     assert RESOURCES["Dashboard"]["Properties"]["DashboardName"] == {"Fn::Sub": "${AWS::StackName}-${AWS::Region}"}

@@ -1,4 +1,4 @@
-"""Presets without a deploy, as an option: what belongs together, who may do what, and that it is off by default."""
+"""Presets in AppConfig are optional and off by default; the resources fit together, with the least permissions."""
 
 import json
 import re
@@ -12,7 +12,7 @@ import pytest
 from cfnlint.decode import cfn_yaml
 
 from codat_sync.config import Config
-from codat_sync.events.company_events import ReconciliationRequest, read_reconciliation_request
+from codat_sync.events.requests import ReconciliationRequest, read_reconciliation_request
 from tests.template.translation import translated
 
 TEMPLATE: Mapping[str, Any] = cfn_yaml.load(str(Path(__file__).parents[2] / "template.yaml"))
@@ -46,7 +46,7 @@ DEPLOYED: Mapping[str, Any] = {
     },
 }
 MADE = {"PresetsApplication": "ba8toh7", "PresetsEnvironment": "pgil2o7", "PresetsProfile": "ga3tqep"}
-"""The ids in that event, as if this stack had made what it is about."""
+"""The ids in that event, as if they were those of this stack's resources."""
 
 
 def properties(name: str) -> Any:  # noqa: ANN401  # YAML.
@@ -54,13 +54,13 @@ def properties(name: str) -> Any:  # noqa: ANN401  # YAML.
 
 
 def one(kind: str) -> str:
-    """The one optional resource of a type."""
+    """Return the name of the only optional resource of a type."""
     (name,) = [name for name, each in OPTIONAL.items() if each["Type"] == kind]
     return name
 
 
 def resolved(value: Any) -> Any:  # noqa: ANN401  # YAML.
-    """With the ids of what was made in the places where they are referred to."""
+    """Replace each reference in a value by the id of that resource, as MADE has it."""
     match value:
         case {"Ref": name} | {"Fn::GetAtt": [name, _]}:
             return MADE[name]
@@ -73,7 +73,7 @@ def resolved(value: Any) -> Any:  # noqa: ANN401  # YAML.
 
 
 def matches(pattern: Mapping[str, Any], event: Mapping[str, Any]) -> bool:
-    """What EventBridge does with a pattern that lists values."""
+    """Match an event against a pattern as EventBridge does. Patterns may list values only."""
     return all(
         matches(wanted, event.get(key, {})) if isinstance(wanted, dict) else event.get(key) in wanted
         for key, wanted in pattern.items()
@@ -91,7 +91,7 @@ def test_it_is_off_by_default() -> None:
     assert profile["Fn::If"][2] == Config.model_fields["presets_profile"].default == ""
 
 
-def test_what_has_to_do_with_appconfig_is_there_only_where_it_is_on() -> None:
+def test_the_resources_of_appconfig_exist_only_with_the_parameter() -> None:
     kinds = ("AWS::AppConfig::", "AWS::Lambda::Permission")
     assert [name for name, each in RESOURCES.items() if each["Type"].startswith(kinds) and name not in OPTIONAL] == []
     assert {name for name in [*RESOURCES, *TEMPLATE["Outputs"]] if "Presets" in name} >= set(OPTIONAL)
@@ -99,13 +99,13 @@ def test_what_has_to_do_with_appconfig_is_there_only_where_it_is_on() -> None:
     assert {each["Condition"] for each in outputs.values()} == {CONDITION}
 
 
-def test_the_validators_version_and_alias_come_and_go_with_it() -> None:
+def test_the_validators_version_and_alias_depend_on_the_parameter_too() -> None:
     kinds = {each["Type"] for name, each in LIVE.items() if name.startswith("ValidatePresetsFunction")}
     assert kinds == {"AWS::Lambda::Function", "AWS::Lambda::Version", "AWS::Lambda::Alias"}
 
 
 def _named(value: Any) -> set[str]:  # noqa: ANN401  # YAML.
-    """All that is referred to, but what stands in Fn::If on the condition."""
+    """Return the names that a value refers to, except in the branch of Fn::If where the condition holds."""
     match value:
         case {"Fn::If": [condition, _, unmet]} if condition == CONDITION:
             return _named(unmet)
@@ -122,12 +122,12 @@ def _named(value: Any) -> set[str]:  # noqa: ANN401  # YAML.
 
 
 @pytest.mark.parametrize("name", [*ALWAYS, "Globals"])
-def test_nothing_that_is_always_there_needs_what_may_not_be(name: str) -> None:
+def test_an_unconditional_resource_refers_to_no_optional_one(name: str) -> None:
     assert _named(ALWAYS.get(name, TEMPLATE["Globals"])) & set(OPTIONAL) == set()
 
 
-def test_no_resource_waits_for_itself() -> None:
-    """The environment watches an alarm on the functions, which must not wait for the environment."""
+def test_the_resources_have_no_circular_dependency() -> None:
+    """The environment monitors an alarm on the functions, so the functions must not depend on the environment."""
 
     def named(value: Any) -> set[str]:  # noqa: ANN401  # JSON.
         text = json.dumps(value)
@@ -137,10 +137,10 @@ def test_no_resource_waits_for_itself() -> None:
     list(TopologicalSorter({name: named(each) & set(resources) for name, each in resources.items()}).static_order())
 
 
-# --- The way in -----------------------------------------------------------------------------------------------------
+# --- Validation and deployment --------------------------------------------------------------------------------------
 
 
-def test_presets_are_looked_at_before_they_go_live() -> None:
+def test_presets_are_validated_before_they_go_live() -> None:
     profile = properties(one("AWS::AppConfig::ConfigurationProfile"))
     alias = {"Ref": "ValidatePresetsFunction.Alias"}
     assert (profile["Type"], profile["LocationUri"]) == ("AWS.Freeform", "hosted")
@@ -152,7 +152,7 @@ def test_presets_are_looked_at_before_they_go_live() -> None:
     }
 
 
-def test_the_validator_answers_while_appconfig_waits() -> None:
+def test_the_validator_answers_within_the_timeout_of_appconfig() -> None:
     """https://docs.aws.amazon.com/appconfig/latest/userguide/appconfig-creating-configuration-profile-validators.html"""
     assert properties("ValidatePresetsFunction")["Timeout"] <= 15
 
@@ -166,11 +166,11 @@ def test_the_validator_may_write_its_log_and_nothing_else() -> None:
     assert properties("ValidatePresetsFunction")["Role"] == {"Fn::GetAtt": ["ValidatePresetsRole", "Arn"]}
 
 
-def test_the_validator_does_not_wait_for_the_profile_that_names_it() -> None:
+def test_the_validator_does_not_refer_to_the_profile_that_names_it() -> None:
     assert properties("ValidatePresetsFunction")["Environment"]["Variables"]["PRESETS_PROFILE"] == ""
 
 
-def test_new_presets_come_by_and_by_and_are_taken_back_for_what_takes_a_new_version_back() -> None:
+def test_new_presets_go_live_gradually_and_the_alarm_on_new_versions_rolls_them_back() -> None:
     strategy = properties(one("AWS::AppConfig::DeploymentStrategy"))
     assert (strategy["GrowthType"], strategy["GrowthFactor"]) == ("LINEAR", 20)
     assert (strategy["DeploymentDurationInMinutes"], strategy["FinalBakeTimeInMinutes"]) == (10, 10)
@@ -185,7 +185,7 @@ def test_new_presets_come_by_and_by_and_are_taken_back_for_what_takes_a_new_vers
     assert trust["Principal"] == {"Service": "appconfig.amazonaws.com"}
 
 
-def test_what_appconfig_would_not_delete_outlives_the_stack() -> None:
+def test_resources_that_appconfig_would_not_delete_outlive_the_stack() -> None:
     for name in (one("AWS::AppConfig::Application"), one("AWS::AppConfig::ConfigurationProfile")):
         assert (OPTIONAL[name]["DeletionPolicy"], OPTIONAL[name]["UpdateReplacePolicy"]) == (
             "RetainExceptOnCreate",
@@ -193,10 +193,10 @@ def test_what_appconfig_would_not_delete_outlives_the_stack() -> None:
         )
 
 
-# --- The functions read them ----------------------------------------------------------------------------------------
+# --- Reading the presets --------------------------------------------------------------------------------------------
 
 
-def test_the_functions_ask_for_this_profile_and_may_read_no_other() -> None:
+def test_the_functions_read_this_profile_and_may_read_no_other() -> None:
     profile = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]["PRESETS_PROFILE"]["Fn::If"][1]["Fn::Sub"]
     environment = properties(one("AWS::AppConfig::Environment"))["Name"]
     assert profile == f"${{PresetsApplication}}/{environment}/${{PresetsProfile.ConfigurationProfileId}}"
@@ -210,15 +210,15 @@ def test_the_functions_ask_for_this_profile_and_may_read_no_other() -> None:
     }
 
 
-# --- A change starts a reconcile ------------------------------------------------------------------------------------
+# --- A change starts a reconciliation run ---------------------------------------------------------------------------
 
 
-def test_appconfig_tells_eventbridge_of_this_environment() -> None:
+def test_appconfig_sends_this_environments_events_to_eventbridge() -> None:
     assert properties(one("AWS::AppConfig::ExtensionAssociation")) == {
         "ExtensionIdentifier": "AWS.AppConfig.DeploymentNotificationsToEventBridge",
         "ResourceIdentifier": {"Fn::Sub": f"{APPCONFIG}/environment/${{PresetsEnvironment.EnvironmentId}}"},
     }
-    assert "EventBusName" not in properties("PresetsDeployedRule"), "AWS speaks on the default bus"
+    assert "EventBusName" not in properties("PresetsDeployedRule"), "AWS services send to the default bus"
 
 
 @pytest.mark.parametrize(
@@ -232,19 +232,19 @@ def test_appconfig_tells_eventbridge_of_this_environment() -> None:
         ({"ConfigurationProfile": {"Id": "another", "Name": "MyConfigProfile"}}, False),
     ],
 )
-def test_other_presets_of_this_stack_alone_start_a_reconcile(changes: Mapping[str, Any], *, expected: bool) -> None:
-    """Also those that come back: some companies were brought to the ones that did not stay."""
+def test_only_presets_of_this_stack_start_a_reconciliation_run(changes: Mapping[str, Any], *, expected: bool) -> None:
+    """A rollback does too: some companies already have the presets that were rolled back."""
     event = {**DEPLOYED, "detail": {**DEPLOYED["detail"], **changes}}
     pattern = resolved(properties("PresetsDeployedRule")["EventPattern"])
     assert matches(pattern, event) is expected
-    assert not matches(pattern, {**event, "source": "somebody.else"})
+    assert not matches(pattern, {**event, "source": "another.source"})
 
 
-def test_what_comes_of_such_an_event_is_a_request_to_look_at_all_companies() -> None:
+def test_the_rule_turns_the_event_into_a_request_to_reconcile_all_companies() -> None:
     (target,) = properties("PresetsDeployedRule")["Targets"]
     assert target["Arn"] == {"Fn::GetAtt": ["ReconciliationsQueue", "Arn"]}
     transformer = target["InputTransformer"]
-    # EventBridge writes text as JSON writes it where a variable stands alone:
+    # EventBridge inserts a variable that stands alone as JSON:
     # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html
     body = transformer["InputTemplate"]
     for variable, path in transformer["InputPathsMap"].items():

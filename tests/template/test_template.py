@@ -1,4 +1,4 @@
-"""The template as data: numbers that hang together are asserted together."""
+"""The template as data: values that depend on each other are asserted together."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from codat_sync.codat.client import REQUEST_SECONDS
 from codat_sync.config import CODAT_BASE_URL, Config, ReconciliationConfig, RedriveConfig
 from codat_sync.consuming.consume import RESERVE_SECONDS, START_SECONDS
 from codat_sync.consuming.duties import ReadRequest
-from codat_sync.events.company_events import read_reconciliation_request, read_redrive_request
+from codat_sync.events.requests import read_reconciliation_request, read_redrive_request
 from codat_sync.outcomes.deferral import LONGEST_SECONDS
 
 ROOT = Path(__file__).parents[2]
@@ -25,12 +25,12 @@ KEY = {"Fn::If": ["HasKmsKey", {"Ref": "KmsKeyArn"}, {"Ref": "AWS::NoValue"}]}
 
 
 def properties(kind: str) -> dict[str, Any]:
-    """The properties of every resource of one type, by logical id."""
+    """Return the properties of every resource of one type, by logical id."""
     return {name: each["Properties"] for name, each in RESOURCES.items() if each["Type"] == kind}
 
 
 VALIDATOR = "ValidatePresetsFunction"
-"""The one function without a queue: AppConfig waits for its answer. See test_presets_in_appconfig.py."""
+"""The one function without a queue: AppConfig invokes it synchronously. See test_presets_in_appconfig.py."""
 FUNCTIONS = properties("AWS::Serverless::Function")
 FED_BY_QUEUES = [name for name in FUNCTIONS if name != VALIDATOR]
 QUEUES = properties("AWS::SQS::Queue")
@@ -43,13 +43,13 @@ DUTIES: Mapping[str, type[Config]] = {
     "ReconcileCompaniesFunction": ReconciliationConfig,
     "RedrivePaymentRequiredFunction": RedriveConfig,
 }
-"""The functions whose messages ask for more than one invocation can do, and what each reads of its environment."""
+"""The functions whose messages can take several invocations, and the configuration that each reads."""
 CONSUMERS = [name for name in FED_BY_QUEUES if name not in DUTIES]
 ROLES = properties("AWS::IAM::Role")
 
 
 def statements(policies: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """All that some policies allow, also what a parameter has to ask for."""
+    """Return the statements of some policies, including the conditional ones."""
     listed = [each for policy in policies for each in policy["PolicyDocument"]["Statement"]]
     return [each["Fn::If"][1] if "Fn::If" in each else each for each in listed]
 
@@ -61,19 +61,19 @@ STATEMENTS = [
 
 
 def rules_of(statement: Mapping[str, Any]) -> set[str]:
-    """The rules that a queue's policy names, also those that a parameter has to ask for."""
+    """Return the rules that a statement of a queue's policy names, including the conditional ones."""
     named = statement["Condition"]["ArnEquals"]["aws:SourceArn"]
     arns = [each["Fn::If"][1] if "Fn::If" in each else each for each in (named if isinstance(named, list) else [named])]
     return {arn["Fn::GetAtt"][0] for arn in arns}
 
 
 def timeout_of(name: str) -> int:
-    """How long an invocation of a function may take, in seconds."""
+    """Return the timeout of a function in seconds."""
     return FUNCTIONS[name].get("Timeout", GLOBALS["Timeout"])  # type: ignore[no-any-return]  # YAML.
 
 
 def source_of(function: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The event source of a function."""
+    """Return the properties of the only event source of a function."""
     (source,) = function["Events"].values()
     return source["Properties"]  # type: ignore[no-any-return]  # YAML.
 
@@ -84,26 +84,26 @@ def test_there_is_a_function_for_each_folder_and_a_folder_for_each_function() ->
 
 
 @pytest.mark.parametrize("name", FED_BY_QUEUES)
-def test_a_message_stays_hidden_for_six_times_the_functions_timeout(name: str) -> None:
+def test_the_visibility_timeout_is_six_times_the_functions_timeout(name: str) -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html"""
     queue = QUEUES[source_of(FUNCTIONS[name])["Queue"]["Fn::GetAtt"][0]]
     assert queue["VisibilityTimeout"] >= 6 * timeout_of(name)
 
 
 @pytest.mark.parametrize("name", FED_BY_QUEUES)
-def test_only_the_messages_that_failed_come_back(name: str) -> None:
+def test_only_failed_messages_return_to_the_queue(name: str) -> None:
     assert source_of(FUNCTIONS[name])["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
 
 @pytest.mark.parametrize("name", FED_BY_QUEUES)
 def test_the_concurrency_of_a_queue_is_bounded(name: str) -> None:
-    """Live events have a parameter for it; all others get the least that SQS allows."""
+    """Live events have a parameter for it; all other queues have the lowest value that SQS allows."""
     live = name in {"CompanyPlanChangedFunction", "NewConnectionFunction"}
     bound = source_of(FUNCTIONS[name])["ScalingConfig"]["MaximumConcurrency"]
     assert bound == ({"Ref": "MaximumConcurrency"} if live else 2)
 
 
-def test_what_is_handed_over_goes_to_codat_at_a_low_pace() -> None:
+def test_queued_reconciliations_call_codat_one_company_at_a_time() -> None:
     variables = FUNCTIONS["ReconcileCompanyFunction"]["Environment"]["Variables"]
     assert variables["MAX_CONCURRENT_COMPANIES"] == "1"
 
@@ -116,7 +116,7 @@ def test_a_function_has_a_log_group_with_a_retention(name: str) -> None:
 
 @pytest.mark.parametrize("name", FED_BY_QUEUES)
 def test_a_function_has_a_role_of_its_own_for_its_own_queue_and_its_own_log(name: str) -> None:
-    """Without one, SAM gives it managed policies for every queue and every log."""
+    """Without one, SAM would attach managed policies for every queue and every log group."""
     function = FUNCTIONS[name]
     role = name.replace("Function", "Role")
     own = {each["Sid"]: each for each in statements(ROLES[role]["Policies"])}
@@ -127,7 +127,7 @@ def test_a_function_has_a_role_of_its_own_for_its_own_queue_and_its_own_log(name
 
 
 @pytest.mark.parametrize("name", ROLES)
-def test_a_role_can_be_bounded(name: str) -> None:
+def test_a_role_can_have_a_permissions_boundary(name: str) -> None:
     boundary = ["HasPermissionsBoundary", {"Ref": "PermissionsBoundaryArn"}, {"Ref": "AWS::NoValue"}]
     assert ROLES[name]["PermissionsBoundary"] == {"Fn::If": boundary}
 
@@ -144,28 +144,28 @@ def test_the_key_never_travels_without_tls() -> None:
     assert TEMPLATE["Parameters"]["CodatBaseUrl"]["AllowedPattern"] == CODAT_BASE_URL
 
 
-def test_no_secret_stands_in_the_environment() -> None:
+def test_the_environment_holds_no_secret() -> None:
     variables = GLOBALS["Environment"]["Variables"]
     assert variables["CODAT_API_KEY_SECRET_NAME"] == {"Ref": "CodatApiKeySecretName"}
     assert not {name for name in variables if "KEY" in name} - {"CODAT_API_KEY_SECRET_NAME"}
 
 
-def test_one_company_can_always_be_finished_within_the_timeout() -> None:
-    """A company is started, and each call made, only with START_SECONDS left: so the slowest call ends in time."""
+def test_a_company_that_is_started_ends_within_the_timeout() -> None:
+    """A function starts a company or a call only with START_SECONDS left, so even the slowest call ends in time."""
     assert REQUEST_SECONDS < START_SECONDS < GLOBALS["Timeout"]
 
 
 @pytest.mark.parametrize("name", CONSUMERS)
-def test_a_whole_batch_can_be_settled_in_what_is_kept_of_the_time(name: str) -> None:
-    """When nothing may be begun any more, each record is parked or deferred, and what became of them is announced."""
-    settle_seconds = 0.3  # For one record, by SQS and DynamoDB at their slower.
+def test_a_whole_batch_can_be_settled_in_the_reserved_time(name: str) -> None:
+    """In the reserved time a function parks or defers each record and announces the outcomes."""
+    settle_seconds = 0.3  # For one record, with slow answers of SQS and DynamoDB.
     left = RESERVE_SECONDS - SLOWEST_SECONDS
     assert source_of(FUNCTIONS[name])["BatchSize"] * settle_seconds <= left
     assert timeout_of(name) > REQUEST_SECONDS + RESERVE_SECONDS
 
 
 @pytest.mark.parametrize("name", SOURCE_QUEUES)
-def test_a_dlq_keeps_messages_longer_than_the_queue_before_it(name: str) -> None:
+def test_a_dlq_keeps_messages_longer_than_its_source_queues(name: str) -> None:
     """A message that SQS moves keeps its age."""
     (dlq,) = {SOURCE_QUEUES[name]["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]}
     assert SOURCE_QUEUES[name]["MessageRetentionPeriod"] == (10 if name == "ReconciliationsQueue" else 4) * DAY
@@ -183,7 +183,7 @@ def test_a_deferred_message_is_dead_lettered_before_it_expires(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", DUTIES)
-def test_a_duty_may_come_back_as_often_as_a_million_companies_need(name: str) -> None:
+def test_a_duty_may_be_received_as_often_as_a_million_companies_need(name: str) -> None:
     queue = QUEUES[source_of(FUNCTIONS[name])["Queue"]["Fn::GetAtt"][0]]
     pace = {
         "ReconcileCompaniesFunction": "ReconcileCallsPerMinute",
@@ -193,8 +193,8 @@ def test_a_duty_may_come_back_as_often_as_a_million_companies_need(name: str) ->
     minutes = 1_000_000 / per_minute
     assert source_of(FUNCTIONS[name])["BatchSize"] == 1
     assert minutes / (timeout_of(name) / 60) < queue["RedrivePolicy"]["maxReceiveCount"]
-    walks = 2 if name == "ReconcileCompaniesFunction" else 1  # A request may have to wait for one under way.
-    assert walks * minutes * 60 < queue["MessageRetentionPeriod"]
+    runs = 2 if name == "ReconcileCompaniesFunction" else 1  # A request may have to wait for a run in flight.
+    assert runs * minutes * 60 < queue["MessageRetentionPeriod"]
 
 
 READ_REQUEST: Mapping[str, ReadRequest[object]] = {
@@ -204,8 +204,8 @@ READ_REQUEST: Mapping[str, ReadRequest[object]] = {
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
-def test_a_schedule_says_what_its_function_understands(name: str) -> None:
-    """Scheduler puts the id of each execution in:
+def test_a_schedule_sends_a_request_that_its_function_reads(name: str) -> None:
+    """Scheduler inserts the id of each execution:
     https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html
     """
     READ_REQUEST[name](SCHEDULES[name]["Target"]["Input"], sent_at=datetime(2026, 2, 1, tzinfo=UTC))
@@ -213,13 +213,13 @@ def test_a_schedule_says_what_its_function_understands(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
-def test_a_schedule_keeps_trying_for_a_day_and_loses_nothing(name: str) -> None:
+def test_a_schedule_retries_for_a_day_and_then_sends_to_the_dlq(name: str) -> None:
     target = SCHEDULES[name]["Target"]
     assert target["RetryPolicy"] == {"MaximumEventAgeInSeconds": DAY, "MaximumRetryAttempts": 185}
     assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["UndeliveredEventsQueue", "Arn"]}}
 
 
-def test_a_schedule_may_send_to_its_queue_and_to_the_dlq_alone() -> None:
+def test_the_schedules_may_send_to_their_queues_and_the_dlq_only() -> None:
     (statement,) = [each for each in STATEMENTS if each["Sid"] == "SendRequests"]
     targets = [schedule["Target"]["Arn"] for schedule in SCHEDULES.values()]
     assert statement["Resource"] == [*targets, {"Fn::GetAtt": ["UndeliveredEventsQueue", "Arn"]}]
@@ -227,7 +227,7 @@ def test_a_schedule_may_send_to_its_queue_and_to_the_dlq_alone() -> None:
 
 @pytest.mark.parametrize("name", QUEUES)
 def test_a_queue_is_encrypted(name: str) -> None:
-    """By SQS's own key, or by the customer's."""
+    """With SQS's own key, or the customer's."""
     assert QUEUES[name]["SqsManagedSseEnabled"] == {"Fn::If": ["HasKmsKey", {"Ref": "AWS::NoValue"}, True]}
     assert QUEUES[name]["KmsMasterKeyId"] == KEY
 
@@ -244,14 +244,14 @@ def test_table_environment_and_bus_can_have_a_customers_key() -> None:
 
 
 @pytest.mark.parametrize("name", ["ConsumerPolicy", "SchedulesRole"])
-def test_who_sends_or_receives_may_use_a_customers_key(name: str) -> None:
+def test_roles_that_send_or_receive_may_use_a_customers_key(name: str) -> None:
     policies = RESOURCES[name]["Properties"].get("Policies", [RESOURCES[name]["Properties"]])
     (key,) = [each for each in statements(policies) if each["Sid"] == "UseTheKey"]
     assert key["Resource"] == {"Ref": "KmsKeyArn"}
 
 
 @pytest.mark.parametrize("name", QUEUES)
-def test_a_queue_takes_no_request_without_tls(name: str) -> None:
+def test_a_queue_denies_requests_without_tls(name: str) -> None:
     denied = [
         statement
         for policy in POLICIES.values()
@@ -263,7 +263,7 @@ def test_a_queue_takes_no_request_without_tls(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_a_rule_keeps_trying_for_a_day_and_loses_nothing(name: str) -> None:
+def test_a_rule_retries_for_a_day_and_then_sends_to_the_dlq(name: str) -> None:
     (target,) = RULES[name]["Targets"]
     assert target["RetryPolicy"] == {"MaximumEventAgeInSeconds": DAY, "MaximumRetryAttempts": 185}
     assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["UndeliveredEventsQueue", "Arn"]}}
@@ -280,21 +280,21 @@ def test_only_a_queues_own_rule_may_send_to_it(name: str) -> None:
     assert rules_of(allowed) == theirs
 
 
-def test_only_the_rules_may_send_what_they_could_not_deliver() -> None:
+def test_only_the_rules_may_send_undelivered_events() -> None:
     (allowed,) = [each for each in statements(POLICIES.values()) if each["Sid"] == "UndeliveredEventsOfTheRules"]
     assert rules_of(allowed) == set(RULES)
 
 
 @pytest.mark.parametrize("statement", STATEMENTS, ids=lambda statement: statement["Sid"])
-def test_a_function_may_do_what_it_needs_and_no_more(statement: Mapping[str, Any]) -> None:
+def test_no_statement_allows_all_actions_or_all_resources(statement: Mapping[str, Any]) -> None:
     actions = statement["Action"]
     assert "*" not in str(actions)
     assert statement["Resource"] != "*"
 
 
 @pytest.mark.parametrize("name", DLQS)
-def test_only_the_queues_before_it_may_move_messages_to_a_dlq(name: str) -> None:
-    """The functions send to theirs; SQS may move to one alone, and from the source queues alone."""
+def test_only_source_queues_may_move_messages_to_a_dlq(name: str) -> None:
+    """SQS moves messages to the failed-events DLQ only; the functions, rules and schedules send to the others."""
     allowed = DLQS[name]["RedriveAllowPolicy"]
     if name != "FailedEventsQueue":
         assert allowed == {"redrivePermission": "denyAll"}
@@ -312,7 +312,7 @@ def test_the_table_outlives_the_stack_and_can_be_restored() -> None:
     assert table["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
 
 
-def test_layer_and_functions_are_built_for_the_same_machine() -> None:
+def test_layer_and_functions_are_built_for_the_same_runtime_and_architecture() -> None:
     layer = RESOURCES["CodatSyncLayer"]
     assert layer["Metadata"] == {"BuildMethod": GLOBALS["Runtime"], "BuildArchitecture": GLOBALS["Architectures"][0]}
     assert layer["Properties"]["CompatibleRuntimes"] == [GLOBALS["Runtime"]]
@@ -320,7 +320,7 @@ def test_layer_and_functions_are_built_for_the_same_machine() -> None:
 
 
 @pytest.mark.parametrize("section", ["Parameters", "Outputs"])
-def test_everything_that_a_person_meets_is_described(section: str) -> None:
+def test_every_parameter_and_output_is_described(section: str) -> None:
     assert [name for name, each in TEMPLATE[section].items() if not each.get("Description")] == []
 
 

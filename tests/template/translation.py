@@ -1,4 +1,4 @@
-"""The template as CloudFormation gets it: SAM's own transform, without AWS. As a command it prints that."""
+"""The template after SAM's transform, as CloudFormation receives it; computed without AWS. As a command, prints it."""
 
 import json
 import logging
@@ -16,14 +16,14 @@ TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 
 
 class _NoManagedPolicies:
-    """The template names none by SAM's short names, so nobody has to be asked for them."""
+    """An empty list of AWS's managed policies: the template uses none of SAM's short names for them."""
 
     def load(self) -> dict[str, str]:
         return {}
 
 
 def translated(parameters: Mapping[str, str] | None = None, *, code: str = "code") -> dict[str, Any]:
-    """What SAM makes of the template with these parameters, and with code and layer uploaded under that name."""
+    """Return the transformed template for some parameters, with code and layer uploaded under the name ``code``."""
     template: dict[str, Any] = yaml_parse(TEMPLATE.read_text("utf-8"))
     for resource in template["Resources"].values():
         for uri in ("CodeUri", "ContentUri"):

@@ -1,4 +1,4 @@
-"""The metrics that the functions write, as they write them."""
+"""The metrics that the functions write, found by writing each once."""
 
 import io
 from collections.abc import Callable, Mapping
@@ -31,11 +31,11 @@ WRITERS: Final[Mapping[str, Callable[[], None]]] = {
     "count_companies": partial(observability.count_companies, {"growth": 1}),
     "CodatCalls": _write_calls,
 }
-"""All that observability.py can write, by its name there."""
+"""Each function of observability.py that writes metrics, with arguments, by its name there."""
 
 
 def written() -> set[tuple[str, frozenset[str]]]:
-    """The name of each metric, and the names of its dimensions: together they are where CloudWatch keeps it."""
+    """Return each metric by its name and the names of its dimensions, which together identify it in CloudWatch."""
     with redirect_stdout(io.StringIO()) as output:
         for write in WRITERS.values():
             write()

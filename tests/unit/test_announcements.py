@@ -30,7 +30,8 @@ from codat_sync.announcements import (
 from codat_sync.codat.differences import Difference
 from codat_sync.companies.records import AppliedPreset, CompanyPlan, DesiredPlan
 from codat_sync.config import Config
-from codat_sync.consuming.consume import RESERVE_SECONDS, Settled
+from codat_sync.consuming.consume import RESERVE_SECONDS
+from codat_sync.consuming.deliveries import Settled
 from codat_sync.events.company_events import Authority
 from codat_sync.outcomes.triage import Failure, Outcome
 from codat_sync.reconciliation.findings import DRIFTED, Drift, Finding
@@ -303,7 +304,7 @@ def test_the_client_gives_up_as_early_as_that() -> None:
         "POWERTOOLS_METRICS_NAMESPACE",
     )
     config = Config.from_env({"CODAT_BASE_URL": "https://api.codat.io", **dict.fromkeys([*queues, *names], "x")})
-    client = wiring._announcements(config, lambda: NOW)._events
+    client = wiring._Parts(config, lambda: NOW).announcements._events
     patience: Any = client.meta.config
     assert (patience.connect_timeout, patience.read_timeout) == (CONNECT_SECONDS, READ_SECONDS)
     assert patience.retries == {"total_max_attempts": ATTEMPTS, "mode": "standard"}

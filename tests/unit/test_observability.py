@@ -1,7 +1,7 @@
-"""Metrics can be found where they are looked for, and cost little."""
+"""Log lines carry the version; alarms and the dashboard find each metric under its dimensions, at little cost."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -11,12 +11,16 @@ from typing import Any
 
 import pytest
 
+from codat_sync import __version__
 from codat_sync.codat.client import Answer
 from codat_sync.codat.rate_limits import RateLimit
 from codat_sync.companies.converge import Convergence
-from codat_sync.consuming.consume import Consumer
+from codat_sync.consuming.consume import Consumer, ConsumerSettings
 from codat_sync.consuming.duties import DutyConsumer
-from codat_sync.events.company_events import ReconciliationRequest, read_plan_event, read_reconciliation_request
+from codat_sync.consuming.settle import Settlement
+from codat_sync.deadline import Deadline
+from codat_sync.events.company_events import read_plan_event
+from codat_sync.events.requests import ReconciliationRequest, read_reconciliation_request
 from codat_sync.observability import (
     MANY_ANSWERS,
     CodatCalls,
@@ -27,6 +31,7 @@ from codat_sync.observability import (
     count_presets_unusable,
     count_reconciled,
     count_redrive,
+    logger,
 )
 from codat_sync.outcomes.triage import Outcome
 from local.presets import local_presets
@@ -40,6 +45,15 @@ QUOTA = RateLimit(limit=1000, remaining=7)
 def said(capsys: pytest.CaptureFixture[str]) -> Said:
     """The metrics that were written since one last asked."""
     return lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+@pytest.fixture
+def new_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A process with no logger yet, as that of a function which starts; its value names the function."""
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", request.node.name)
+    logger.cache_clear()
+    yield request.node.name
+    logger.cache_clear()
 
 
 def answer(status: int | None = 200, seconds: float = 0.25, quota: RateLimit = QUOTA) -> Answer:
@@ -185,16 +199,31 @@ def test_the_calls_of_a_batch_cost_less_than_one_line_of_a_kilobyte(capsys: pyte
     assert len(capsys.readouterr().out) < 1024
 
 
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda: logger().info("event_settled", extra={"reason": "forbidden"}),
+        lambda: logger().warning("request_parked", reason="forbidden"),
+        lambda: logger().error("unexpected_error", exc_info=ZeroDivisionError("a bug")),
+    ],
+    ids=["extra", "keywords", "exception"],
+)
+def test_a_log_line_carries_the_version_and_the_function(
+    write: Callable[[], None], new_process: str, said: Said
+) -> None:
+    write()
+    (line,) = said()
+    assert (line["version"], line["service"]) == (__version__, new_process)
+
+
 def test_a_batch_writes_what_was_gathered_when_all_else_is_done() -> None:
     written: list[str] = []
     consumer = Consumer(
         read_plan_event,
         Convergence(FakeCodat(), FakePlans(), local_presets(), lambda: NOW),
-        FakeDeadLetters(),
+        Settlement(FakeDeadLetters(), max_receive_count=10),
         FakeQueue(),
-        first_deferral_seconds=60,
-        max_concurrent_companies=1,
-        max_receive_count=10,
+        ConsumerSettings(first_deferral_seconds=60, max_concurrent_companies=1),
         now=lambda: NOW,
         random=Random(0),  # noqa: S311  # No wait is waited for.
         write_metrics=lambda: written.append("written"),
@@ -209,7 +238,7 @@ class FailingDuty:
     def __init__(self, log: list[str]) -> None:
         self._log = log
 
-    def carry_out(self, _request: ReconciliationRequest, _seconds_left: Callable[[], float]) -> timedelta | None:
+    def carry_out(self, _request: ReconciliationRequest, _deadline: Deadline) -> timedelta | None:
         self._log.append("carried out")
         raise ZeroDivisionError
 

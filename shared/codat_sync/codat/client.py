@@ -30,9 +30,9 @@ CONNECT_SECONDS: Final = 2
 READ_SECONDS: Final = 6
 QUICK_RETRIES: Final = 2
 BACKOFF_SECONDS: Final = 0.2
-# One request at its slowest: three tries that each take all they may, and the pauses between them (none, then 0.4 s).
-# A 401 doubles it, once in the life of a key. Seconds count between bytes, so an answer that drips could take longer:
-# then Lambda cuts the function off, and redelivery heals that as it heals any crash.
+# One request at its slowest: three tries at their longest, and the pauses between them (none, then 0.4 s). A 401
+# doubles it, once in the life of a key. The read timeout counts between bytes, so an answer that drips could take
+# longer: then Lambda cuts the function off, and redelivery repairs that as it repairs any crash.
 REQUEST_SECONDS: Final = (1 + QUICK_RETRIES) * (CONNECT_SECONDS + READ_SECONDS) + 2 * BACKOFF_SECONDS
 
 
@@ -41,10 +41,10 @@ _Item = TypeVar("_Item", bound=BaseModel)
 
 
 class ApiKey(Protocol):
-    """Where the API key comes from."""
+    """The source of the API key."""
 
     def __call__(self, *, rejected: str | None = None) -> str:
-        """The key; where ``rejected`` is the one just refused, a fresh look at its source, within reason."""
+        """Return the key. Where ``rejected`` is the key that Codat just refused, fetch it anew, within reason."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,9 @@ class CodatClient:
     """Codat, for one account. Safe to share between threads.
 
     Every method raises a ``CodatError`` where Codat does not do what was asked. Connections that fail or are cut before
-    the answer begins, and 502, 503 and 504, are tried twice more at once. That is safe for the writes too: the same
-    settings set twice leave the same state, and a refresh that is under way is not queued again. A read that timed out
-    is not tried again.
+    the answer begins, and 502, 503 and 504, are retried twice at once. That is safe for writes too: the same settings
+    set twice leave the same state, and a refresh that is in progress is not queued again. A read that timed out is not
+    retried.
     """
 
     def __init__(
@@ -77,14 +77,14 @@ class CodatClient:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``dialect`` None means: answer in the one in which Codat speaks.
+        """``dialect`` None means: write in the dialect of Codat's own answers.
 
-        ``on_answer`` is told of each request, in the thread that made it, before the caller is.
+        ``on_answer`` is called with each answer, in the thread that made the request, before the caller gets it.
         """
         self._base_url = base_url.rstrip("/")
         self._api_key = api_key
         self._dialect = dialect
-        self._heard_dialect: Dialect | None = None
+        self._shown_dialect: Dialect | None = None
         self._on_answer = on_answer
         self._now = now
         self._monotonic = monotonic
@@ -94,23 +94,23 @@ class CodatClient:
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
         self.rate_limit = RateLimit()
-        """What the newest answer said of the quota."""
+        """The quota according to the newest answer."""
 
     def get_sync_settings(self, company_id: UUID) -> SyncSettings:
-        """The company's settings: GET /companies/{companyId}/syncSettings."""
-        return self._heard(self._get(f"/companies/{company_id}/syncSettings", SyncSettings))
+        """Get the company's settings: GET /companies/{companyId}/syncSettings."""
+        return self._note_dialect(self._get(f"/companies/{company_id}/syncSettings", SyncSettings))
 
     def get_account_sync_settings(self) -> SyncSettings:
-        """The account's own defaults: GET /profile/syncSettings."""
-        return self._heard(self._get("/profile/syncSettings", SyncSettings))
+        """Get the account's own defaults: GET /profile/syncSettings."""
+        return self._note_dialect(self._get("/profile/syncSettings", SyncSettings))
 
     def update_sync_settings(self, company_id: UUID, settings: SyncSettings) -> None:
         """Set all of a company's settings: POST /companies/{companyId}/syncSettings.
 
-        With ``overrides_defaults`` false the company goes back to the account's defaults. Where no answer of Codat's
-        has told its dialect, the object form is sent and, on a 400, the hours form once.
+        With ``overrides_defaults`` false the company goes back to the account's defaults. Where no answer has shown
+        Codat's dialect, the object form is sent and, on a 400, the hours form once.
         """
-        known = self._dialect or settings.dialect or self._heard_dialect
+        known = self._dialect or settings.dialect or self._shown_dialect
         try:
             self._set_sync_settings(company_id, settings, known or Dialect.OBJECT)
         except BadRequest:
@@ -119,25 +119,25 @@ class CodatClient:
             self._set_sync_settings(company_id, settings, Dialect.HOURS)
 
     def get_company(self, company_id: UUID) -> Company:
-        """GET /companies/{companyId}."""
+        """Get a company: GET /companies/{companyId}."""
         return self._get(f"/companies/{company_id}", Company)
 
     def list_companies(self, *, page_size: int = 100) -> Iterator[Company]:
-        """All companies of the account, a page (1 to 5,000) at a time: GET /companies.
+        """List all companies of the account, a page (1 to 5,000) at a time: GET /companies.
 
         Codat does not promise a stable order while companies come and go: one may be seen twice.
         """
         return self._pages("/companies", Company, page_size)
 
     def list_connections(self, company_id: UUID, *, page_size: int = 100) -> Iterator[Connection]:
-        """A company's connections, a page at a time: GET /companies/{companyId}/connections."""
+        """List a company's connections, a page at a time: GET /companies/{companyId}/connections."""
         return self._pages(f"/companies/{company_id}/connections", Connection, page_size)
 
     def queue_refresh(self, company_id: UUID, data_type: str | None = None) -> bool:
-        """Pull one data type now, or all that are fetched on first link; False where that is under way already.
+        """Queue a pull of one data type, or of all that are fetched on first link; return False if one is in progress.
 
         POST /companies/{companyId}/data/queue/{dataType}, POST /companies/{companyId}/data/all. Codat does not
-        document the status of its DatasetAlreadyInProgressException, so both likely ones are taken for it.
+        document the status of its DatasetAlreadyInProgressException, so both likely ones are accepted.
         """
         path = f"data/queue/{quote(data_type, safe='')}" if data_type else "data/all"
         try:
@@ -155,10 +155,10 @@ class CodatClient:
             "settings": [setting.on_the_wire(dialect) for setting in settings.settings],
         }
         self._request(HTTPMethod.POST, f"/companies/{company_id}/syncSettings", json=body)
-        self._heard_dialect = dialect
+        self._shown_dialect = dialect
 
-    def _heard(self, answer: SyncSettings) -> SyncSettings:
-        self._heard_dialect = answer.dialect or self._heard_dialect
+    def _note_dialect(self, answer: SyncSettings) -> SyncSettings:
+        self._shown_dialect = answer.dialect or self._shown_dialect
         return answer
 
     def _get(self, path: str, model: type[_Model], **params: int) -> _Model:
@@ -177,7 +177,7 @@ class CodatClient:
             number, more = number + 1, page.has_next
 
     def _request(self, method: HTTPMethod, path: str, **content: Any) -> requests.Response:  # noqa: ANN401
-        """One answer in 2xx. On a 401 the key is looked up afresh, and the request made once more."""
+        """Return an answer in 2xx. On a 401 the key is fetched anew, and the request made once more."""
         keys = [self._api_key()]
         response = self._send(method, path, keys[0], **content)
         if response.status_code == HTTPStatus.UNAUTHORIZED and (fresh := self._api_key(rejected=keys[0])) != keys[0]:
@@ -228,7 +228,7 @@ def _encoded(key: str) -> str:
 
 
 class _QuickRetry(Retry):
-    """Gives up at once on a read that timed out: another try would wait as long again."""
+    """A retry that gives up at once on a read that timed out: another try would wait as long again."""
 
     def increment(
         self,

@@ -1,4 +1,4 @@
-"""What changes between two states of a company's sync settings, in words and as data."""
+"""The differences between two states of a company's sync settings, as data and as text."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Difference:
 
 
 def differences(before: SyncSettings, after: SyncSettings) -> tuple[Difference, ...]:
-    """Every change, in the order of ``after``; empty where writing ``after`` would change nothing.
+    """Return every change, in the order of ``after``; empty where writing ``after`` would change nothing.
 
     An hour of day counts only where both sides show one and the interval gives it a meaning. Data types are matched by
     name; where one is listed twice, in order.
@@ -37,9 +37,9 @@ def differences(before: SyncSettings, after: SyncSettings) -> tuple[Difference, 
 
 
 def more_frequent(before: SyncSettings, after: SyncSettings) -> tuple[str, ...]:
-    """The data types that ``after`` pulls more often than ``before``, the most frequent first; each once.
+    """Return the data types that ``after`` pulls more often than ``before``, the most frequent first; each once.
 
-    One that was off, unset or absent was never pulled. Of a schedule that Codat does not document nothing is said.
+    A data type that was off, unset or absent was never pulled. Schedules that Codat does not document are skipped.
     """
     hours: dict[str, int] = {}
     for old, setting in _matched(before, after):
@@ -51,15 +51,13 @@ def more_frequent(before: SyncSettings, after: SyncSettings) -> tuple[str, ...]:
 
 def _differences(before: SyncSettings, after: SyncSettings) -> Iterator[Difference]:
     if before.overrides_defaults != after.overrides_defaults:
-        yield Difference(
-            None, "overrides_defaults", _words(before.overrides_defaults), _words(after.overrides_defaults)
-        )
+        yield Difference(None, "overrides_defaults", _text(before.overrides_defaults), _text(after.overrides_defaults))
     for old, setting in _matched(before, after):
         yield from _setting_differences(old, setting)
 
 
 def _matched(before: SyncSettings, after: SyncSettings) -> Iterator[tuple[SyncSetting | None, SyncSetting]]:
-    """Each setting of ``after``, and what it was before."""
+    """Yield each setting of ``after``, and what it was before."""
     known: dict[str, list[SyncSetting]] = {}
     for setting in before.settings:
         known.setdefault(setting.data_type, []).append(setting)
@@ -71,11 +69,11 @@ def _matched(before: SyncSettings, after: SyncSettings) -> Iterator[tuple[SyncSe
 def _setting_differences(before: SyncSetting | None, after: SyncSetting) -> Iterator[Difference]:
     old_schedule = before.sync_schedule if before else None
     if not _same_schedule(old_schedule, after.sync_schedule):
-        yield Difference(after.data_type, "sync_schedule", _words(old_schedule), _words(after.sync_schedule))
+        yield Difference(after.data_type, "sync_schedule", _text(old_schedule), _text(after.sync_schedule))
     for field in ("fetch_on_first_link", *_HISTORY):
         old, new = getattr(before, field, None), getattr(after, field)
         if old != new:
-            yield Difference(after.data_type, field, _words(old, "{} months"), _words(new, "{} months"))
+            yield Difference(after.data_type, field, _text(old, "{} months"), _text(new, "{} months"))
 
 
 def _same_schedule(before: SyncSchedule | JsonValue, after: SyncSchedule | JsonValue) -> bool:
@@ -88,7 +86,7 @@ def _same_schedule(before: SyncSchedule | JsonValue, after: SyncSchedule | JsonV
 
 
 def _hours(schedule: SyncSchedule | JsonValue) -> int | None:
-    """The hours between two pulls, 0 for never; None where nobody can say."""
+    """Return the hours between two pulls, 0 for never; None for a schedule that cannot be read."""
     if isinstance(schedule, SyncSchedule):
         return schedule.interval_hours
     if schedule is None:
@@ -96,7 +94,7 @@ def _hours(schedule: SyncSchedule | JsonValue) -> int | None:
     return schedule if type(schedule) is int and schedule > 0 else None
 
 
-def _words(value: SyncSchedule | JsonValue, number: str = "every {} hours") -> str:
+def _text(value: SyncSchedule | JsonValue, number: str = "every {} hours") -> str:
     if value is None:
         return "unset"
     if isinstance(value, bool):

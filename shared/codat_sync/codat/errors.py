@@ -1,7 +1,7 @@
-"""What can go wrong at Codat, sorted by what it means for the one who asked.
+"""The errors of a call to Codat, sorted by what the caller can do.
 
 ``CodatRefused``: the same request would be refused again. ``CodatUnavailable``: the same request may succeed later.
-Codat's documentation of its errors: https://docs.codat.io/using-the-api/errors
+Codat documents its errors here: https://docs.codat.io/using-the-api/errors
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,25 +9,26 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from http import HTTPStatus
-from typing import Any, ClassVar, Final, Self
+from typing import Any, Final, Self
 
 from pydantic import JsonValue
 from pydantic_core import from_json
 
 from codat_sync.codat.rate_limits import RateLimit
+from codat_sync.errors import PermanentError, SyncError, TransientError
 
 MESSAGE_LENGTH: Final = 500
-_BESIDE_THE_WORDS: Final = {"itemId", "ruleId", "validatorName", "warnings"}
+_NOT_TEXTS: Final = {"itemId", "ruleId", "validatorName", "warnings"}
 
 
-class CodatError(Exception):
+class CodatError(SyncError):
     """Codat did not do what was asked.
 
-    ``status`` is None when no answer came. ``correlation_id`` is Codat's own, for its support desk.
-    The text is what Codat said; it never holds the API key.
+    ``status`` is None where no answer came. ``correlation_id`` is Codat's own, for its support desk.
+    The text is Codat's own; it never holds the API key.
     """
 
-    reason: ClassVar[str] = "codat_error"
+    reason = "codat_error"
 
     def __init__(self, message: str, *, status: int | None = None, correlation_id: str | None = None) -> None:
         super().__init__(message)
@@ -35,7 +36,7 @@ class CodatError(Exception):
         self.correlation_id = correlation_id
 
 
-class CodatRefused(CodatError):
+class CodatRefused(CodatError, PermanentError):
     """The same request would be refused again."""
 
     reason = "refused"
@@ -54,7 +55,7 @@ class Forbidden(CodatRefused):
 
 
 class PaymentRequiredKind(StrEnum):
-    """The 402s that Codat documents, and everything else; the value is the reason under which it is parked."""
+    """The 402s that Codat documents, and all others; the value is the reason under which an event is parked."""
 
     HOURLY_NOT_ALLOWED = "hourly_not_allowed"
     COMPANY_LIMIT = "company_limit"
@@ -63,7 +64,7 @@ class PaymentRequiredKind(StrEnum):
 
 
 class PaymentRequired(CodatRefused):
-    """402: what was asked is not in the Codat account's own plan."""
+    """402: the Codat account's own plan does not include what was asked."""
 
     def __init__(
         self,
@@ -78,14 +79,14 @@ class PaymentRequired(CodatRefused):
         self.reason = kind.value  # type: ignore[misc]  # As stable as the class's own slug, one for each kind.
 
 
-class CodatUnavailable(CodatError):
+class CodatUnavailable(CodatError, TransientError):
     """The same request may succeed later."""
 
     reason = "unavailable"
 
 
 class Unauthorized(CodatUnavailable):
-    """401, also with a key that was fetched anew: it heals when the secret is put right."""
+    """401, also with a key that was fetched anew: it passes once the secret is corrected."""
 
     reason = "unauthorized"
 
@@ -97,13 +98,13 @@ class NotFound(CodatUnavailable):
 
 
 class Conflict(CodatUnavailable):
-    """409: something else is at work on the same thing."""
+    """409: another operation on the same resource is in progress."""
 
     reason = "conflict"
 
 
 class RateLimited(CodatUnavailable):
-    """429. ``retry_after`` is how long Codat asks to wait, None where it does not say."""
+    """429. ``retry_after`` is the wait that Codat asks for, None where it names none."""
 
     reason = "rate_limited"
 
@@ -120,19 +121,19 @@ class RateLimited(CodatUnavailable):
 
 
 class NoAnswer(CodatUnavailable):
-    """Codat itself has not spoken, so nothing is known of the account."""
+    """Codat itself has not answered, so nothing is known of the account."""
 
     reason = "no_answer"
 
 
 class ServerError(NoAnswer):
-    """5xx, or 408: Codat's own trouble."""
+    """5xx, or 408: a problem of Codat's own."""
 
     reason = "server_error"
 
 
 class Unreachable(NoAnswer):
-    """No answer: no connection, a connection cut, or none in time. The request may have taken effect all the same."""
+    """No answer: no connection, a connection that was cut, or no answer in time. The request may have taken effect."""
 
     reason = "unreachable"
 
@@ -155,7 +156,7 @@ _CLASS_BY_STATUS: Final[Mapping[int, type[CodatError]]] = {
 
 @dataclass(frozen=True)
 class _Said:
-    """What Codat's error body says, as far as it has the documented shape; ``statusCode`` in it is often wrong."""
+    """The content of Codat's error body, as far as it has the documented shape; its ``statusCode`` is often wrong."""
 
     error: str
     text: str
@@ -163,7 +164,7 @@ class _Said:
 
     @classmethod
     def read(cls, body: bytes) -> Self:
-        """Lenient to the last: whatever shape a field has, the others count."""
+        """Read a body of any shape: a field that cannot be read is absent."""
         try:
             parsed = from_json(body)
         except ValueError:
@@ -180,7 +181,7 @@ class _Said:
 
 
 def _messages(value: JsonValue) -> Iterator[str]:
-    """Every text of an error in there; not those of warnings, nor the ids beside them."""
+    """Yield every text of an error in there; not those of warnings, nor ids."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, list):
@@ -188,18 +189,18 @@ def _messages(value: JsonValue) -> Iterator[str]:
             yield from _messages(each)
     elif isinstance(value, dict):
         for key, each in value.items():
-            if key not in _BESIDE_THE_WORDS:
+            if key not in _NOT_TEXTS:
                 yield from _messages(each)
 
 
 def error_for(status: int, body: bytes, headers: Mapping[str, str], now: datetime) -> CodatError:
-    """The error that an answer outside 2xx stands for, told by the HTTP status alone.
+    """Return the error that an answer outside 2xx stands for, by its HTTP status alone.
 
-    The body tells the 402s apart and is otherwise only words. It may be Codat's error message, HTML or empty.
+    The body tells the 402s apart, and is otherwise only text. It may be Codat's error message, HTML or empty.
     """
     said = _Said.read(body)
     fields: dict[str, Any] = {"status": status, "correlation_id": said.correlation_id}
-    message = (said.text or _without_schema(body) or f"Codat answered {status} without a word")[:MESSAGE_LENGTH]
+    message = (said.text or _without_schema(body) or f"Codat answered {status} with an empty body")[:MESSAGE_LENGTH]
     match status:
         case HTTPStatus.PAYMENT_REQUIRED:
             return PaymentRequired(message, kind=_payment_required_kind(said), **fields)
@@ -218,7 +219,7 @@ def _class_of(status: int) -> type[CodatError]:
 
 
 def _payment_required_kind(said: _Said) -> PaymentRequiredKind:
-    """Lenient, since the table, the examples and the contract that Codat publishes word the 402s differently."""
+    """Tell the 402s apart leniently: Codat's table, examples and contract word them differently."""
     text = said.text.casefold()
     if "sync schedule" in text and "not allowed" in text:
         return PaymentRequiredKind.HOURLY_NOT_ALLOWED
@@ -230,5 +231,5 @@ def _payment_required_kind(said: _Said) -> PaymentRequiredKind:
 
 
 def _without_schema(body: bytes) -> str:
-    """Whatever else came, on one line: a proxy's HTML page, plain text, or JSON of another shape."""
+    """Return any other body on one line: a proxy's HTML page, plain text, or JSON of another shape."""
     return " ".join(body[: MESSAGE_LENGTH * 4].decode("utf-8", errors="replace").split())

@@ -1,6 +1,6 @@
 """Sync settings, companies and connections as Codat shows them.
 
-What Codat sends and this project does not know survives a round trip: data types and fields are added without notice
+Data types and fields that this project does not know survive a round trip: Codat adds them without notice
 (https://docs.codat.io/using-the-api/change-policy).
 """
 
@@ -38,7 +38,7 @@ DATA_TYPES = frozenset(
 """The data types of Codat's OpenAPI 3.0.0. Codat may add more at any time."""
 
 REPORT_DATA_TYPES = frozenset({"balanceSheet", "profitAndLoss", "cashFlowStatement"})
-"""Those whose history is set by ``monthsToSync``; all others by ``syncFromWindow`` or ``syncFromUtc``.
+"""The data types whose history is set by ``monthsToSync``; all others by ``syncFromWindow`` or ``syncFromUtc``.
 https://docs.codat.io/knowledge-base/advanced-sync-settings"""
 
 
@@ -77,18 +77,18 @@ class SyncSchedule(_CodatModel):
     @field_validator("interval_hours", mode="before")
     @classmethod
     def _no_number_in_disguise(cls, value: object) -> object:
-        """True is 1 and "24" is 24 to a lenient parser; neither is an interval that Codat would send."""
+        """Refuse true and "24", which a lenient parser takes for 1 and 24: Codat sends neither."""
         if type(value) is not int and not isinstance(value, Frequency):
             raise ValueError("an interval is a whole number of hours")
         return value
 
     @property
     def has_hour(self) -> bool:
-        """Whether an hour of day means anything at this interval."""
+        """Whether the hour of day has a meaning at this interval."""
         return self.interval_hours >= Frequency.DAILY
 
     def on_the_wire(self, dialect: Dialect) -> dict[str, JsonValue] | int:
-        """As Codat takes it. In the ``hours`` dialect the hour of day has no place."""
+        """Return the form that Codat accepts. The ``hours`` dialect has no place for the hour of day."""
         if dialect is Dialect.HOURS:
             return int(self.interval_hours)
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
@@ -102,7 +102,7 @@ class SyncSchedule(_CodatModel):
 class SyncSetting(_CodatModel):
     """How often, and how far back, Codat pulls one data type.
 
-    ``sync_schedule`` is the JSON as it came where it is no schedule that Codat documents; it is sent back untouched.
+    ``sync_schedule`` is the JSON as it came where Codat does not document such a schedule; it is sent back unchanged.
     """
 
     data_type: str
@@ -121,7 +121,7 @@ class SyncSetting(_CodatModel):
         return value
 
     def on_the_wire(self, dialect: Dialect) -> dict[str, JsonValue]:
-        """As Codat takes it: with all that Codat sent, known here or not."""
+        """Return the form that Codat accepts, with all the fields that Codat sent, known here or not."""
         fields = self.model_dump(mode="json", by_alias=True, exclude_unset=True)
         if isinstance(self.sync_schedule, SyncSchedule):
             fields["syncSchedule"] = self.sync_schedule.on_the_wire(dialect)
@@ -139,15 +139,15 @@ class SyncSettings(_CodatModel):
 
     @property
     def dialect(self) -> Dialect | None:
-        """The dialect in which Codat's answer spoke, None where it showed no schedule."""
+        """The dialect of Codat's answer, None where it showed no schedule."""
         return self._dialect
 
     @model_validator(mode="wrap")
     @classmethod
-    def _hear_dialect(cls, answer: object, read: ModelWrapValidatorHandler[Self]) -> Self:
+    def _note_dialect(cls, answer: object, read: ModelWrapValidatorHandler[Self]) -> Self:
         settings = read(answer)
         if isinstance(answer, Mapping):
-            settings._dialect = _dialect_of(answer)  # noqa: SLF001  # Its own.
+            settings._dialect = _dialect_of(answer)  # noqa: SLF001  # The class's own.
         return settings
 
     @field_validator("settings", "overrides_defaults", mode="before")
@@ -157,7 +157,7 @@ class SyncSettings(_CodatModel):
 
 
 def _dialect_of(answer: Mapping[str, Any]) -> Dialect | None:
-    """Of an answer that could be read."""
+    """Return the dialect of an answer, None where it shows no schedule."""
     for setting in answer.get("settings") or ():
         schedule = setting.get("syncSchedule") if isinstance(setting, Mapping) else None
         if isinstance(schedule, Mapping):
@@ -168,7 +168,7 @@ def _dialect_of(answer: Mapping[str, Any]) -> Dialect | None:
 
 
 class Connection(_CodatModel):
-    """A source that a company has linked, or has yet to link."""
+    """A data source that a company has linked, or has yet to link."""
 
     id: UUID
     status: str

@@ -1,6 +1,6 @@
 """How much of Codat's quota is left, and how long to wait once it is used up.
 
-Codat documents the headers but not the format of their dates, so every form that is in use is read.
+Codat documents the headers but not the format of their dates, so every usual form is read.
 https://docs.codat.io/using-the-api/rate-limits
 """
 
@@ -18,7 +18,7 @@ _LAST_EPOCH_MILLISECOND = 100_000_000_000_000
 
 @dataclass(frozen=True)
 class RateLimit:
-    """What the headers of one answer said; None where they said nothing that can be read."""
+    """The rate-limit headers of one answer; None where a header is absent or cannot be read."""
 
     limit: int | None = None
     remaining: int | None = None
@@ -27,7 +27,7 @@ class RateLimit:
 
     @classmethod
     def read(cls, headers: Mapping[str, str], now: datetime) -> Self:
-        """Never fails: a header that cannot be read counts as absent. ``headers`` looks names up without case."""
+        """Read the headers. Never fails: one that cannot be read is absent. ``headers`` ignores the case of names."""
         return cls(
             limit=_whole_number(headers.get("X-Rate-Limit-Limit")),
             remaining=_whole_number(headers.get("X-Rate-Limit-Remaining")),
@@ -36,10 +36,10 @@ class RateLimit:
         )
 
     def wait(self, now: datetime) -> timedelta | None:
-        """How long a refused caller should wait, None where only its own back-off can tell.
+        """Return how long a refused caller should wait, None where its own back-off has to decide.
 
-        ``Retry-After`` wins. Without it an exhausted quota lasts until its reset, which is at 00:00 UTC where the
-        header does not say. Quota that is left means that too many calls were under way at once.
+        ``Retry-After`` wins. Without it an exhausted quota lasts until its reset, which is at 00:00 UTC where no header
+        says otherwise. Quota that is left means that too many calls were in flight at once.
         """
         if self.retry_at is not None:
             return max(self.retry_at - now, timedelta(0))
@@ -62,7 +62,7 @@ def _whole_number(value: str | None) -> int | None:
 
 
 def _moment(value: str | None, now: datetime) -> datetime | None:
-    """Seconds from now, Unix seconds or milliseconds, an HTTP date, or ISO 8601."""
+    """Read seconds from now, Unix seconds or milliseconds, an HTTP date, or ISO 8601."""
     text = (value or "").strip()
     if not text:
         return None

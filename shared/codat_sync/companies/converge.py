@@ -1,7 +1,7 @@
 """Record, converge, confirm: how a company gets the settings that its newest plan stands for.
 
-Events come at least once and in any order, so none is ever applied. It only updates what is desired, and ``converge``
-brings Codat there. The loser of a race re-applies the winner's plan, and a crash anywhere is healed by redelivery.
+Events come at least once and in any order, so an event is never applied. It only updates the desired plan, and
+``converge`` brings Codat there. The loser of a race applies the winner's plan again, and redelivery repairs any crash.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -14,43 +14,45 @@ from codat_sync.codat.differences import Difference, differences, more_frequent
 from codat_sync.codat.errors import BadRequest, Conflict, NotFound, PaymentRequired, PaymentRequiredKind
 from codat_sync.codat.models import SyncSettings
 from codat_sync.companies.records import AppliedPreset, CompanyPlan, DesiredPlan
+from codat_sync.deadline import Deadline
+from codat_sync.errors import TransientError
 from codat_sync.events.company_events import CompanyEvent
 from codat_sync.presets.file import CompanyPreset, Presets
 
 MAX_ROUNDS: Final = 5
-"""How often a newer plan may come in between before the event is deferred."""
+"""How many newer plans may come in one after the other before the event is deferred."""
 
 
-class PlanKeepsChanging(Exception):
-    """Newer plans came in as fast as this one was applied. Trying again later is safe: nothing was confirmed."""
+class PlanKeepsChanging(TransientError):
+    """Newer plans came in as fast as this one was applied. A retry is safe: nothing was confirmed."""
 
     reason = "plan_keeps_changing"
 
 
 class Codat(Protocol):
-    """The part of Codat's API that convergence takes."""
+    """The part of Codat's API that convergence needs."""
 
     def get_sync_settings(self, company_id: UUID) -> SyncSettings:
-        """A company's settings."""
+        """Return a company's settings."""
 
     def get_account_sync_settings(self) -> SyncSettings:
-        """The account's defaults."""
+        """Return the account's defaults."""
 
     def update_sync_settings(self, company_id: UUID, settings: SyncSettings) -> None:
         """Set all of a company's settings."""
 
     def queue_refresh(self, company_id: UUID, data_type: str) -> bool:
-        """Pull one data type now; False where that is under way already."""
+        """Queue a pull of one data type; return False where one is in progress already."""
 
 
 class PlanRecords(Protocol):
-    """Where desired and applied are kept."""
+    """The table of companies, as far as convergence needs it."""
 
     def record(self, company_id: UUID, desired: DesiredPlan, *, at: datetime) -> CompanyPlan:
-        """Store what is desired if it is newer; the record as it is afterwards."""
+        """Store the desired plan if it is newer; return the record as it is afterwards."""
 
     def confirm(self, company_id: UUID, desired: DesiredPlan, applied: AppliedPreset, *, at: datetime) -> CompanyPlan:
-        """Note what is applied if ``desired`` still is; the record as it is afterwards."""
+        """Note the applied preset if ``desired`` is still desired; return the record as it is afterwards."""
 
     def note_failure(self, company_id: UUID, event_id: str, failure: str, *, at: datetime) -> None:
         """Keep the newest failure with the company."""
@@ -58,10 +60,10 @@ class PlanRecords(Protocol):
 
 @dataclass(frozen=True)
 class Converged:
-    """Codat is at the company's preset. ``degraded_by`` is the 402 that keeps hourly away, if one does.
+    """Codat is at the company's preset. ``degraded_by`` is the 402 that prevents hourly, if there was one.
 
-    ``to_refresh`` names the data types that the company's new plan pulls more often than they were pulled before, where
-    the plan's preset wants such to be pulled at once.
+    ``to_refresh`` names the data types that the new plan pulls more often than before, where the plan's preset wants
+    them to be pulled at once.
     """
 
     company: CompanyPlan
@@ -81,7 +83,7 @@ class Convergence:
         self._now = now
 
     def desired_by(self, event: CompanyEvent) -> DesiredPlan:
-        """What the event asks for. Raises ``UnknownPlan``, so that no plan without a preset is ever recorded."""
+        """Return the plan that the event asks for. Raise ``UnknownPlan``: no plan without a preset is ever recorded."""
         if event.plan is None and not event.cancelled:
             return DesiredPlan.assumed(self._presets.default_plan, event.event_id)
         plan = self._presets.on_cancelled if event.cancelled else str(event.plan)
@@ -89,7 +91,7 @@ class Convergence:
         return DesiredPlan.named(plan, event.authority, event.occurred_at, event.event_id)
 
     def record(self, company_id: UUID, desired: DesiredPlan) -> CompanyPlan:
-        """Store what is desired, if it is newer than what is stored; the record as it is afterwards."""
+        """Store the desired plan if it is newer than the stored one; return the record as it is afterwards."""
         return self._plans.record(company_id, desired, at=self._now())
 
     def note_failure(self, company_id: UUID, event_id: str, failure: str) -> None:
@@ -97,10 +99,10 @@ class Convergence:
         self._plans.note_failure(company_id, event_id, failure, at=self._now())
 
     def in_force(self, company: CompanyPlan) -> bool:
-        """Whether we believe that Codat is at the company's preset. Costs no call.
+        """Return whether the record says that Codat is at the company's preset. Costs no call.
 
-        Only what was confirmed for this very desired plan is believed: since an earlier one was confirmed, an attempt
-        at another may have written to Codat and never have come to know it.
+        Only a confirmation for this very desired plan counts: after an earlier one, an attempt at another plan may
+        have written to Codat without getting the answer.
         """
         preset = self._presets.for_company(company.desired.plan, company.company_id)
         applied = company.applied
@@ -108,25 +110,25 @@ class Convergence:
             applied is not None and applied.order == company.desired.order and applied.fingerprint == preset.fingerprint
         )
 
-    def drift(self, company_id: UUID, preset: CompanyPreset, may_call: Callable[[], None]) -> tuple[Difference, ...]:
-        """What differs at Codat from a preset that should be in force there. Reads only.
+    def drift(self, company_id: UUID, preset: CompanyPreset, deadline: Deadline) -> tuple[Difference, ...]:
+        """Return what differs at Codat from a preset that should be in force there. Reads only.
 
-        ``may_call`` is asked before each call to Codat, as with ``converge``. Raises ``CodatError``.
+        Raise ``CodatError``, and ``OutOfTime`` where the deadline does not allow a call.
         """
-        current = self.current(company_id, may_call)
+        current = self.current(company_id, deadline)
         return differences(current, preset.over(current))
 
-    def converge(self, company: CompanyPlan, event_id: str, may_call: Callable[[], None]) -> Converged:
-        """Bring Codat to the company's desired preset, and confirm it while that is still what is desired.
+    def converge(self, company: CompanyPlan, event_id: str, deadline: Deadline) -> Converged:
+        """Bring Codat to the preset of the company's desired plan, and confirm it if that plan is still desired.
 
-        ``may_call`` is asked before each call to Codat, and raises where there is no time left for one. Raises
-        ``CodatError``, ``UnknownPlan`` where a deploy removed the plan, and ``PlanKeepsChanging``. All of them leave
-        the record such that the same event, seen again, completes the work.
+        The deadline is checked before each call to Codat. Raise ``CodatError``, ``OutOfTime``, ``UnknownPlan`` where a
+        deploy removed the plan, and ``PlanKeepsChanging``. After each of them the same event, delivered again,
+        completes the work.
         """
         for _ in range(MAX_ROUNDS):
             preset = self._presets.for_company(company.desired.plan, company.company_id)
-            current = self.current(company.company_id, may_call)
-            in_force, changed, refusal = self._apply(company.company_id, preset, current, may_call)
+            current = self.current(company.company_id, deadline)
+            in_force, changed, refusal = self._apply(company.company_id, preset, current, deadline)
             applied = AppliedPreset(
                 plan=preset.plan,
                 fingerprint=in_force.fingerprint,
@@ -143,52 +145,52 @@ class Convergence:
             company = confirmed
         raise PlanKeepsChanging(f"{MAX_ROUNDS} newer plans came in one after the other")
 
-    def refresh(self, company_id: UUID, data_types: Iterable[str], may_call: Callable[[], None]) -> Iterator[str]:
-        """Have Codat pull these data types now, one call each; each is yielded once its pull is queued or under way.
+    def refresh(self, company_id: UUID, data_types: Iterable[str], deadline: Deadline) -> Iterator[str]:
+        """Make Codat pull these data types now, one call each; yield each once its pull is queued or in progress.
 
-        What no linked source of the company offers is passed over: Codat answers 400 or 404, or 409 where something
-        else is at work on it. Raises any other ``CodatError``, and what ``may_call`` raises: then the rest is left.
+        A data type that no linked source of the company offers is skipped: Codat answers 400 or 404, or 409 where
+        another operation on it is in progress. Raise any other ``CodatError``, and ``OutOfTime``; the rest is left.
         """
         for data_type in data_types:
-            may_call()
+            deadline.check()
             try:
                 self._codat.queue_refresh(company_id, data_type)
             except (BadRequest, NotFound, Conflict):
                 continue
             yield data_type
 
-    def current(self, company_id: UUID, may_call: Callable[[], None]) -> SyncSettings:
-        """What applies to the company at Codat now. Reads only. Raises ``CodatError``, and what ``may_call`` raises.
+    def current(self, company_id: UUID, deadline: Deadline) -> SyncSettings:
+        """Return what applies to the company at Codat now. Reads only. Raise ``CodatError`` and ``OutOfTime``.
 
-        Codat may show a company without settings of its own as an empty list: then the account's apply.
+        Codat may show a company without settings of its own as an empty list: then the account's settings apply.
         """
-        may_call()
+        deadline.check()
         current = self._codat.get_sync_settings(company_id)
         if current.settings:
             return current
-        may_call()
+        deadline.check()
         defaults = self._codat.get_account_sync_settings()
         return defaults.model_copy(update={"overrides_defaults": current.overrides_defaults})
 
     def _apply(
-        self, company_id: UUID, preset: CompanyPreset, current: SyncSettings, may_call: Callable[[], None]
+        self, company_id: UUID, preset: CompanyPreset, current: SyncSettings, deadline: Deadline
     ) -> tuple[CompanyPreset, tuple[Difference, ...], PaymentRequired | None]:
-        """Put the preset in force, or what is left of it where the Codat account has no hourly schedule."""
+        """Put the preset in force, or the degraded one where the Codat account has no hourly schedule."""
         try:
-            return preset, self._write(company_id, preset, current, may_call), None
+            return preset, self._write(company_id, preset, current, deadline), None
         except PaymentRequired as refusal:
             degraded = preset.degraded()
             if refusal.kind is not PaymentRequiredKind.HOURLY_NOT_ALLOWED or degraded is None:
                 raise
-            return degraded, self._write(company_id, degraded, current, may_call), refusal
+            return degraded, self._write(company_id, degraded, current, deadline), refusal
 
     def _write(
-        self, company_id: UUID, preset: CompanyPreset, current: SyncSettings, may_call: Callable[[], None]
+        self, company_id: UUID, preset: CompanyPreset, current: SyncSettings, deadline: Deadline
     ) -> tuple[Difference, ...]:
-        """Write only where something differs; the differences."""
+        """Write only where something differs; return the differences."""
         target = preset.over(current)
         changed = differences(current, target)
         if changed:
-            may_call()
+            deadline.check()
             self._codat.update_sync_settings(company_id, target)
         return changed

@@ -1,7 +1,7 @@
-"""News that concerns the whole Codat account, shared by all functions, so that one 429 does not become ten thousand.
+"""The pause: what concerns the whole Codat account, shared by all functions, so that one 429 does not become 10,000.
 
-While a pause lasts, every call to Codat is answered from the record as Codat itself would answer it. When its time has
-come, one caller alone may look whether Codat answers again; the others wait for what it finds.
+While a pause lasts, every call to Codat is answered from the record as Codat would answer it. When the pause has
+lapsed, a single caller probes whether Codat answers again; the others wait for its result.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,33 +15,34 @@ from uuid import UUID
 from codat_sync.codat.errors import CodatError, NoAnswer, PaymentRequired, PaymentRequiredKind, RateLimited
 from codat_sync.codat.models import SyncSettings
 from codat_sync.companies.converge import Codat
+from codat_sync.companies.records import OWN_KEYS
 from codat_sync.observability import count_pause, logger
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 CACHE: Final = timedelta(seconds=5)
-"""How long a process believes what it last read of the pause."""
+"""How long a process uses what it last read of the pause."""
 EXPIRED_ACCOUNT: Final = timedelta(minutes=10)
-"""How long an expired account is believed to stay expired. Nobody tells us when the bill is paid."""
+"""How long an expired account is assumed to stay expired. Codat sends no event when the bill is paid."""
 PROBE: Final = timedelta(seconds=60)
-"""How long the one caller who looks whether Codat answers again may take. Longer than any one call."""
+"""How long the probe's lease lasts. Longer than any one call."""
 LONGEST: Final = timedelta(hours=25)
-"""Codat's quota is by the day. A header that asks for more is wrong, and must not stop us for a year."""
+"""Codat's quota is by the day. A header that asks for more is wrong, and must not stop all calls for a year."""
 
-_KEY: Final = "#pause"  # No company's id: those are UUIDs.
+_KEY: Final = f"{OWN_KEYS}pause"
 
 
 @dataclass(frozen=True)
 class Pause:
-    """Until when nobody calls Codat, and why, in Codat's words."""
+    """Until when no function calls Codat, and why, in Codat's words."""
 
     reason: str
     words: str
     until: datetime
 
     def as_codat_would_say(self, now: datetime) -> CodatError:
-        """The error that a call would have met."""
+        """Return the error that a call would have met."""
         words = f"paused until {self.until.isoformat(timespec='seconds')}: {self.words}"
         if self.reason == PaymentRequiredKind.ACCOUNT_EXPIRED:
             return PaymentRequired(words, kind=PaymentRequiredKind.ACCOUNT_EXPIRED)
@@ -49,27 +50,27 @@ class Pause:
 
 
 class PauseRecord(Protocol):
-    """Where the pause is kept. ``swap`` is a compare-and-set: it is what lets one caller alone probe."""
+    """The store of the pause. ``swap`` is a compare-and-set: it lets a single caller probe."""
 
     def read(self) -> Pause | None:
-        """The pause as it stands, lapsed or not."""
+        """Return the current pause, lapsed or not."""
 
     def write(self, pause: Pause) -> None:
-        """Begin a pause, or let the one that stands last as long as the later of the two."""
+        """Begin a pause, or extend the current one to the later end of the two."""
 
     def swap(self, old: Pause, new: Pause | None) -> bool:
-        """Put the new one, or none, in the place of the old, if that still stands; whether it did."""
+        """Replace the old pause by the new one, or by none, if the old one is still current; return whether it was."""
 
 
 class StoredPause:
-    """The pause in the table of the company plans, under a key that no company can have."""
+    """The pause in the companies' table, under a key that no company can have."""
 
     def __init__(self, dynamodb: "DynamoDBClient", table_name: str) -> None:
         self._dynamodb = dynamodb
         self._table_name = table_name
 
     def read(self) -> Pause | None:
-        """One read, consistent with every write before it."""
+        """Read once, consistent with every earlier write."""
         answer = self._dynamodb.get_item(
             TableName=self._table_name, Key={"companyId": {"S": _KEY}}, ConsistentRead=True
         )
@@ -79,11 +80,11 @@ class StoredPause:
         return Pause(item["reason"]["S"], item["words"]["S"], datetime.fromisoformat(item["until"]["S"]))
 
     def write(self, pause: Pause) -> None:
-        """A pause that ends later, for whatever reason, is left to stand."""
+        """Write the pause unless the current one ends later, for whatever reason."""
         self._update(_SET, "attribute_not_exists(#until) OR #until < :until", _values(pause))
 
     def swap(self, old: Pause, new: Pause | None) -> bool:
-        """Whether the old one stood as given."""
+        """Return whether the old pause was current as given."""
         before = {":old": _text(old.until)}
         if new is None:
             return self._update("REMOVE #until", "#until = :old", before)
@@ -112,12 +113,12 @@ def _values(pause: Pause) -> dict[str, str]:
 
 
 def _text(moment: datetime) -> str:
-    """Fixed width and in one zone, so that DynamoDB's comparison of strings is one of moments."""
+    """Write a moment in a fixed width and in one zone, so that DynamoDB's string comparison orders moments."""
     return moment.isoformat(timespec="microseconds")
 
 
 class PausingCodat:
-    """Codat, as long as no pause is in force. Safe to share between threads."""
+    """Codat, respecting the pause. Safe to share between threads."""
 
     def __init__(self, codat: Codat, record: PauseRecord, now: Callable[[], datetime]) -> None:
         self._codat = codat
@@ -128,22 +129,22 @@ class PausingCodat:
         self._read_at: datetime | None = None
 
     def get_sync_settings(self, company_id: UUID) -> SyncSettings:
-        """See ``CodatClient``; raises what Codat would say where a pause is in force."""
+        """Call ``CodatClient``; raise the error that Codat would answer where a pause is in force."""
         with self._call():
             return self._codat.get_sync_settings(company_id)
 
     def get_account_sync_settings(self) -> SyncSettings:
-        """See ``CodatClient``; raises what Codat would say where a pause is in force."""
+        """Call ``CodatClient``; raise the error that Codat would answer where a pause is in force."""
         with self._call():
             return self._codat.get_account_sync_settings()
 
     def update_sync_settings(self, company_id: UUID, settings: SyncSettings) -> None:
-        """See ``CodatClient``; raises what Codat would say where a pause is in force."""
+        """Call ``CodatClient``; raise the error that Codat would answer where a pause is in force."""
         with self._call():
             self._codat.update_sync_settings(company_id, settings)
 
     def queue_refresh(self, company_id: UUID, data_type: str) -> bool:
-        """See ``CodatClient``; raises what Codat would say where a pause is in force."""
+        """Call ``CodatClient``; raise the error that Codat would answer where a pause is in force."""
         with self._call():
             return self._codat.queue_refresh(company_id, data_type)
 
@@ -165,7 +166,7 @@ class PausingCodat:
             self._lift(probed)
 
     def _respect(self) -> Pause | None:
-        """Raise where a pause is in force. A lapsed one is returned to the one caller who may look beyond it."""
+        """Raise where a pause is in force. Return a lapsed one to the single caller that may probe."""
         with self._lock:
             now = self._now()
             if self._read_at is None or now - self._read_at >= CACHE:
@@ -187,7 +188,7 @@ class PausingCodat:
         return None
 
     def _pause_for(self, error: CodatError) -> Pause | None:
-        """The pause that an answer calls for. A 429 that names no time means too many calls at once: no pause."""
+        """Return the pause that an answer calls for. A 429 without a time means too many calls at once: no pause."""
         match error:
             case RateLimited(retry_after=timedelta() as wait) if wait:
                 until = self._now() + min(wait, LONGEST)
@@ -198,7 +199,7 @@ class PausingCodat:
         return Pause(error.reason, str(error), until)
 
     def _begin(self, pause: Pause, probed: Pause | None) -> None:
-        """What a probe has learnt takes the place of its lease, be it shorter or longer."""
+        """Begin the pause. A probe's result replaces its lease, be it shorter or longer."""
         with self._lock:
             self._known, self._read_at = pause, self._now()
             if probed is None or not self._record.swap(probed, pause):
@@ -209,7 +210,7 @@ class PausingCodat:
         count_pause(pause.reason, (pause.until - self._now()).total_seconds())
 
     def _hand_over(self, probed: Pause) -> None:
-        """A probe that got no answer has learnt nothing: the next one need not wait for the end of its lease."""
+        """Let the next probe start soon: this one got no answer, so it has learnt nothing."""
         with self._lock:
             now = self._now()
             lapsing = replace(probed, until=now + CACHE)

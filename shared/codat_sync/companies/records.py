@@ -1,4 +1,4 @@
-"""What is desired and what is applied, for each company: one DynamoDB item, written under conditions only."""
+"""The desired plan and the applied preset of each company: one DynamoDB item, written under conditions only."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 from uuid import UUID
 
+from codat_sync.errors import TransientError
 from codat_sync.events.company_events import Authority
 
 if TYPE_CHECKING:
@@ -16,12 +17,12 @@ LONGEST_BATCH: Final = 100
 """How many items one BatchGetItem takes.
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html"""
 OWN_KEYS: Final = "#"
-"""What the keys of items begin with that are no company's: those are UUIDs."""
-_NOBODY_SAID: Final = str(int(Authority.ASSUMED))
+"""The first character of keys that are not a company's id: those are UUIDs."""
+_ASSUMED_ORDER: Final = str(int(Authority.ASSUMED))
 
 
-class RecordGone(LookupError):
-    """Somebody deleted the record in between. The same event, seen again, records it anew."""
+class RecordGone(TransientError, LookupError):
+    """The record was deleted meanwhile. The same event, delivered again, records it anew."""
 
     reason = "record_gone"
 
@@ -30,8 +31,8 @@ class RecordGone(LookupError):
 class DesiredPlan:
     """The newest plan that an event named for a company, and which event that was.
 
-    ``order`` is a total order over all events of a company, whichever way they arrive: first the authority, then the
-    business time, then the event id. An assumed plan has no time in it, so that it never looks newer than another.
+    ``order`` is a total order over all events of a company, in whatever order they arrive: first the authority, then
+    the business time, then the event id. An assumed plan has no time, so it is never newer than another.
     """
 
     plan: str
@@ -40,19 +41,19 @@ class DesiredPlan:
 
     @classmethod
     def named(cls, plan: str, authority: Authority, occurred_at: datetime, event_id: str) -> Self:
-        """A plan that an event named."""
+        """Return the desired plan that an event named."""
         # Fixed width, so that DynamoDB's comparison of strings is one of moments.
         moment = occurred_at.astimezone(UTC).isoformat(timespec="microseconds")
         return cls(plan=plan, order=f"{int(authority)}#{moment}#{event_id}", event_id=event_id)
 
     @classmethod
     def assumed(cls, plan: str, event_id: str) -> Self:
-        """The default plan, for a company that nobody has named one for."""
-        return cls(plan=plan, order=_NOBODY_SAID, event_id=event_id)
+        """Return the default plan, for a company for which no event named one."""
+        return cls(plan=plan, order=_ASSUMED_ORDER, event_id=event_id)
 
     @property
     def authority(self) -> Authority:
-        """How much the word of whoever named the plan counts."""
+        """How much the source that named the plan counts."""
         return Authority(int(self.order.partition("#")[0]))
 
     @property
@@ -64,9 +65,9 @@ class DesiredPlan:
 
 @dataclass(frozen=True)
 class AppliedPreset:
-    """What was last put in force at Codat, and for which desired plan: ``order`` is that one's.
+    """The preset that was last put in force at Codat. ``order`` is that of the desired plan it was applied for.
 
-    ``degraded_to`` is the frequency that stands in for hourly, if one does.
+    ``degraded_to`` is the fallback frequency in the place of hourly, if there is one.
     """
 
     plan: str
@@ -78,7 +79,7 @@ class AppliedPreset:
 
 @dataclass(frozen=True)
 class NotedFailure:
-    """What the newest attempt that failed met: a stable slug, and the words of whoever refused."""
+    """The failure of the newest attempt that failed: a stable slug, and the refusing service's own words."""
 
     reason: str
     words: str
@@ -90,8 +91,8 @@ class NotedFailure:
 class CompanyPlan:
     """The record of one company.
 
-    ``desired_at`` and ``applied_at`` are when each was written. ``times_drifted`` is how many reconciliations in a row
-    have found that Codat's settings were changed behind our back, ``drifted_at`` when one last did.
+    ``desired_at`` and ``applied_at`` are when each was written. ``times_drifted`` is how many reconciliation runs in a
+    row have found a change made at Codat, ``drifted_at`` when one last did.
     """
 
     company_id: UUID
@@ -106,9 +107,9 @@ class CompanyPlan:
 
 @dataclass(frozen=True)
 class CompanyPage:
-    """Some of all companies. ``last`` is where the next page begins, None after the last one.
+    """A page of companies. ``last`` is where the next page begins, None after the last one.
 
-    ``unreadable`` are the keys of items that are no record of a company; our own that are none are not among them.
+    ``unreadable`` are the keys of items that are not a readable record; the table's own items are not among them.
     """
 
     companies: tuple[CompanyPlan, ...]
@@ -117,14 +118,14 @@ class CompanyPage:
 
 
 class CompanyPlans:
-    """The table of all companies. Each method is one call to DynamoDB, save ``known``."""
+    """The table of all companies. Each method is one call to DynamoDB, except ``known``."""
 
     def __init__(self, dynamodb: "DynamoDBClient", table_name: str) -> None:
         self._dynamodb = dynamodb
         self._table_name = table_name
 
     def record(self, company_id: UUID, desired: DesiredPlan, *, at: datetime) -> CompanyPlan:
-        """Store the desired plan if it is newer than what is stored; the record as it is afterwards."""
+        """Store the desired plan if it is newer than the stored one; return the record as it is afterwards."""
         item = self._update(
             company_id,
             "SET desiredPlan = :plan, desiredOrder = :order, desiredBy = :event, desiredAt = :at",
@@ -134,7 +135,7 @@ class CompanyPlans:
         return _company_plan(item)
 
     def confirm(self, company_id: UUID, desired: DesiredPlan, applied: AppliedPreset, *, at: datetime) -> CompanyPlan:
-        """Note the applied preset if ``desired`` is still what is desired; the record as it is afterwards."""
+        """Note the applied preset if ``desired`` is still desired; return the record as it is afterwards."""
         values = {
             ":order": desired.order,
             ":plan": applied.plan,
@@ -154,7 +155,7 @@ class CompanyPlans:
         return _company_plan(self._update(company_id, update, "desiredOrder = :order", values))
 
     def note_failure(self, company_id: UUID, event_id: str, failure: str, *, at: datetime) -> None:
-        """Keep the newest failure with the company, for whoever asks. A company without a record gets none."""
+        """Keep the newest failure with the company. A company without a record gets none."""
         self._update(
             company_id,
             "SET lastFailure = :failure, lastFailureBy = :event, lastFailureAt = :at",
@@ -163,7 +164,7 @@ class CompanyPlans:
         )
 
     def note_drift(self, company_id: UUID, times: int, *, at: datetime) -> None:
-        """Note how many reconciliations in a row, this one included, have found the settings changed at Codat."""
+        """Note how many reconciliation runs in a row, this one included, found the settings changed at Codat."""
         self._update(
             company_id,
             "SET timesDrifted = :times, driftedAt = :at",
@@ -172,21 +173,21 @@ class CompanyPlans:
         )
 
     def note_in_step(self, company_id: UUID) -> None:
-        """Note that Codat's settings are what we believed. When they last were not stays for whoever asks."""
+        """Note that Codat's settings are those of the record. When they last drifted is kept."""
         self._update(company_id, "SET timesDrifted = :times", "attribute_exists(companyId)", {":times": 0})
 
     def get(self, company_id: UUID) -> CompanyPlan | None:
-        """A company's record, consistent with every write before; None where there is none."""
+        """Return a company's record, consistent with every earlier write; None where there is none."""
         answer = self._dynamodb.get_item(
             TableName=self._table_name, Key={"companyId": {"S": str(company_id)}}, ConsistentRead=True
         )
         return _company_plan(_texts(answer["Item"])) if "Item" in answer else None
 
     def page(self, after: str | None, limit: int) -> CompanyPage:
-        """At most ``limit`` items, from where the page before ended; in no order that means anything.
+        """Return at most ``limit`` items, from where the previous page ended, in no meaningful order.
 
-        A company that is there from the first page to the last is on exactly one of them. The read is consistent with
-        every write before.
+        A company that exists from the first page to the last is on exactly one of them. The read is consistent with
+        every earlier write.
         """
         start: Any = {} if after is None else {"ExclusiveStartKey": {"companyId": {"S": after}}}
         answer: Any = self._dynamodb.scan(TableName=self._table_name, Limit=limit, ConsistentRead=True, **start)
@@ -196,13 +197,13 @@ class CompanyPlans:
                 continue
             try:
                 companies.append(_company_plan(item))
-            except (KeyError, ValueError):  # Whoever wrote that, it must not keep a walk from all the others.
+            except (KeyError, ValueError):  # It must not keep a run from the other companies.
                 unreadable.append(item["companyId"])
         last = answer.get("LastEvaluatedKey", {}).get("companyId", {}).get("S")
         return CompanyPage(tuple(companies), last, tuple(unreadable))
 
     def known(self, company_ids: Collection[UUID]) -> set[UUID]:
-        """Which of these have a record: a call for each hundred, and one more for what DynamoDB leaves undone."""
+        """Return which of these have a record: a call for each hundred, and more where DynamoDB leaves some undone."""
         known: set[UUID] = set()
         distinct = list(dict.fromkeys(company_ids))
         for start in range(0, len(distinct), LONGEST_BATCH):
@@ -219,7 +220,7 @@ class CompanyPlans:
         return known
 
     def _update(self, company_id: UUID, update: str, condition: str, values: Mapping[str, str | int]) -> dict[str, str]:
-        """The item as it is afterwards, whether the condition held or not; empty where there is none."""
+        """Return the item as it is afterwards, whether the condition held or not; empty where there is none."""
         try:
             answer: Any = self._dynamodb.update_item(
                 TableName=self._table_name,
@@ -240,13 +241,13 @@ class CompanyPlans:
 
 
 def _texts(item: Mapping[str, Any]) -> dict[str, str]:
-    """The strings and numbers of an item, both as text."""
+    """Return the strings and numbers of an item, both as text."""
     return {name: text for name, value in item.items() if (text := value.get("S", value.get("N"))) is not None}
 
 
 def _company_plan(item: dict[str, str]) -> CompanyPlan:
     if not item:
-        raise RecordGone("the company's record was deleted while an event of it was under way")
+        raise RecordGone("the company's record was deleted while one of its events was in progress")
     applied, failure = None, None
     if "appliedFingerprint" in item:
         applied = AppliedPreset(

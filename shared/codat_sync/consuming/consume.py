@@ -1,4 +1,4 @@
-"""A batch of SQS messages: each event gets its outcome, and stays on its queue until that outcome is safe."""
+"""Consumes a batch of SQS messages: each event gets its outcome, and stays on its queue until that outcome is safe."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,51 +13,42 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import BotoCoreError, ClientError
 
 from codat_sync.codat.client import REQUEST_SECONDS
-from codat_sync.codat.differences import Difference
 from codat_sync.companies.converge import Converged, Convergence
-from codat_sync.companies.records import CompanyPlan, DesiredPlan
-from codat_sync.events.company_events import CompanyEvent, MalformedEvent
+from codat_sync.companies.records import CompanyPlan
+from codat_sync.consuming.deliveries import Delivery, Settled, receive_count
+from codat_sync.consuming.settle import Settlement
+from codat_sync.deadline import Deadline, Invocation
+from codat_sync.events.company_events import CompanyEvent
+from codat_sync.events.envelope import MalformedEvent
 from codat_sync.observability import count_lost_announcements, count_outcomes, logger
 from codat_sync.outcomes.dead_letters import ReceivedEvent
 from codat_sync.outcomes.deferral import deferral_seconds
-from codat_sync.outcomes.triage import PARKED, Failure, Outcome, OutOfTime, triage
+from codat_sync.outcomes.triage import Failure, Outcome, triage
 
 if TYPE_CHECKING:  # At run time its package would load every parser of Powertools.
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 
 RESERVE_SECONDS: Final = 14
-"""What is kept for what comes after a call to Codat: 11 for announcing at its slowest, and 3 for DynamoDB, for parking
-and deferring, and for answering, which take a fraction of one. What is cut off nevertheless is healed by redelivery."""
+"""Kept for what follows a call to Codat: 11 s for announcing at its slowest, and 3 s for DynamoDB, for parking and
+deferring, and for answering, which take a fraction of a second. A message that is cut off all the same is redelivered.
+"""
 START_SECONDS: Final = REQUEST_SECONDS + RESERVE_SECONDS
-"""The time that must be left for another request to Codat at its slowest. The functions' timeout is well above it."""
+"""The time that must be left to start a request to Codat: one at its slowest, and what follows it. The functions'
+timeout is well above."""
 
 
 class ReadEvent(Protocol):
-    """From the body of a message to an event."""
+    """Reads a message's body as an event."""
 
     def __call__(self, body: str, *, now: datetime) -> CompanyEvent:
-        """Raises ``MalformedEvent``."""
-
-
-class Invocation(Protocol):
-    """The part of Lambda's context that a consumer needs."""
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Until the function is cut off."""
+        """Return the event. Raise ``MalformedEvent``."""
 
 
 class Consuming(Protocol):
-    """One function's way through what its queue brings."""
+    """One function's handling of the messages on its queue."""
 
     def consume(self, event: dict[str, Any], context: Invocation) -> "PartialItemFailureResponse":
-        """The messages that are returned come back."""
-
-
-class Parking(Protocol):
-    """The DLQs, as far as a consumer needs them."""
-
-    def park(self, event: ReceivedEvent, outcome: Outcome, failure: Failure) -> None:
-        """The event is safe in its DLQ once this returns."""
+        """Settle the messages. Those in the answer stay on the queue and are delivered again."""
 
 
 class Deferring(Protocol):
@@ -67,143 +58,87 @@ class Deferring(Protocol):
         """Hide each message for its own time."""
 
 
-@dataclass(frozen=True)
-class Delivery:
-    """One message, the event in it, and what the event asks for."""
-
-    record: SQSRecord
-    event: CompanyEvent
-    desired: DesiredPlan
-
-    @property
-    def received(self) -> ReceivedEvent:
-        """What replay and triage need to know of it."""
-        return ReceivedEvent(
-            body=self.record.body,
-            source_queue=self.record.event_source_arn,
-            event_id=self.event.event_id,
-            company_id=str(self.event.company_id),
-            plan=self.desired.plan,
-        )
-
-    @property
-    def is_repeated(self) -> bool:
-        """Whether an earlier attempt may have done part of the work, or have been cut off after it reached Codat.
-
-        Such a delivery trusts no record: it looks at Codat. It is what heals a crash between Codat and the record.
-        """
-        return _receive_count(self.record) > 1 or "parkedAt" in (self.record.get("messageAttributes") or {})
-
-    def is_current(self, company: CompanyPlan) -> bool:
-        """Whether nothing newer has come in. A connection is never old news: the company is to be looked at."""
-        return self.event.connected or self.desired.order == company.desired.order
-
-    def needs_convergence(self, company: CompanyPlan, *, in_force: bool) -> bool:
-        """Whether Codat must be looked at, for all that we believe to be in force there."""
-        if self.is_repeated:
-            return True
-        if self.event.connected:
-            already_seen_to = company.applied is not None and company.applied.event_id == self.event.event_id
-            return not (in_force and already_seen_to)
-        return self.is_current(company) and not in_force
-
-
-@dataclass(frozen=True)
-class Settled:
-    """One message and its outcome. None: nobody could tell.
-
-    ``plan`` is the one that the event asks for, ``company`` the record as it was left. The one event of a company that
-    carries what was done has the ``differences`` that were written to Codat, and the data types to be pulled at once.
-    """
-
-    record: SQSRecord
-    outcome: Outcome
-    event_id: str | None = None
-    company_id: str | None = None
-    plan: str | None = None
-    failure: Failure | None = None
-    company: CompanyPlan | None = None
-    differences: tuple[Difference, ...] = ()
-    to_refresh: tuple[str, ...] = ()
-
-
-class Announcing(Protocol):
-    """Somebody who wants to know how events ended."""
+class Announcer(Protocol):
+    """A receiver of how events ended."""
 
     def announce(self, settled: Sequence[Settled]) -> None:
-        """Pass it on. How they ended is safe already, and nothing that happens here changes it."""
+        """Pass it on. The outcomes are safe already, and nothing that happens here changes them."""
+
+
+@dataclass(frozen=True)
+class ConsumerSettings:
+    """What a consumer is configured with.
+
+    ``first_deferral_seconds`` is the ceiling of a message's first back-off, ``max_concurrent_companies`` how many
+    companies are converged at the same time.
+    """
+
+    first_deferral_seconds: int
+    max_concurrent_companies: int
 
 
 class Consumer:
-    """One function's way through a batch."""
+    """The use case on one batch. Holds no state between batches."""
 
     def __init__(
         self,
         read: ReadEvent,
         convergence: Convergence,
-        dead_letters: Parking,
+        settlement: Settlement,
         queue: Deferring,
+        settings: ConsumerSettings,
         *,
-        first_deferral_seconds: int,
-        max_concurrent_companies: int,
-        max_receive_count: int,
         now: Callable[[], datetime],
         random: Random,
-        announcing: Sequence[Announcing] = (),
+        announcers: Sequence[Announcer] = (),
         write_metrics: Callable[[], None] = lambda: None,
     ) -> None:
-        """``write_metrics`` has the batch's last word: it writes what was gathered while it went on."""
+        """``write_metrics`` is called last in each batch: it writes what was gathered meanwhile."""
         self._read = read
         self._convergence = convergence
-        self._dead_letters = dead_letters
+        self._settlement = settlement
         self._queue = queue
-        self._first_deferral_seconds = first_deferral_seconds
-        self._max_concurrent_companies = max_concurrent_companies
-        self._max_receive_count = max_receive_count
+        self._settings = settings
         self._now = now
         self._random = random
-        self._announcing = announcing
+        self._announcers = announcers
         self._write_metrics = write_metrics
 
     def consume(self, event: dict[str, Any], context: Invocation) -> "PartialItemFailureResponse":
-        """Settle every message, those of different companies side by side; the ones to be seen again are returned.
+        """Settle every message, those of different companies side by side; return the ones to be delivered again.
 
-        Ends before the function's deadline: what there is no time for is deferred. The answer is what
+        Ends before the function's deadline: messages without time left are deferred. The answer is what
         ReportBatchItemFailures takes: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
         """
         logger()  # Made here: the threads of a first batch would race to make it.
-        received_with = context.get_remaining_time_in_millis()
+        deadline = Deadline.of(context, seconds_for_a_call=START_SECONDS)
+        began_with = deadline.seconds_left
+        unread, by_company = self._read_all(SQSEvent(event).records)
 
-        def may_call() -> None:
-            if context.get_remaining_time_in_millis() < START_SECONDS * 1000:
-                raise OutOfTime("the function's time does not allow another request to Codat")
+        with ThreadPoolExecutor(self._settings.max_concurrent_companies) as companies:
+            groups = companies.map(lambda deliveries: self._settle_company(deliveries, deadline), by_company.values())
+            settled = [each for group in groups for each in group]
+            deferred = [each for each in unread + settled if each.outcome is Outcome.DEFERRED]
+            self._defer(deferred, since_receipt=began_with - deadline.seconds_left)
+            _count(unread, settled)
+            self._announce(unread + settled)
+            # Last, so that it takes no other company's time.
+            upgraded = [(each, each.company) for each in settled if each.company and each.to_refresh]
+            list(companies.map(lambda each: self._refresh(each[0], each[1], deadline), upgraded))
+        self._write_metrics()
+        return {"batchItemFailures": [{"itemIdentifier": each.record.message_id} for each in deferred]}
 
+    def _read_all(self, records: Iterable[SQSRecord]) -> tuple[list[Settled], dict[UUID, list[Delivery]]]:
+        """Read each message: those that could not be read, settled already, and the others by company, in order."""
         unread: list[Settled] = []
         by_company: dict[UUID, list[Delivery]] = {}
-        for record in SQSEvent(event).records:
+        for record in records:
             delivery = self._read_record(record)
             if isinstance(delivery, Settled):
                 unread.append(delivery)
             else:
                 by_company.setdefault(delivery.event.company_id, []).append(delivery)
-
-        with ThreadPoolExecutor(self._max_concurrent_companies) as companies:
-            groups = companies.map(lambda deliveries: self._settle_company(deliveries, may_call), by_company.values())
-            settled = [each for group in groups for each in group]
-
-            deferred = [each for each in unread + settled if each.outcome is Outcome.DEFERRED]
-            self._defer(deferred, since_receipt=(received_with - context.get_remaining_time_in_millis()) / 1000)
-            # A plan that was not understood is whatever the producer wrote: it must not become a metric's dimension.
-            count_outcomes(
-                [(each.outcome, None) for each in unread] + [(each.outcome, each.plan) for each in settled],
-                [each.failure.reason for each in unread + settled if each.failure],
-            )
-            self._announce(unread + settled)
-            # Last, so that it takes no other company's time.
-            upgraded = [(each, each.company) for each in settled if each.company and each.to_refresh]
-            list(companies.map(lambda each: self._refresh(each[0], each[1], may_call), upgraded))
-        self._write_metrics()
-        return {"batchItemFailures": [{"itemIdentifier": each.record.message_id} for each in deferred]}
+        return unread, by_company
 
     def _read_record(self, record: SQSRecord) -> Delivery | Settled:
         received = ReceivedEvent(record.body, record.event_source_arn)
@@ -211,15 +146,15 @@ class Consumer:
             event = self._read(record.body, now=self._now())
             received = replace(received, event_id=event.event_id, company_id=str(event.company_id), plan=event.plan)
             return Delivery(record, event, self._convergence.desired_by(event))
-        except Exception as error:  # noqa: BLE001  # Triage names an outcome for whatever it is; nothing is lost.
+        except Exception as error:  # noqa: BLE001  # Triage names an outcome for any error; no message is lost.
             if isinstance(error, MalformedEvent):
                 received = replace(received, event_id=error.event_id)
-            return self._settle_failure(record, received, error)
+            return self._settlement.settle_failure(record, received, error)
 
-    def _settle_company(self, deliveries: Sequence[Delivery], may_call: Callable[[], None]) -> list[Settled]:
+    def _settle_company(self, deliveries: Sequence[Delivery], deadline: Deadline) -> list[Settled]:
         """Record all events of one company, converge once, and give each event its own outcome."""
         try:
-            may_call()
+            deadline.check()
             # The last answer is the newest record: it holds what all the events before it have left there.
             company = [self._convergence.record(each.event.company_id, each.desired) for each in deliveries][-1]
             in_force = self._convergence.in_force(company)
@@ -230,7 +165,7 @@ class Consumer:
         converged, failed = Converged(company), None
         if waiting:
             try:
-                converged = self._convergence.converge(company, waiting[-1].event.event_id, may_call)
+                converged = self._convergence.converge(company, waiting[-1].event.event_id, deadline)
             except Exception as error:  # noqa: BLE001  # As above.
                 failed = error
         # One event of a company carries what was done; for the others of the batch there was nothing left to do. Where
@@ -254,7 +189,7 @@ class Consumer:
             outcome = Outcome.STALE
         elif carries and converged.differences:
             outcome = Outcome.APPLIED
-        settled = self._settle(
+        settled = self._settlement.settle(
             delivery.record,
             delivery.received,
             outcome,
@@ -280,46 +215,16 @@ class Consumer:
             )
         except (BotoCoreError, ClientError) as lost:
             logger().error("note_failed", exc_info=lost)
-        return replace(self._settle_failure(delivery.record, delivery.received, error), company=company)
-
-    def _settle_failure(self, record: SQSRecord, received: ReceivedEvent, error: Exception) -> Settled:
-        failure = triage(error)
-        if failure.unexpected:
-            logger().error("unexpected_error", exc_info=error)
-        outcome = failure.outcome
-        if outcome is Outcome.DEFERRED and _receive_count(record) >= self._max_receive_count:
-            outcome = Outcome.PARKED_FAILED  # Before SQS moves it there without a reason.
-        return self._settle(record, received, outcome, failure)
-
-    def _settle(
-        self, record: SQSRecord, received: ReceivedEvent, outcome: Outcome, failure: Failure | None, **more: object
-    ) -> Settled:
-        """The one place where an outcome is made safe, and the one where it is logged."""
-        if outcome in PARKED and failure is not None:
-            try:
-                self._dead_letters.park(received, outcome, failure)
-            except Exception as error:  # noqa: BLE001  # Whatever keeps it from its DLQ, it stays on its queue.
-                logger().error("park_failed", exc_info=error)
-                outcome = Outcome.DEFERRED
-        said: dict[str, object] = {
-            "outcome": outcome.value,
-            "correlation_id": received.event_id,
-            "company_id": received.company_id,
-            "plan": received.plan,
-            "receive_count": _receive_count(record),
-            **(_explanation(failure) if failure else {}),
-            **more,
-        }
-        logger().info("event_settled", extra={name: value for name, value in said.items() if value})
-        return Settled(record, outcome, received.event_id, received.company_id, received.plan, failure)
+        settled = self._settlement.settle_failure(delivery.record, delivery.received, error)
+        return replace(settled, company=company)
 
     def _defer(self, deferred: Iterable[Settled], *, since_receipt: float) -> None:
-        """Say when each is to be seen again. Without that the queue's own visibility timeout holds: never a loss."""
+        """Say when each is to be delivered again. Where SQS refuses, the queue's own visibility timeout holds."""
         waits = {
             each.record.receipt_handle: deferral_seconds(
-                _receive_count(each.record),
+                receive_count(each.record),
                 each.failure.retry_after if each.failure else None,
-                first_ceiling=self._first_deferral_seconds,
+                first_ceiling=self._settings.first_deferral_seconds,
                 since_receipt=since_receipt,
                 random=self._random,
             )
@@ -331,37 +236,31 @@ class Consumer:
             logger().error("deferral_failed", exc_info=error)
 
     def _announce(self, settled: Sequence[Settled]) -> None:
-        for each in self._announcing:
+        for each in self._announcers:
             try:
                 each.announce(settled)
-            except Exception as error:  # noqa: BLE001  # Whatever it is, the events ended as they did.
+            except Exception as error:  # noqa: BLE001  # Whatever the error, the events ended as they did.
                 logger().error("announcement_lost", exc_info=error)
                 count_lost_announcements(1)
 
-    def _refresh(self, settled: Settled, company: CompanyPlan, may_call: Callable[[], None]) -> None:
-        """Have Codat pull at once what an upgrade made more frequent. Best effort: it comes by its schedule anyway."""
-        said = {"correlation_id": settled.event_id, "company_id": settled.company_id}
+    def _refresh(self, settled: Settled, company: CompanyPlan, deadline: Deadline) -> None:
+        """Make Codat pull at once what an upgrade made more frequent. Best effort: the schedule pulls it anyway."""
+        fields = {"correlation_id": settled.event_id, "company_id": settled.company_id}
         queued = 0
         try:
-            for _ in self._convergence.refresh(company.company_id, settled.to_refresh, may_call):
+            for _ in self._convergence.refresh(company.company_id, settled.to_refresh, deadline):
                 queued += 1
-        except Exception as error:  # noqa: BLE001  # Whatever it is, the event ended as it did.
-            why = triage(error)
-            said |= {"reason": why.reason, "words": why.words}
-            logger().warning("refresh_failed", extra=said | {"queued": queued}, exc_info=why.unexpected)
+        except Exception as error:  # noqa: BLE001  # Whatever the error, the event ended as it did.
+            failure = triage(error)
+            fields |= {"reason": failure.reason, "words": failure.words}
+            logger().warning("refresh_failed", extra=fields | {"queued": queued}, exc_info=failure.unexpected)
         else:
-            logger().info("refresh_queued", extra=said | {"queued": queued})
+            logger().info("refresh_queued", extra=fields | {"queued": queued})
 
 
-def _receive_count(record: SQSRecord) -> int:
-    return int(record.attributes.approximate_receive_count or 1)
-
-
-def _explanation(failure: Failure) -> dict[str, object]:
-    return {
-        "reason": failure.reason,
-        "words": failure.words,
-        "status": failure.status,
-        "codat_correlation_id": failure.correlation_id,
-        "retry_after_seconds": failure.retry_after.total_seconds() if failure.retry_after else None,
-    }
+def _count(unread: Sequence[Settled], settled: Sequence[Settled]) -> None:
+    # A plan that was not understood is whatever the producer wrote: it must not become a metric's dimension.
+    count_outcomes(
+        [(each.outcome, None) for each in unread] + [(each.outcome, each.plan) for each in settled],
+        [each.failure.reason for each in [*unread, *settled] if each.failure],
+    )

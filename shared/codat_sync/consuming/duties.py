@@ -1,7 +1,7 @@
-"""A duty: work on all companies, asked for by one message that stays on its queue until all of it is done.
+"""Consumes the requests for a duty: work on all companies, asked for by one message that stays on its queue meanwhile.
 
-No invocation has to finish what it began. The message comes back, and the duty goes on where it stopped; so a function
-that is cut off or killed loses nothing but the time since it last noted how far it had come.
+No invocation has to finish what it began. The message is delivered again, and the duty continues where it stopped. A
+function that is cut off or killed loses only the work since it last noted its progress.
 """
 
 from collections.abc import Callable
@@ -13,8 +13,10 @@ from aws_lambda_powertools.utilities.data_classes import SQSEvent
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import BotoCoreError, ClientError
 
-from codat_sync.consuming.consume import Deferring, Invocation, Parking
-from codat_sync.events.company_events import MalformedEvent
+from codat_sync.consuming.consume import START_SECONDS, Deferring
+from codat_sync.consuming.settle import Parking
+from codat_sync.deadline import Deadline, Invocation
+from codat_sync.events.envelope import MalformedEvent
 from codat_sync.observability import logger
 from codat_sync.outcomes.dead_letters import ReceivedEvent
 from codat_sync.outcomes.deferral import SQS_LONGEST_SECONDS
@@ -24,31 +26,31 @@ if TYPE_CHECKING:  # At run time its package would load every parser of Powertoo
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 
 AFTER_A_FAILURE: Final = timedelta(minutes=5)
-"""How long a duty rests that met what it cannot go on without: Codat, the table, a queue."""
+"""How long a duty waits after it met something that it cannot go on without: Codat, the table, a queue."""
 
 _Request = TypeVar("_Request")
 _Request_contra = TypeVar("_Request_contra", contravariant=True)
 
 
 class ReadRequest(Protocol[_Request]):  # type: ignore[misc]  # It is only returned.
-    """From the body of a message to a request."""
+    """Reads a message's body as a request."""
 
     def __call__(self, body: str, *, sent_at: datetime) -> _Request:
-        """Raises ``MalformedEvent``."""
+        """Return the request. Raise ``MalformedEvent``."""
 
 
 class Duty(Protocol[_Request_contra]):
     """The work itself."""
 
-    def carry_out(self, request: _Request_contra, seconds_left: Callable[[], float]) -> timedelta | None:
-        """Go on with it as long as there is time. None once all is done, else how long to wait before going on.
+    def carry_out(self, request: _Request_contra, deadline: Deadline) -> timedelta | None:
+        """Work until the deadline. Return None once all is done, else how long to wait before going on.
 
-        Begins nothing that ``seconds_left`` does not allow for. What it raises has it begun anew a little later.
+        Starts nothing that the deadline does not allow. After an exception the duty is tried again a little later.
         """
 
 
 class DutyConsumer(Generic[_Request]):
-    """One function's way through the requests on its queue."""
+    """One function's handling of the requests on its queue."""
 
     def __init__(
         self,
@@ -58,7 +60,7 @@ class DutyConsumer(Generic[_Request]):
         queue: Deferring,
         write_metrics: Callable[[], None] = lambda: None,
     ) -> None:
-        """``write_metrics`` has the last word of each invocation: it writes what was gathered while it went on."""
+        """``write_metrics`` is called last in each invocation: it writes what was gathered meanwhile."""
         self._read = read
         self._duty = duty
         self._dead_letters = dead_letters
@@ -66,22 +68,19 @@ class DutyConsumer(Generic[_Request]):
         self._write_metrics = write_metrics
 
     def consume(self, event: dict[str, Any], context: Invocation) -> "PartialItemFailureResponse":
-        """Go on with each request; those that are not done are returned, and come back when it is time.
+        """Go on with each request; return those that are not done, which are delivered again when it is time.
 
         The answer is what ReportBatchItemFailures takes:
         https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
         """
-
-        def seconds_left() -> float:
-            return context.get_remaining_time_in_millis() / 1000
-
-        received_with = seconds_left()
+        deadline = Deadline.of(context, seconds_for_a_call=START_SECONDS)
+        began_with = deadline.seconds_left
         waits = {}
         for record in SQSEvent(event).records:
-            wait = self._go_on(record, seconds_left)
+            wait = self._go_on(record, deadline)
             if wait is not None:
                 waits[record.message_id] = (record.receipt_handle, wait)
-        since_receipt = received_with - seconds_left()
+        since_receipt = began_with - deadline.seconds_left
         try:
             self._queue.defer(
                 {
@@ -90,19 +89,19 @@ class DutyConsumer(Generic[_Request]):
                 }
             )
         except (BotoCoreError, ClientError) as error:
-            logger().error("deferral_failed", exc_info=error)  # The queue's own visibility timeout stands.
+            logger().error("deferral_failed", exc_info=error)  # The queue's own visibility timeout holds.
         self._write_metrics()
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in waits]}
 
-    def _go_on(self, record: SQSRecord, seconds_left: Callable[[], float]) -> timedelta | None:
+    def _go_on(self, record: SQSRecord, deadline: Deadline) -> timedelta | None:
         sent_at = datetime.fromtimestamp(int(record.attributes.sent_timestamp) / 1000, UTC)
         try:
             request = self._read(record.body, sent_at=sent_at)
         except MalformedEvent as error:
             return self._park(record, error)
         try:
-            wait = self._duty.carry_out(request, seconds_left)
-        except Exception as error:  # noqa: BLE001  # Whatever it is, the request stays on its queue.
+            wait = self._duty.carry_out(request, deadline)
+        except Exception as error:  # noqa: BLE001  # Whatever the error, the request stays on its queue.
             failure = triage(error)
             logger().error("duty_failed", reason=failure.reason, words=failure.words, exc_info=failure.unexpected)
             return failure.retry_after or AFTER_A_FAILURE

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef
 
-_WORDS: Final = 500
+_ATTRIBUTE_LENGTH: Final = 500
 # SQS refuses a message that holds characters which XML 1.0 cannot carry.
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
 _NOT_FOR_SQS: Final = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -20,7 +20,7 @@ _NOT_FOR_SQS: Final = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U
 
 @dataclass(frozen=True)
 class ReceivedEvent:
-    """A message's body, and what replay and triage need to know beside it. None: the message did not say."""
+    """A message's body, and what replay and triage need to know about it. None: the message does not say."""
 
     body: str
     source_queue: str
@@ -30,18 +30,18 @@ class ReceivedEvent:
 
 
 class DeadLetters:
-    """The DLQs that events are parked in."""
+    """The DLQs in which events are parked."""
 
     def __init__(self, sqs: "SQSClient", queue_urls: Mapping[Outcome, str], now: Callable[[], datetime]) -> None:
-        """``queue_urls`` has one for each outcome that parks."""
+        """``queue_urls`` has one URL for each outcome that parks."""
         self._sqs = sqs
         self._queue_urls = queue_urls
         self._now = now
 
     def park(self, event: ReceivedEvent, outcome: Outcome, failure: Failure) -> None:
-        """Send the original body, byte for byte, with the reason beside it.
+        """Send the original body, byte for byte, with the reason in message attributes.
 
-        It is safe in the DLQ once this returns. An error of SQS's is the caller's: the event must stay on its queue.
+        The event is safe in the DLQ once this returns. Raise what SQS raises: then the event must stay on its queue.
         """
         attributes = {
             "reason": failure.reason,
@@ -62,4 +62,7 @@ class DeadLetters:
 
 
 def _text(value: str) -> "MessageAttributeValueTypeDef":
-    return {"DataType": "String", "StringValue": _NOT_FOR_SQS.sub("\N{REPLACEMENT CHARACTER}", value)[:_WORDS]}
+    return {
+        "DataType": "String",
+        "StringValue": _NOT_FOR_SQS.sub("\N{REPLACEMENT CHARACTER}", value)[:_ATTRIBUTE_LENGTH],
+    }

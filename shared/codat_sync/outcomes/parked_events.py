@@ -1,4 +1,4 @@
-"""A DLQ from the other side: to look into it, and to bring events back to where they came from."""
+"""Reading a DLQ, and moving its events back to the queues that they came from."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from botocore.exceptions import ClientError
 
+from codat_sync.deadline import Deadline
 from codat_sync.observability import logger
 from codat_sync.outcomes.deferral import SQS_BATCH, SQS_LONGEST_SECONDS, SourceQueue
 
@@ -16,28 +17,28 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageAttributeValueOutputTypeDef, MessageTypeDef
 
 LONG_POLL_SECONDS: Final = 1
-"""Any wait at all has SQS ask every one of its servers; without one it may answer "nothing" from an empty few."""
+"""A long poll makes SQS ask all of its servers; a short one asks a few, and may find nothing."""
 EMPTY_RECEIVES: Final = 2
-"""How many in a row mean that nothing more is there."""
+"""So many empty receives in a row mean that the queue is empty."""
 CLOSING_SECONDS: Final = 5
-"""What is kept of a reader's time to let go of a last few messages."""
+"""The time kept to release the last messages."""
 SQS_BATCH_BYTES: Final = 262_144
-"""What a batch may weigh in all by the older of SQS's two limits; the newer is four times that. A message that is
-heavier goes alone.
+"""The size of a batch in bytes by the older of SQS's two limits; the newer is four times that. A larger message is
+sent alone.
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html"""
 SQS_ATTRIBUTES: Final = 10
-"""How many attributes a message may have."""
+"""The attributes that a message may have."""
 
 _Attributes = Mapping[str, "MessageAttributeValueOutputTypeDef"]
 
 
 @dataclass(frozen=True)
 class ParkedEvent:
-    """A message in a DLQ, and why it is there. None: nobody said.
+    """A message in a DLQ, and why it is there. None: the message does not say.
 
     A function parked it (dead_letters.py), or SQS moved it after too many receives, or EventBridge could not deliver
     it and names the reason in attributes of its own. ``source_queue`` is an ARN.
-    ``parked_at`` is, where no function said so, when SQS got the message.
+    Where no function noted ``parked_at``, it is when SQS got the message.
     """
 
     message_id: str
@@ -57,11 +58,12 @@ class ParkedEvent:
 
     @classmethod
     def of(cls, message: "MessageTypeDef") -> Self:
-        """From a message as SQS gives it, with all attributes of both kinds."""
+        """Read a message as SQS returns it, with all its attributes of both kinds."""
         attributes, system = message.get("MessageAttributes", {}), message["Attributes"]
         said = {name: value["StringValue"] for name, value in attributes.items() if "StringValue" in value}
         moved_from = system.get("DeadLetterQueueSourceArn")
-        why = {} if moved_from else said  # Beside what SQS moved may still stand why it was parked some time before.
+        # A message that SQS moved may still carry the attributes of an earlier parking.
+        why = {} if moved_from else said
         return cls(
             message_id=message["MessageId"],
             receipt_handle=message["ReceiptHandle"],
@@ -82,13 +84,13 @@ class ParkedEvent:
 
 @dataclass
 class PutBack:
-    """What became of events that were to go back. What was not moved is in the DLQ still, with SQS's words for it."""
+    """The result of moving events back. Those that were not moved are still in the DLQ, each with SQS's error."""
 
     moved: list[ParkedEvent] = field(default_factory=list)
     homeless: list[tuple[ParkedEvent, str]] = field(default_factory=list)
-    """They name no queue, or none that is there and open to us."""
+    """They name no source queue, or one that does not exist or may not be used."""
     failed: list[tuple[ParkedEvent, str]] = field(default_factory=list)
-    """Trying again may help. Some may be on their source queue too, which is harmless."""
+    """A retry may help. Some may be on their source queue as well, which is harmless."""
 
 
 class DeadLetterQueue:
@@ -103,37 +105,37 @@ class DeadLetterQueue:
         self._held: dict[str, str] = {}  # Receipt handle by message id.
 
     def in_flight(self) -> int:
-        """About how many messages somebody holds at the moment, so that nobody else can see them."""
+        """Return about how many messages other readers hold at the moment, so that they cannot be received."""
         name: Final = "ApproximateNumberOfMessagesNotVisible"
         answer = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=[name])
         return int(answer["Attributes"][name])
 
-    def read(self, seconds_left: Callable[[], float]) -> Generator[list[ParkedEvent]]:
-        """Everything that lies there, up to ten at a time and each once.
+    def read(self, deadline: Deadline) -> Generator[list[ParkedEvent]]:
+        """Yield every message, up to ten at a time and each once.
 
-        What is neither put back nor discarded meanwhile is let go when the iteration ends or is closed; and if the
-        reader dies, once the ``seconds_left`` at its receipt have passed. Ends before all is seen where the time is up,
-        or where more would be held at once than SQS allows, which is about 120,000. Takes about 1 kB of memory for each
-        message that is held.
+        Messages that are neither put back nor discarded meanwhile are released when the iteration ends or is closed;
+        if the reader dies, SQS releases each once the time that was left at its receipt has passed. Ends early where
+        the time is up, or where more messages would be in flight than SQS allows, about 120,000. Takes about 1 kB of
+        memory for each message that is held.
         """
         empty = 0
         try:
-            while empty < EMPTY_RECEIVES and seconds_left() > CLOSING_SECONDS:
-                events = self._receive(seconds_left())
+            while empty < EMPTY_RECEIVES and deadline.seconds_left > CLOSING_SECONDS:
+                events = self._receive(deadline.seconds_left)
                 empty = 0 if events else empty + 1
                 if events:
                     yield events
         finally:
             held, self._held = list(self._held.values()), {}
-            while held and seconds_left() > 0:
+            while held and deadline.seconds_left > 0:
                 self._queue.defer(dict.fromkeys(held[:SQS_BATCH], 0))
                 del held[:SQS_BATCH]
 
     def put_back(self, events: Iterable[ParkedEvent]) -> PutBack:
-        """Send each to the queue that it came from, and delete it here once SQS has it there.
+        """Send each event to the queue that it came from, then delete it here.
 
-        Body and attributes are what they were. What no function parked gets a ``parkedAt``, so that its redelivery
-        trusts no record. A crash between the two steps leaves an event in both places, never in none.
+        Body and attributes are unchanged. An event that no function parked gets a ``parkedAt``, so that its
+        redelivery reads Codat's settings. A crash between the two steps leaves an event in both places, never in none.
         """
         result = PutBack()
         by_source: dict[str | None, list[ParkedEvent]] = {}
@@ -158,7 +160,7 @@ class DeadLetterQueue:
         return result
 
     def discard(self, events: Sequence[ParkedEvent]) -> list[tuple[ParkedEvent, str]]:
-        """Delete them for good; those that SQS did not delete, with its words."""
+        """Delete the events for good; return those that SQS did not delete, with its error."""
         failed = []
         for start in range(0, len(events), SQS_BATCH):
             batch = events[start : start + SQS_BATCH]
@@ -166,7 +168,7 @@ class DeadLetterQueue:
         return failed
 
     def _receive(self, seconds: float) -> list[ParkedEvent]:
-        """Up to ten messages that this reader does not hold yet."""
+        """Receive up to ten messages that this reader does not hold yet."""
         try:
             answer = self._sqs.receive_message(
                 QueueUrl=self._url,
@@ -193,12 +195,12 @@ class DeadLetterQueue:
         return self._source_urls[source]
 
     def _attributes(self, event: ParkedEvent) -> _Attributes:
-        """Those that it has, and the word that it was parked. A producer may have used up all of its ten."""
+        """Return the event's attributes and a ``parkedAt``. A producer may have used all ten."""
         parked_at: MessageAttributeValueOutputTypeDef = {"DataType": "String", "StringValue": self._now().isoformat()}
         return dict([*({"parkedAt": parked_at} | dict(event.attributes)).items()][:SQS_ATTRIBUTES])
 
     def _send(self, url: str, batch: Sequence[tuple[ParkedEvent, _Attributes]]) -> dict[int, str]:
-        """Why SQS did not take an event, by its number in the batch."""
+        """Send a batch; return SQS's error for each event that it refused, by its number in the batch."""
         return _refusals(
             len(batch),
             lambda: self._sqs.send_message_batch(
@@ -211,7 +213,7 @@ class DeadLetterQueue:
         )
 
     def _delete(self, batch: Sequence[ParkedEvent]) -> dict[int, str]:
-        """Why SQS did not delete an event, by its number in the batch of up to ten."""
+        """Delete up to ten; return SQS's error for each event that it did not delete, by its number in the batch."""
         if not batch:
             return {}
         refusals = _refusals(
@@ -231,7 +233,7 @@ class DeadLetterQueue:
 
 
 def _refusals(count: int, call: Callable[[], Mapping[str, Any]]) -> dict[int, str]:
-    """What SQS refused of a batch, or the whole of it."""
+    """Return what SQS refused of a batch, or the whole of it."""
     try:
         failed = call().get("Failed", [])
     except ClientError as error:
@@ -247,7 +249,7 @@ def _words(error: ClientError) -> str:
 def _batches(
     events: Iterable[tuple[ParkedEvent, _Attributes]],
 ) -> Iterator[list[tuple[ParkedEvent, _Attributes]]]:
-    """As few batches as SQS takes, in order, of one event or more."""
+    """Yield as few batches as SQS accepts, in order, of one event or more."""
     batch: list[tuple[ParkedEvent, _Attributes]] = []
     weight = 0
     for event, attributes in events:
@@ -261,7 +263,7 @@ def _batches(
 
 
 def _weight(body: str, attributes: _Attributes) -> int:
-    """In bytes, as SQS counts: the body, and of each attribute name, type and value."""
+    """Return the size in bytes as SQS counts it: the body, and of each attribute its name, type and value."""
     values = (
         len(name.encode())
         + len(value["DataType"].encode())
@@ -273,7 +275,7 @@ def _weight(body: str, attributes: _Attributes) -> int:
 
 
 def _moment(text: str | None) -> datetime | None:
-    """None for what is no moment in time: whoever may send to a DLQ may write what they like."""
+    """Return None for text that is not a moment: a message in a DLQ may hold anything."""
     try:
         moment = datetime.fromisoformat(text or "")
     except ValueError:

@@ -1,16 +1,26 @@
-"""Every event ends in exactly one outcome. This is the table that says which."""
+"""Every event ends in exactly one outcome; triage says which one an error leads to.
+
+::
+
+    SyncError
+    ├── PermanentError
+    │   ├── CodatRefused: BadRequest, Forbidden, …          parked_failed
+    │   │   └── PaymentRequired                             parked_payment_required, or degraded where a fallback helps
+    │   └── MalformedEvent, UnknownPlan                     parked_failed
+    └── TransientError
+        ├── CodatUnavailable: RateLimited, NotFound, …      deferred
+        └── ApiKeyUnusable, OutOfTime, PlanKeepsChanging,
+            PresetsUnusable, RecordGone, NotHandedOver, …   deferred
+    any other exception                                     deferred, as unexpected_error
+"""
 
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
-from codat_sync.api_key import ApiKeyUnusable
-from codat_sync.codat.errors import CodatError, CodatRefused, PaymentRequired, RateLimited
-from codat_sync.companies.converge import PlanKeepsChanging
-from codat_sync.companies.records import RecordGone
-from codat_sync.events.company_events import MalformedEvent
-from codat_sync.presets.file import PresetsUnusable, UnknownPlan
+from codat_sync.codat.errors import CodatError, PaymentRequired, RateLimited
+from codat_sync.errors import PermanentError, SyncError
 
 
 class Outcome(StrEnum):
@@ -29,17 +39,11 @@ PARKED: Final = frozenset({Outcome.DEGRADED, Outcome.PARKED_PAYMENT_REQUIRED, Ou
 """The outcomes that leave the event in a DLQ."""
 
 
-class OutOfTime(Exception):
-    """The function's own time does not allow another call. Nothing was begun that is not safe to begin again."""
-
-    reason = "out_of_time"
-
-
 @dataclass(frozen=True)
 class Failure:
-    """Why an event was not simply applied: a stable slug, and the words of whoever refused.
+    """Why an event was not applied: a stable slug, and the refusing service's own words.
 
-    ``retry_after`` is the wait that Codat asked for. ``unexpected``: nobody planned for this one.
+    ``retry_after`` is the wait that Codat asked for. ``unexpected``: the error is none that was planned for.
     """
 
     outcome: Outcome
@@ -52,19 +56,21 @@ class Failure:
 
 
 def triage(error: Exception) -> Failure:
-    """The outcome that an error leads to. What is not known here is deferred: the queue's patience decides."""
-    status = correlation_id = retry_after = None
-    if isinstance(error, CodatError):
-        status, correlation_id = error.status, error.correlation_id
+    """Return the outcome that an error leads to. An unknown error is deferred, until the queue's limit of receives."""
     match error:
         case PaymentRequired():
-            outcome, reason = Outcome.PARKED_PAYMENT_REQUIRED, error.reason
-        case CodatRefused() | MalformedEvent() | UnknownPlan():
-            outcome, reason = Outcome.PARKED_FAILED, error.reason
-        case CodatError() | ApiKeyUnusable() | OutOfTime() | PlanKeepsChanging() | PresetsUnusable() | RecordGone():
-            outcome, reason = Outcome.DEFERRED, error.reason
+            outcome = Outcome.PARKED_PAYMENT_REQUIRED
+        case PermanentError():
+            outcome = Outcome.PARKED_FAILED
+        case SyncError():
+            outcome = Outcome.DEFERRED
         case _:
             return Failure(Outcome.DEFERRED, "unexpected_error", f"{type(error).__name__}: {error}", unexpected=True)
-    if isinstance(error, RateLimited):
-        retry_after = error.retry_after
-    return Failure(outcome, reason, str(error), status, correlation_id, retry_after)
+    return Failure(
+        outcome,
+        error.reason,
+        str(error),
+        error.status if isinstance(error, CodatError) else None,
+        error.correlation_id if isinstance(error, CodatError) else None,
+        error.retry_after if isinstance(error, RateLimited) else None,
+    )

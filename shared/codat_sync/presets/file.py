@@ -15,21 +15,24 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import ErrorDetails
 
 from codat_sync.codat.models import DATA_TYPES, REPORT_DATA_TYPES, Frequency, SyncSchedule, SyncSetting, SyncSettings
+from codat_sync.errors import PermanentError, TransientError
 
 _REPORT_MONTHS: Final = 24  # What Codat fetches of reports unless told otherwise.
 
 
-class InvalidPresets(ValueError):
+class InvalidPresets(TransientError):
     """The presets cannot be used. The text has a line for each problem: the plan, the data type, what is wrong."""
 
+    reason = "invalid_presets"
 
-class PresetsUnusable(RuntimeError):
+
+class PresetsUnusable(TransientError):
     """Nobody can tell which presets are live. Where they are kept has to be put right, or answers again by itself."""
 
     reason = "presets_unusable"
 
 
-class UnknownPlan(LookupError):
+class UnknownPlan(PermanentError):
     """No preset has this plan's name: a mistake of the producer's, or a plan that a deploy removed."""
 
     reason = "unknown_plan"

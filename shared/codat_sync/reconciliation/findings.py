@@ -1,4 +1,4 @@
-"""What a reconciliation can find of a company: pure functions on its record, its preset and Codat's answer."""
+"""The findings of a reconciliation run: pure functions on a company's record, its preset and Codat's answer."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,52 +20,52 @@ from codat_sync.codat.errors import (
     Unauthorized,
 )
 from codat_sync.companies.records import AppliedPreset, CompanyPlan
-from codat_sync.outcomes.triage import OutOfTime
+from codat_sync.deadline import OutOfTime
 from codat_sync.presets.file import CompanyPreset, UnknownPlan
 
 AT_WORK: Final = timedelta(minutes=15)
-"""How long after a plan was named its own event may still be at work on it."""
+"""How long after a plan was named its own event may still be in progress."""
 DLQ_KEEPS: Final = timedelta(days=13)
-"""For how long a DLQ is sure to have what was parked there: a day less than it keeps it."""
+"""How long a DLQ is sure to hold a parked event: a day less than its retention."""
 
 
 class Finding(StrEnum):
-    """What is found of a company."""
+    """What a run finds of one company."""
 
     IN_STEP = "in_step"
     """Codat's settings are the preset's."""
     DEGRADED = "degraded"
-    """They are what is left of the preset without hourly; an event in the payment-required DLQ waits for the rest."""
+    """They are the degraded preset's, without hourly; an event in the payment-required DLQ brings hourly back later."""
     WAITING = "waiting"
-    """An event of the company is at work, or waits in the payment-required DLQ."""
+    """An event of the company is in progress, or waits in the payment-required DLQ."""
     CHANGED_AT_CODAT = "changed_at_codat"
-    """They are not what we put in force."""
+    """They are not what was put in force."""
     PRESET_CHANGED = "preset_changed"
-    """A deploy has changed what the plan stands for since it was put in force."""
+    """The plan's preset was changed since it was put in force."""
     NOT_APPLIED = "not_applied"
-    """What is desired is not confirmed, and no event seems to be left that would see to it."""
+    """The desired plan is not confirmed, and no event seems to be left that would apply it."""
     UNKNOWN_PLAN = "unknown_plan"
-    """A deploy has removed the plan."""
+    """The presets no longer have the plan."""
     GONE = "gone"
     """Codat does not know the company."""
     REFUSED = "refused"
     """Codat refuses to show the settings."""
     UNANSWERED = "unanswered"
-    """Codat had no answer, for this company at least."""
+    """Codat gave no answer, for this company at least."""
 
 
 DRIFTED: Final = frozenset({Finding.CHANGED_AT_CODAT, Finding.PRESET_CHANGED, Finding.NOT_APPLIED})
-"""The settings are not today's preset, or nobody has confirmed that they are."""
+"""The settings are not those of the current preset, or were never confirmed to be."""
 TO_BE_CONVERGED: Final = DRIFTED | {Finding.UNKNOWN_PLAN, Finding.REFUSED, Finding.UNANSWERED}
-"""Something is to be done about these, be it to park the company with the reason."""
+"""These need action, be it to park the company with the reason."""
 
 
 @dataclass(frozen=True)
 class Drift:
-    """A company whose settings at Codat are not what they should be, as the run ``run_id`` has found.
+    """A company whose settings at Codat have drifted from its preset, as the run ``run_id`` found.
 
-    ``cause`` is one of ``DRIFTED``. ``believed_since`` is when we confirmed what should be there, None where we never
-    did. ``times_in_a_row`` counts the runs that found them changed at Codat, each after a repair; 0 for another cause.
+    ``cause`` is one of ``DRIFTED``. ``believed_since`` is when the preset was confirmed, None where it never was.
+    ``times_in_a_row`` counts the runs that found a change made at Codat, each after a repair; 0 for another cause.
     """
 
     run_id: str
@@ -79,10 +79,10 @@ class Drift:
     will_be_repaired: bool
 
 
-def belief(company: CompanyPlan, preset: CompanyPreset, now: datetime) -> tuple[Finding, CompanyPreset]:
-    """What the record alone says of a company, and the preset that Codat should be at.
+def expectation(company: CompanyPlan, preset: CompanyPreset, now: datetime) -> tuple[Finding, CompanyPreset]:
+    """Return what the record alone says of a company, and the preset that Codat should be at.
 
-    Where it says in step or degraded, Codat has yet to show that. Where it says waiting, there is no use in looking.
+    In step and degraded have yet to be checked at Codat. Waiting needs no check.
     """
     applied, applied_at = company.applied, company.applied_at
     if is_parked(company, PaymentRequiredKind, now):
@@ -94,14 +94,14 @@ def belief(company: CompanyPlan, preset: CompanyPreset, now: datetime) -> tuple[
     degraded = preset.degraded()
     if applied.degraded_to is None or degraded is None or applied.fingerprint != degraded.fingerprint:
         return Finding.PRESET_CHANGED, preset
-    # Later, the event that would bring hourly back is no longer in the DLQ. Another attempt puts a new one there.
+    # Later, the DLQ no longer holds the event that would bring hourly back. Another attempt puts a new one there.
     return (Finding.DEGRADED, degraded) if now - applied_at < DLQ_KEEPS else (Finding.NOT_APPLIED, preset)
 
 
 def is_parked(company: CompanyPlan, reasons: Iterable[str], now: datetime) -> bool:
-    """Whether an event of the company lies in a DLQ for one of these reasons, as far as its record can tell.
+    """Return whether an event of the company is in a DLQ for one of these reasons, as far as its record tells.
 
-    Not where a plan was desired, or one confirmed, since.
+    That no longer holds once a plan was recorded or confirmed since.
     """
     failure = company.last_failure
     return (
@@ -113,7 +113,7 @@ def is_parked(company: CompanyPlan, reasons: Iterable[str], now: datetime) -> bo
 
 
 def finding_of(error: Exception) -> Finding | None:
-    """What an error says of the company that it was met with. None where it concerns all companies alike."""
+    """Return what an error says of the company that was asked about. None where it concerns all companies alike."""
     match error:
         case ApiKeyUnusable() | BotoCoreError() | ClientError() | OutOfTime() | RateLimited() | Unauthorized():
             return None

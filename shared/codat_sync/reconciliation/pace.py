@@ -1,4 +1,4 @@
-"""How fast, and how much of Codat's quota, a duty may call Codat that is not urgent."""
+"""How fast a duty that is not urgent may call Codat, and how much of Codat's quota it may use."""
 
 import time
 from collections.abc import Callable
@@ -8,13 +8,14 @@ from threading import Lock
 from typing import Final
 
 from codat_sync.codat.rate_limits import RateLimit
+from codat_sync.deadline import Deadline, OutOfTime
 
 LONGEST: Final = timedelta(hours=12)
-"""Of a wait for a new quota: as long as SQS can hide the message that goes on with the duty."""
+"""The longest wait for a new quota: as long as SQS can hide the message that continues the duty."""
 
 
 class Pace:
-    """Calls at even distances. Safe to share between threads; each process keeps its own."""
+    """Calls at an even rate. Safe to share between threads; each process has its own."""
 
     def __init__(
         self,
@@ -30,7 +31,7 @@ class Pace:
         self._next_turn = monotonic()
 
     def wait(self, *, within: float) -> bool:
-        """Wait for one's turn. False where that is more than ``within`` seconds away: then no turn is taken."""
+        """Wait for a turn. Return False where it is more than ``within`` seconds away: then no turn is taken."""
         with self._lock:
             now = self._monotonic()
             turn = max(self._next_turn, now)
@@ -39,6 +40,19 @@ class Pace:
             self._next_turn = turn + self._distance
         self._sleep(turn - now)
         return True
+
+
+class PacedDeadline(Deadline):
+    """A deadline that also waits for a turn before each call."""
+
+    def __init__(self, deadline: Deadline, pace: Pace) -> None:
+        super().__init__(lambda: deadline.seconds_left, seconds_for_a_call=deadline.seconds_for_a_call)
+        self._pace = pace
+
+    def check(self) -> None:
+        """Wait for a turn. Raise ``OutOfTime`` where the turn comes too late to start a call."""
+        if not self._pace.wait(within=self.seconds_to_start):
+            raise OutOfTime("the function's time does not allow another request to Codat at its pace")
 
 
 class Quota:
@@ -54,7 +68,7 @@ class Quota:
         self._now = now
 
     def wait(self) -> timedelta | None:
-        """How long until there is a new quota; None while the share is not used up, or Codat does not say."""
+        """Return how long until there is a new quota; None while the share is not used up, or Codat does not say."""
         said = self._newest()
         if said.limit is None or said.remaining is None:
             return None

@@ -1,4 +1,4 @@
-"""The queue of companies that are to be brought to their presets, whatever we believe of them."""
+"""The queue of companies that are to be brought to their presets, whatever their records say."""
 
 import json
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from codat_sync.errors import TransientError
 from codat_sync.events.company_events import COMPANY_RECONCILIATION
 from codat_sync.outcomes.deferral import SQS_BATCH
 
@@ -14,15 +15,15 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 
-class NotHandedOver(Exception):
-    """SQS did not take some of the companies. Handing all of them over again is safe."""
+class NotHandedOver(TransientError):
+    """SQS did not accept some of the companies. Handing all of them over again is safe."""
 
     reason = "not_handed_over"
 
 
 @dataclass(frozen=True)
 class CompanyRequest:
-    """That one company be looked at. ``plan`` is the one that its tag at Codat names, None where it names none."""
+    """A request to reconcile one company. ``plan`` is the one that its tag at Codat names, None where it names none."""
 
     event_id: str
     company_id: UUID
@@ -30,7 +31,7 @@ class CompanyRequest:
     plan: str | None = None
 
     def body(self) -> str:
-        """The message that ``read_company_reconciliation`` reads."""
+        """Return the message that ``read_company_reconciliation`` reads."""
         detail = {"companyId": str(self.company_id)} | ({"plan": self.plan} if self.plan else {})
         return json.dumps(
             {
@@ -44,14 +45,14 @@ class CompanyRequest:
 
 
 class CompanyReconciliations:
-    """The queue."""
+    """The queue's sending end."""
 
     def __init__(self, sqs: "SQSClient", url: str) -> None:
         self._sqs = sqs
         self._url = url
 
     def send(self, requests: Sequence[CompanyRequest]) -> None:
-        """All of them are on the queue once this returns. Raises ``NotHandedOver`` where some may not be."""
+        """Send all requests; they are on the queue once this returns. Raise ``NotHandedOver`` where some may not be."""
         for start in range(0, len(requests), SQS_BATCH):
             answer = self._sqs.send_message_batch(
                 QueueUrl=self._url,
@@ -63,4 +64,4 @@ class CompanyReconciliations:
             failed = answer.get("Failed", [])
             if failed:
                 words = failed[0].get("Message", failed[0]["Code"])
-                raise NotHandedOver(f"SQS did not take {len(failed)} of a batch of companies: {words}")
+                raise NotHandedOver(f"SQS did not accept {len(failed)} of a batch of companies: {words}")

@@ -1,4 +1,4 @@
-"""How far a reconciliation has come: one item in the table, written under conditions only."""
+"""The progress of a reconciliation run: one item in the table, written under conditions only."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,8 +10,8 @@ from uuid import UUID
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from codat_sync.companies.records import OWN_KEYS
-from codat_sync.consuming.consume import Settled
-from codat_sync.events.company_events import ReconciliationRequest
+from codat_sync.consuming.deliveries import Settled
+from codat_sync.events.requests import ReconciliationRequest
 from codat_sync.outcomes.triage import Outcome
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _KEY: Final = f"{OWN_KEYS}reconciliation"
 _RUN_ID: Final = 200
-"""How much of a request's id names its run: the ids of its companies' events begin with that, and end at 256."""
+"""How much of a request's id names its run: the ids of its companies' events begin with it, and may have 256."""
 
 TALLIED: Final[Mapping[Outcome, str]] = {
     Outcome.APPLIED: "repaired",
@@ -28,22 +28,21 @@ TALLIED: Final[Mapping[Outcome, str]] = {
     Outcome.PARKED_PAYMENT_REQUIRED: "parkedPaymentRequired",
     Outcome.PARKED_FAILED: "parkedFailed",
 }
-"""What became of the companies that were handed over, and the attribute in which it is counted."""
+"""The outcomes of companies that were handed over, and the attribute that counts each."""
 
 
 def run_id(request: ReconciliationRequest) -> str:
-    """The name of the run that a request begins."""
+    """Return the name of the run that a request begins."""
     return request.request_id[:_RUN_ID]
 
 
 @dataclass(frozen=True)
 class Run:
-    """One walk over all companies, as far as it has come.
+    """One run over all companies, and its progress.
 
-    ``cursor`` is where it goes on, None at its beginning. ``counts`` are companies by what was found of them,
-    ``by_data_type`` how many differed in each, ``by_plan`` how many have each. ``keeps_drifting`` names companies, and
-    for how many runs in a row. ``outcomes`` say what became of those that were handed over: each is counted at least
-    once.
+    ``cursor`` is where it continues, None at its beginning. ``counts`` are companies by finding, ``by_data_type`` how
+    many differed in each data type, ``by_plan`` how many have each plan. ``keeps_drifting`` names companies, and for
+    how many runs in a row. ``outcomes`` counts the outcomes of those that were handed over, each at least once.
     """
 
     run_id: str
@@ -59,7 +58,7 @@ class Run:
     outcomes: Mapping[str, int] = field(default_factory=dict)
 
     def satisfies(self, request: ReconciliationRequest) -> bool:
-        """Whether all companies have been looked at since this was asked for, and in the mode that it asked for."""
+        """Return whether all companies were checked since the request was made, and in the mode that it asks for."""
         return (
             self.finished_at is not None
             and self.report_only is request.report_only
@@ -67,12 +66,12 @@ class Run:
         )
 
     def event_id(self, company_id: UUID) -> str:
-        """Of the event by which this run hands a company over: the same each time."""
+        """Return the id of the event by which this run hands a company over: the same each time."""
         return f"{self.run_id}/{company_id}"
 
     @classmethod
     def read(cls, item: Mapping[str, Any]) -> Self:
-        """From the item that ``ReconciliationRuns`` writes."""
+        """Read the item that ``ReconciliationRuns`` writes."""
         read = TypeDeserializer().deserialize
         said = {name: read(value) for name, value in item.items()}
         finished_at = said.get("finishedAt")
@@ -92,21 +91,21 @@ class Run:
 
 
 class ReconciliationRuns:
-    """The newest run, in the table of the company plans, under a key that no company can have."""
+    """The newest run, in the companies' table, under a key that no company can have."""
 
     def __init__(self, dynamodb: "DynamoDBClient", table_name: str) -> None:
         self._dynamodb = dynamodb
         self._table_name = table_name
 
     def newest(self) -> Run | None:
-        """One read, consistent with every write before it."""
+        """Read once, consistent with every earlier write."""
         answer = self._dynamodb.get_item(
             TableName=self._table_name, Key={"companyId": {"S": _KEY}}, ConsistentRead=True
         )
         return Run.read(answer["Item"]) if "Item" in answer else None
 
     def begin(self, request: ReconciliationRequest, *, in_place_of: Run | None, at: datetime) -> Run | None:
-        """A new run. None where the one before is no longer as given: somebody else is at work."""
+        """Begin a run. Return None where the one before is no longer as given: another invocation was faster."""
         values: dict[str, Any] = {
             ":id": run_id(request),
             ":reportOnly": request.report_only,
@@ -127,7 +126,7 @@ class ReconciliationRuns:
         )
 
     def advance(self, run: Run, to: Run) -> Run | None:
-        """Note how far a run has come. None where it has come further, or another has begun, since it was read."""
+        """Note a run's progress. Return None where it has moved on, or another has begun, since it was read."""
         values: dict[str, Any] = {
             ":id": run.run_id,
             ":progress": to.progress_at.isoformat(),
@@ -155,7 +154,7 @@ class ReconciliationRuns:
         return self._update(update, condition, values)
 
     def tally(self, run_id: str, outcomes: Mapping[str, int]) -> None:
-        """Add to what became of the companies that a run handed over; nothing where it is no longer the newest."""
+        """Add to the outcomes of the companies that a run handed over; do nothing if it is no longer the newest."""
         self._update(
             f"ADD {', '.join(f'{name} :{name}' for name in outcomes)}",
             "runId = :id",
@@ -179,16 +178,16 @@ class ReconciliationRuns:
 
 
 class Tally:
-    """Counts, with its run, what became of each company that a reconciliation handed over.
+    """Counts, with its run, the outcome of each company that a run handed over.
 
-    At least once each: what is delivered twice is counted twice.
+    At least once each: a message that is delivered twice is counted twice.
     """
 
     def __init__(self, runs: ReconciliationRuns) -> None:
         self._runs = runs
 
     def announce(self, settled: Iterable[Settled]) -> None:
-        """One write for each run that the batch has companies of. Of what is deferred, nothing has become yet."""
+        """Write once for each run that the batch has companies of. A deferred company has no outcome yet."""
         by_run: dict[str, Counter[str]] = {}
         for each in settled:
             run_id, _, company_id = (each.event_id or "").rpartition("/")

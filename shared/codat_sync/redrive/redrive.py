@@ -1,7 +1,7 @@
-"""Redrive: what Codat's bill kept in the payment-required DLQ goes back to its queues once the bill is paid.
+"""Redrive: events that wait for Codat's bill go back from the payment-required DLQ to their queues once it is paid.
 
-Nobody tells us reliably that it is. So one event of each kind of 402 is the probe: its company is converged to its
-newest plan. Only where Codat takes that are all others of the kind moved, and each ends as any event does.
+No event says reliably that the bill is paid. So one event of each kind of 402 is the probe: its company is converged to
+its newest plan. Only where Codat accepts that, all others of the kind are moved, and each is processed as any event is.
 """
 
 from collections import Counter
@@ -19,36 +19,35 @@ from codat_sync.codat.models import Frequency
 from codat_sync.companies.converge import Converged, Convergence, PlanKeepsChanging
 from codat_sync.companies.pause import CACHE, PauseRecord
 from codat_sync.companies.records import CompanyPlan, RecordGone
-from codat_sync.consuming.consume import START_SECONDS
 from codat_sync.consuming.duties import AFTER_A_FAILURE
-from codat_sync.events.company_events import RedriveRequest
+from codat_sync.deadline import Deadline, OutOfTime
+from codat_sync.events.requests import RedriveRequest
 from codat_sync.observability import count_redrive, logger
 from codat_sync.outcomes.parked_events import DeadLetterQueue, ParkedEvent
-from codat_sync.outcomes.triage import OutOfTime
 from codat_sync.presets.file import UnknownPlan
-from codat_sync.reconciliation.pace import Pace
+from codat_sync.reconciliation.pace import Pace, PacedDeadline
 
 _SAYS_NOTHING_OF_THE_BILL: Final = (CodatRefused, NotFound, Conflict, RecordGone, UnknownPlan, PlanKeepsChanging)
-"""What concerns the probe's company alone."""
+"""Errors that concern the probe's company alone."""
 
 
 class Records(Protocol):
     """The companies' records, as far as a probe needs them."""
 
     def get(self, company_id: UUID) -> CompanyPlan | None:
-        """A company's record, consistent with every write before; None where there is none."""
+        """Return a company's record, consistent with every earlier write; None where there is none."""
 
 
-class Announcing(Protocol):
-    """Our voice on the event bus."""
+class Announcer(Protocol):
+    """The event bus, as far as a redrive needs it."""
 
     def say(self, announcements: Sequence[Announcement]) -> None:
-        """Nothing is raised where they do not get there."""
+        """Put the announcements on the bus. Raise nothing where that fails."""
 
 
 @dataclass
 class _Findings:
-    """What one invocation has come to know, and what it has done. Nothing of it outlives the invocation."""
+    """What one invocation has found and done. Nothing of it outlives the invocation."""
 
     paid: set[PaymentRequiredKind] = field(default_factory=set)
     refused: dict[PaymentRequiredKind, str] = field(default_factory=dict)
@@ -56,9 +55,9 @@ class _Findings:
     moved: Counter[str] = field(default_factory=Counter)
     """By kind."""
     homeless: Counter[str] = field(default_factory=Counter)
-    """By the source queue that nobody knows, or that nobody named."""
+    """By the source queue, which is unknown or not named."""
     failed: Counter[str] = field(default_factory=Counter)
-    """By what SQS said."""
+    """By SQS's error."""
     complete: bool = False
 
 
@@ -72,14 +71,14 @@ class Redrive:
         records: Records,
         pause: PauseRecord,
         pace: Pace,
-        announcements: Announcing,
+        announcements: Announcer,
         *,
         now: Callable[[], datetime],
         sleep: Callable[[float], None],
     ) -> None:
-        """``convergence`` speaks to Codat itself: a pause for an expired account must not answer in its place.
+        """``convergence`` calls Codat itself: a pause for an expired account must not answer in its place.
 
-        ``pace`` counts events that are tried or moved.
+        ``pace`` counts events that are probed or moved.
         """
         self._parked = parked
         self._convergence = convergence
@@ -90,12 +89,12 @@ class Redrive:
         self._now = now
         self._sleep = sleep
 
-    def carry_out(self, request: RedriveRequest, seconds_left: Callable[[], float]) -> timedelta | None:
-        """Probe, and move what the request asks for of each kind that is paid; what is not stays as it is.
+    def carry_out(self, request: RedriveRequest, deadline: Deadline) -> timedelta | None:
+        """Probe each kind, and move the events that the request asks for of each kind that is paid.
 
-        Costs, while nothing is paid, what one convergence costs for each kind: of a degraded company that is one write
-        to Codat. Raises ``CodatUnavailable`` where Codat has no answer for a probe. What it was not told to touch,
-        what a probe refused, and what was cut off can all be seen in the DLQ again by the time it goes on.
+        While nothing is paid, it costs one convergence for each kind: of a degraded company that is one write to
+        Codat. Raise ``CodatUnavailable`` where Codat does not answer a probe. Events that were not asked for, that a
+        probe refused, or that were cut off are visible in the DLQ again by the time it goes on.
         """
         pause = self._pause.read()
         if pause is not None and pause.reason != PaymentRequiredKind.ACCOUNT_EXPIRED and pause.until > self._now():
@@ -103,50 +102,41 @@ class Redrive:
         others_hold_some = self._parked.in_flight() > 0
         findings = _Findings()
         try:
-            self._go_through(request, findings, seconds_left)
+            self._go_through(request, findings, deadline)
         except OutOfTime:
-            return timedelta(seconds=max(seconds_left(), 0) + 1)  # By then nothing is hidden any more.
+            return timedelta(seconds=max(deadline.seconds_left, 0) + 1)  # By then no message is hidden any more.
         finally:
             _report(request, findings)
         if findings.failed or (others_hold_some and not findings.refused):
             return AFTER_A_FAILURE
         return None
 
-    def _go_through(self, request: RedriveRequest, findings: _Findings, seconds_left: Callable[[], float]) -> None:
-        """One pass over the DLQ. Raises ``OutOfTime`` where something may be left for want of it."""
-
-        def may_call() -> None:
-            if seconds_left() < START_SECONDS:
-                raise OutOfTime("the function's time does not allow another request to Codat")
-
-        def wait_for_turn() -> None:
-            if not self._pace.wait(within=seconds_left() - START_SECONDS):
-                raise OutOfTime("the function's time does not allow another event")
-
+    def _go_through(self, request: RedriveRequest, findings: _Findings, deadline: Deadline) -> None:
+        """Go through the DLQ once. Raise ``OutOfTime`` where events may be left for want of time."""
+        paced = PacedDeadline(deadline, self._pace)
         kinds = request.reasons or frozenset(PaymentRequiredKind)
-        with closing(self._parked.read(seconds_left)) as batches:
+        with closing(self._parked.read(deadline)) as batches:
             for batch in batches:
                 going: list[ParkedEvent] = []
                 try:
                     for event in batch:
                         if not _is_asked_for(event, request, kinds - findings.refused.keys()):
                             continue
-                        wait_for_turn()
-                        if event.reason in findings.paid or self._probe(event, request, findings, may_call):
+                        paced.check()
+                        if event.reason in findings.paid or self._probe(event, request, findings, deadline):
                             going.append(event)
                 finally:
                     self._put_back(going, findings)
                 if findings.refused.keys() >= kinds:
                     break
-        may_call()  # Without time left, nobody knows whether that was all.
+        deadline.check()  # Without time left, the DLQ may hold more.
         findings.complete = True
 
-    def _probe(
-        self, event: ParkedEvent, request: RedriveRequest, findings: _Findings, may_call: Callable[[], None]
-    ) -> bool:
-        """Find out by this event's company whether its kind is paid; whether the event itself may go back.
+    def _probe(self, event: ParkedEvent, request: RedriveRequest, findings: _Findings, deadline: Deadline) -> bool:
+        """Find out by this event's company whether its kind is paid; return whether the event itself may go back.
 
-        It may, too, where it said nothing of the bill: its consumer gives it its outcome, and the next is the probe.
+        It may also go back where its company says nothing about the bill: its consumer gives it its outcome, and the
+        next event is the probe.
         """
         company = self._record_of(event)
         if company is None:
@@ -154,16 +144,25 @@ class Redrive:
         refusal: PaymentRequired | None = None
         differences: Iterable[Difference] = ()
         try:
-            converged = self._convergence.converge(company, request.request_id, may_call)
+            converged = self._convergence.converge(company, request.request_id, deadline)
             refusal, differences = converged.degraded_by, converged.differences
-            if differences and refusal is None:  # The event itself will find nothing to do, and nothing to say.
+            if differences and refusal is None:  # The event itself will find nothing to do, and announce nothing.
                 self._announcements.say([_applied(converged, event, at=self._now())])
         except PaymentRequired as error:
             refusal = error
         except _SAYS_NOTHING_OF_THE_BILL as error:
             logger().info("redrive_probe_undecided", reason=error.reason, words=str(error), company_id=event.company_id)
             return True
+        return self._conclude(event, findings, refusal, differences)
 
+    def _conclude(
+        self,
+        event: ParkedEvent,
+        findings: _Findings,
+        refusal: PaymentRequired | None,
+        differences: Iterable[Difference],
+    ) -> bool:
+        """Note what the probe's answer says of its kind; return whether the event itself may go back."""
         if refusal is not None and refusal.kind is PaymentRequiredKind.ACCOUNT_EXPIRED:
             self._refuse(PaymentRequiredKind, refusal, event, findings)
             return False
@@ -174,7 +173,7 @@ class Redrive:
             self._lift_pause()
         elif refusal is not None:
             self._refuse([kind], refusal, event, findings)
-            # By another 402 than it is parked for: it goes back to be parked under that one.
+            # Refused by another 402 than the one it is parked for, it goes back to be parked under that one.
             return refusal.kind is not kind
         return True
 
@@ -205,9 +204,9 @@ class Redrive:
         )
 
     def _lift_pause(self) -> None:
-        """Take away a pause for the expired account, and wait until no function believes in it any more.
+        """Lift a pause for the expired account, and wait until no function still has it cached.
 
-        What came to its consumer sooner would be parked again by the pause alone.
+        An event that reached its consumer sooner would be parked again because of the pause.
         """
         while (pause := self._pause.read()) is not None and pause.reason == PaymentRequiredKind.ACCOUNT_EXPIRED:
             if self._pause.swap(pause, None):
@@ -222,17 +221,17 @@ class Redrive:
 
 
 def _is_asked_for(event: ParkedEvent, request: RedriveRequest, kinds: Collection[PaymentRequiredKind]) -> bool:
-    """What is parked anew meanwhile is not moved in circles: it is younger than the request."""
+    """Return whether to move the event. One that was parked after the request is not moved in circles."""
     if event.reason not in kinds or event.parked_at >= request.requested_at:
         return False
     return request.company_id is None or event.company_id == str(request.company_id)
 
 
 def _proves_paid(kind: PaymentRequiredKind, differences: Iterable[Difference]) -> bool:
-    """Whether an answer that was no refusal for the kind shows that nothing of that kind would be refused.
+    """Return whether an answer that did not refuse the kind shows that no event of it would be refused.
 
-    An expired account answers nothing at all. The other 402s are met by writes only, and the one for hourly only by
-    writes that ask for hourly.
+    An expired account refuses everything. The other 402s are met by writes only, and the one for hourly only by writes
+    that ask for hourly.
     """
     match kind:
         case PaymentRequiredKind.ACCOUNT_EXPIRED:

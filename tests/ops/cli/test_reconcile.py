@@ -10,11 +10,8 @@ from typing import Any
 
 import pytest
 
-from codat_sync.events.company_events import (
-    ReconciliationRequest,
-    read_company_reconciliation,
-    read_reconciliation_request,
-)
+from codat_sync.events.company_events import read_company_reconciliation
+from codat_sync.events.requests import ReconciliationRequest, read_reconciliation_request
 from codat_sync.reconciliation.runs import ReconciliationRuns, Run
 from tests.ops.on_call import COMPANY, OTHER, TABLE, OnCall
 

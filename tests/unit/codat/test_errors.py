@@ -132,7 +132,7 @@ def test_an_html_page_is_quoted_on_one_line() -> None:
 
 @pytest.mark.parametrize("content", [b"", b"  \n "])
 def test_an_empty_body_is_put_into_words(content: bytes) -> None:
-    assert str(error_for(500, content, {}, NOW)) == "Codat answered 500 without a word"
+    assert str(error_for(500, content, {}, NOW)) == "Codat answered 500 with an empty body"
 
 
 @pytest.mark.parametrize("content", [body("long " * 1000), b"<p>" + b"long " * 100_000])

@@ -1,6 +1,5 @@
 """Record, converge, confirm."""
 
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -17,10 +16,10 @@ from codat_sync.codat.errors import (
 from codat_sync.codat.models import Frequency, SyncSettings
 from codat_sync.companies.converge import MAX_ROUNDS, Convergence, PlanKeepsChanging
 from codat_sync.companies.records import DesiredPlan
+from codat_sync.deadline import Deadline, OutOfTime
 from codat_sync.events.company_events import Authority, CompanyEvent
-from codat_sync.outcomes.triage import OutOfTime
 from codat_sync.presets.file import Presets, UnknownPlan
-from tests.fakes import COMPANY, NOW, FakeCodat, FakePlans, hourly_types, setting, settings
+from tests.fakes import COMPANY, NOW, FakeCodat, FakePlans, deadline, hourly_types, setting, settings
 
 PRESETS = Presets.parse("""
 default_plan = "free"
@@ -46,10 +45,6 @@ frequency = "hourly"
 [plans.account]
 use_account_defaults = true
 """)
-
-
-def always() -> None:
-    """There is time for any call."""
 
 
 def desired(plan: str, minutes: int = 0) -> DesiredPlan:
@@ -80,7 +75,7 @@ def test_a_change_costs_two_calls_to_codat_and_two_writes(
     convergence: Convergence, codat: FakeCodat, plans: FakePlans
 ) -> None:
     company = convergence.record(COMPANY, desired("growth"))
-    converged = convergence.converge(company, "e", always)
+    converged = convergence.converge(company, "e", Deadline.never())
     assert codat.calls == ["get", "update"]
     assert plans.writes == 2
     assert codat.frequency(COMPANY, "invoices") is Frequency.DAILY
@@ -89,16 +84,16 @@ def test_a_change_costs_two_calls_to_codat_and_two_writes(
 
 def test_what_is_at_the_preset_already_is_not_written(convergence: Convergence, codat: FakeCodat) -> None:
     company = convergence.record(COMPANY, desired("growth"))
-    convergence.converge(company, "e", always)
+    convergence.converge(company, "e", Deadline.never())
     codat.calls.clear()
-    assert convergence.converge(company, "e", always).differences == ()
+    assert convergence.converge(company, "e", Deadline.never()).differences == ()
     assert codat.calls == ["get"]
 
 
 def test_an_applied_preset_is_believed_to_be_in_force_until_another_is_desired(convergence: Convergence) -> None:
     company = convergence.record(COMPANY, desired("growth"))
     assert not convergence.in_force(company)
-    company = convergence.converge(company, "e", always).company
+    company = convergence.converge(company, "e", Deadline.never()).company
     assert convergence.in_force(company)
     assert not convergence.in_force(convergence.record(COMPANY, desired("free", minutes=1)))
 
@@ -108,7 +103,7 @@ def test_a_plan_that_comes_in_between_is_the_last_one_written(
 ) -> None:
     company = convergence.record(COMPANY, desired("growth"))
     codat.before_write = lambda: void(plans.record(COMPANY, desired("free", minutes=1), at=NOW))
-    converged = convergence.converge(company, "e", always)
+    converged = convergence.converge(company, "e", Deadline.never())
     assert converged.company.desired.plan == "free"
     assert codat.frequency(COMPANY, "invoices") is Frequency.MONTHLY
     assert convergence.in_force(plans.items[COMPANY])
@@ -126,7 +121,7 @@ def test_plans_that_never_stop_coming_in_are_given_up_on_for_now(
     codat.before_write = newer_plan
     company = convergence.record(COMPANY, desired("growth"))
     with pytest.raises(PlanKeepsChanging):
-        convergence.converge(company, "e", always)
+        convergence.converge(company, "e", Deadline.never())
     assert codat.calls.count("update") == MAX_ROUNDS
 
 
@@ -137,7 +132,7 @@ def test_an_older_plan_changes_nothing(convergence: Convergence) -> None:
 
 def test_hourly_without_a_paid_account_falls_back_and_says_why(convergence: Convergence, codat: FakeCodat) -> None:
     codat.has_hourly = False
-    converged = convergence.converge(convergence.record(COMPANY, desired("scale")), "e", always)
+    converged = convergence.converge(convergence.record(COMPANY, desired("scale")), "e", Deadline.never())
     assert converged.degraded_by is not None
     assert converged.degraded_by.kind is PaymentRequiredKind.HOURLY_NOT_ALLOWED
     assert codat.frequency(COMPANY, "invoices") is Frequency.DAILY
@@ -147,10 +142,10 @@ def test_hourly_without_a_paid_account_falls_back_and_says_why(convergence: Conv
 
 def test_a_degraded_preset_is_never_taken_for_the_real_one(convergence: Convergence, codat: FakeCodat) -> None:
     codat.has_hourly = False
-    company = convergence.converge(convergence.record(COMPANY, desired("scale")), "e", always).company
+    company = convergence.converge(convergence.record(COMPANY, desired("scale")), "e", Deadline.never()).company
     assert not convergence.in_force(company)
     codat.has_hourly = True
-    converged = convergence.converge(company, "e", always)
+    converged = convergence.converge(company, "e", Deadline.never())
     assert converged.degraded_by is None
     assert hourly_types(codat.companies[COMPANY]) == {"invoices"}
     assert converged.company.applied is not None
@@ -160,21 +155,21 @@ def test_a_degraded_preset_is_never_taken_for_the_real_one(convergence: Converge
 def test_hourly_without_a_fallback_is_refused_as_a_whole(convergence: Convergence, codat: FakeCodat) -> None:
     codat.has_hourly = False
     with pytest.raises(PaymentRequired):
-        convergence.converge(convergence.record(COMPANY, desired("stubborn")), "e", always)
+        convergence.converge(convergence.record(COMPANY, desired("stubborn")), "e", Deadline.never())
 
 
 @pytest.mark.parametrize("kind", set(PaymentRequiredKind) - {PaymentRequiredKind.HOURLY_NOT_ALLOWED})
 def test_any_other_402_has_no_fallback(convergence: Convergence, codat: FakeCodat, kind: PaymentRequiredKind) -> None:
     codat.failures = [None, PaymentRequired("no", kind=kind)]
     with pytest.raises(PaymentRequired):
-        convergence.converge(convergence.record(COMPANY, desired("scale")), "e", always)
+        convergence.converge(convergence.record(COMPANY, desired("scale")), "e", Deadline.never())
     assert codat.calls == ["get", "update"]
 
 
 def test_a_failure_confirms_nothing(convergence: Convergence, codat: FakeCodat, plans: FakePlans) -> None:
     codat.failures = [None, ServerError("no", status=500)]
     with pytest.raises(ServerError):
-        convergence.converge(convergence.record(COMPANY, desired("growth")), "e", always)
+        convergence.converge(convergence.record(COMPANY, desired("growth")), "e", Deadline.never())
     assert plans.items[COMPANY].applied is None
 
 
@@ -182,21 +177,21 @@ def test_an_answer_that_was_lost_is_made_up_for_by_looking_again(convergence: Co
     company = convergence.record(COMPANY, desired("growth"))
 
     def take_effect_then_lose_the_answer() -> None:
-        codat.before_write = always
+        codat.before_write = lambda: None
         codat.update_sync_settings(COMPANY, settings(setting("invoices", Frequency.DAILY)))
         raise Unreachable("the answer was lost")
 
     codat.before_write = take_effect_then_lose_the_answer
     with pytest.raises(Unreachable):
-        convergence.converge(company, "e", always)
-    converged = convergence.converge(company, "e", always)
+        convergence.converge(company, "e", Deadline.never())
+    converged = convergence.converge(company, "e", Deadline.never())
     assert convergence.in_force(converged.company)
 
 
 def test_a_company_without_settings_starts_from_the_accounts_own(convergence: Convergence, codat: FakeCodat) -> None:
     codat.companies[COMPANY] = SyncSettings()
     codat.defaults = SyncSettings(settings=(setting("invoices", syncOrder=7),))
-    convergence.converge(convergence.record(COMPANY, desired("growth")), "e", always)
+    convergence.converge(convergence.record(COMPANY, desired("growth")), "e", Deadline.never())
     assert codat.calls == ["get", "get account", "update"]
     (invoices,) = codat.companies[COMPANY].settings
     assert (invoices.model_extra or {})["syncOrder"] == 7
@@ -204,17 +199,14 @@ def test_a_company_without_settings_starts_from_the_accounts_own(convergence: Co
 
 
 def test_a_plan_on_the_accounts_own_settings_gives_up_the_override(convergence: Convergence, codat: FakeCodat) -> None:
-    converged = convergence.converge(convergence.record(COMPANY, desired("account")), "e", always)
+    converged = convergence.converge(convergence.record(COMPANY, desired("account")), "e", Deadline.never())
     assert not codat.companies[COMPANY].overrides_defaults
     assert [str(each) for each in converged.differences] == ["overrides_defaults: yes → no"]
 
 
 def test_no_call_is_made_without_time_for_it(convergence: Convergence, codat: FakeCodat) -> None:
-    def never() -> None:
-        raise OutOfTime
-
     with pytest.raises(OutOfTime):
-        convergence.converge(convergence.record(COMPANY, desired("growth")), "e", never)
+        convergence.converge(convergence.record(COMPANY, desired("growth")), "e", deadline(0))
     assert codat.calls == []
 
 
@@ -226,22 +218,22 @@ def test_a_write_is_not_begun_without_time_for_it(convergence: Convergence, coda
 
 def test_what_an_upgrade_makes_more_frequent_is_to_be_refreshed(convergence: Convergence, codat: FakeCodat) -> None:
     codat.companies[COMPANY] = settings(setting("invoices", Frequency.DAILY), setting("company"), setting("bills"))
-    convergence.converge(convergence.record(COMPANY, desired("free")), "e", always)
-    converged = convergence.converge(convergence.record(COMPANY, desired("eager", minutes=1)), "e", always)
+    convergence.converge(convergence.record(COMPANY, desired("free")), "e", Deadline.never())
+    converged = convergence.converge(convergence.record(COMPANY, desired("eager", minutes=1)), "e", Deadline.never())
     assert converged.to_refresh == ("invoices", "company")
     assert [call for call in codat.calls if call.startswith("refresh")] == []
 
 
 @pytest.mark.parametrize("plan", ["growth", "account"])
 def test_a_preset_that_does_not_want_it_has_nothing_refreshed(convergence: Convergence, plan: str) -> None:
-    assert convergence.converge(convergence.record(COMPANY, desired(plan)), "e", always).to_refresh == ()
+    assert convergence.converge(convergence.record(COMPANY, desired(plan)), "e", Deadline.never()).to_refresh == ()
 
 
 def test_the_same_plan_again_is_no_upgrade(convergence: Convergence, codat: FakeCodat) -> None:
     """A repair, or a preset that a deploy has changed: nobody is waiting for it."""
-    convergence.converge(convergence.record(COMPANY, desired("eager")), "e", always)
+    convergence.converge(convergence.record(COMPANY, desired("eager")), "e", Deadline.never())
     codat.companies[COMPANY] = settings(setting("invoices"), setting("company"))
-    converged = convergence.converge(convergence.record(COMPANY, desired("eager", minutes=1)), "e", always)
+    converged = convergence.converge(convergence.record(COMPANY, desired("eager", minutes=1)), "e", Deadline.never())
     assert converged.differences
     assert converged.to_refresh == ()
 
@@ -251,19 +243,19 @@ def test_what_was_degraded_is_to_be_refreshed_as_far_as_it_became_more_frequent(
 ) -> None:
     codat.has_hourly = False
     codat.companies[COMPANY] = settings(setting("invoices", Frequency.WEEKLY), setting("company"), setting("bills"))
-    converged = convergence.converge(convergence.record(COMPANY, desired("eager")), "e", always)
+    converged = convergence.converge(convergence.record(COMPANY, desired("eager")), "e", Deadline.never())
     assert converged.degraded_by is not None
     assert converged.to_refresh == ("company",), "invoices stay weekly"
 
 
 def test_a_refresh_is_one_call_for_each_data_type(convergence: Convergence, codat: FakeCodat) -> None:
     codat.companies[COMPANY] = settings()
-    assert list(convergence.refresh(COMPANY, ["invoices", "bills"], always)) == ["invoices", "bills"]
+    assert list(convergence.refresh(COMPANY, ["invoices", "bills"], Deadline.never())) == ["invoices", "bills"]
     assert codat.calls == ["refresh invoices", "refresh bills"]
 
 
 def test_a_pull_that_is_under_way_already_is_as_good(convergence: Convergence) -> None:
-    assert list(convergence.refresh(COMPANY, ["invoices"], always)) == ["invoices"]
+    assert list(convergence.refresh(COMPANY, ["invoices"], Deadline.never())) == ["invoices"]
 
 
 @pytest.mark.parametrize("refusal", [BadRequest("not supported"), NotFound("no data"), Conflict("busy")])
@@ -271,14 +263,14 @@ def test_a_data_type_that_cannot_be_refreshed_keeps_no_other_from_it(
     convergence: Convergence, codat: FakeCodat, refusal: Exception
 ) -> None:
     codat.failures = [refusal]
-    assert list(convergence.refresh(COMPANY, ["invoices", "bills"], always)) == ["bills"]
+    assert list(convergence.refresh(COMPANY, ["invoices", "bills"], Deadline.never())) == ["bills"]
 
 
 def test_a_refresh_ends_with_the_first_failure_that_concerns_the_others_too(
     convergence: Convergence, codat: FakeCodat
 ) -> None:
     codat.failures = [None, ServerError("no", status=500)]
-    refreshed = convergence.refresh(COMPANY, ["invoices", "bills", "items"], always)
+    refreshed = convergence.refresh(COMPANY, ["invoices", "bills", "items"], Deadline.never())
     assert next(refreshed) == "invoices"
     with pytest.raises(ServerError):
         next(refreshed)
@@ -328,19 +320,13 @@ def test_a_plan_without_a_preset_is_never_recorded(convergence: Convergence, pla
 def test_a_plan_that_a_deploy_removed_is_named(convergence: Convergence) -> None:
     company = convergence.record(COMPANY, desired("legacy"))
     with pytest.raises(UnknownPlan, match="legacy"):
-        convergence.converge(company, "e", always)
+        convergence.converge(company, "e", Deadline.never())
 
 
-def once() -> Callable[[], None]:
+def once() -> Deadline:
     """Time for one call and no more."""
-    asked: list[None] = []
-
-    def may_call() -> None:
-        if asked:
-            raise OutOfTime
-        asked.append(None)
-
-    return may_call
+    left = iter([900.0])
+    return deadline(lambda: next(left, 0.0))
 
 
 def void(_: object) -> None:

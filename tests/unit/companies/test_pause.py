@@ -22,7 +22,8 @@ from codat_sync.codat.errors import (
 from codat_sync.codat.models import SyncSettings
 from codat_sync.companies.converge import Convergence
 from codat_sync.companies.pause import CACHE, EXPIRED_ACCOUNT, LONGEST, PROBE, Pause, PausingCodat, StoredPause
-from codat_sync.consuming.consume import Consumer
+from codat_sync.consuming.consume import Consumer, ConsumerSettings
+from codat_sync.consuming.settle import Settlement
 from codat_sync.events.company_events import read_plan_event
 from local.presets import local_presets
 from tests.fakes import COMPANY, NOW, FakeCodat, FakeContext, FakeDeadLetters, FakePlans, FakeQueue, sqs_event
@@ -291,11 +292,9 @@ def test_a_thousand_waiting_events_cost_one_call(codat: FakeCodat, record: FakeR
         Consumer(
             read_plan_event,
             Convergence(PausingCodat(codat, record, clock), FakePlans(), local_presets(), clock),
-            FakeDeadLetters(),
+            Settlement(FakeDeadLetters(), max_receive_count=10),
             queue,
-            first_deferral_seconds=60,
-            max_concurrent_companies=1,
-            max_receive_count=10,
+            ConsumerSettings(first_deferral_seconds=60, max_concurrent_companies=1),
             now=clock,
             random=Random(1),  # noqa: S311  # Jitter that a test can repeat.
         )

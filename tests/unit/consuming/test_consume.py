@@ -24,15 +24,17 @@ from codat_sync.codat.errors import (
 from codat_sync.codat.models import Frequency
 from codat_sync.companies.converge import Convergence
 from codat_sync.consuming import consume as consumer
-from codat_sync.consuming.consume import START_SECONDS, Consumer, ReadEvent
+from codat_sync.consuming.consume import START_SECONDS, Consumer, ConsumerSettings, ReadEvent
+from codat_sync.consuming.settle import Settlement
+from codat_sync.deadline import OutOfTime
 from codat_sync.events.company_events import read_connection_event, read_plan_event
-from codat_sync.outcomes.triage import Outcome, OutOfTime
+from codat_sync.outcomes.triage import Outcome
 from local.presets import local_presets
 from tests.fakes import (
     COMPANY,
     NOW,
     OTHER_COMPANY,
-    FakeAnnouncing,
+    FakeAnnouncer,
     FakeCodat,
     FakeContext,
     FakeDeadLetters,
@@ -82,21 +84,19 @@ class Bench:
     def __init__(self, caplog: pytest.LogCaptureFixture, read: ReadEvent = read_plan_event) -> None:
         self.codat, self.plans = FakeCodat(), FakePlans()
         self.dead_letters, self.queue = FakeDeadLetters(), FakeQueue()
-        self.announcing = FakeAnnouncing()
-        self.other_announcing = FakeAnnouncing()
+        self.announcer = FakeAnnouncer()
+        self.other_announcer = FakeAnnouncer()
         self.caplog = caplog
         caplog.set_level("INFO")
         self._consumer = Consumer(
             read,
             Convergence(self.codat, self.plans, PRESETS, lambda: NOW),
-            self.dead_letters,
+            Settlement(self.dead_letters, max_receive_count=10),
             self.queue,
-            first_deferral_seconds=60,
-            max_concurrent_companies=2,
-            max_receive_count=10,
+            ConsumerSettings(first_deferral_seconds=60, max_concurrent_companies=2),
             now=lambda: NOW,
             random=Random(7),  # noqa: S311  # Jitter that a test can repeat.
-            announcing=[self.announcing, self.other_announcing],
+            announcers=[self.announcer, self.other_announcer],
         )
 
     def consume(
@@ -416,7 +416,7 @@ def test_metrics_count_the_outcomes_by_plan(bench: Bench, capsys: pytest.Capture
 def test_whoever_wants_to_know_is_told_how_each_event_ended(bench: Bench) -> None:
     bench.codat.failures = [None, None, ServerError("no", status=500)]
     bench.consume(plan_event("growth"), plan_event("free", company=OTHER_COMPANY), "{")
-    for announcing in (bench.announcing, bench.other_announcing):
+    for announcing in (bench.announcer, bench.other_announcer):
         assert {(each.event_id, each.company_id, each.outcome) for each in announcing.told} == {
             ("growth-0", str(COMPANY), Outcome.APPLIED),
             ("free-0", str(OTHER_COMPANY), Outcome.DEFERRED),
@@ -426,14 +426,14 @@ def test_whoever_wants_to_know_is_told_how_each_event_ended(bench: Bench) -> Non
 
 def test_what_was_applied_is_told_with_the_record_and_the_differences(bench: Bench) -> None:
     bench.consume(plan_event("growth"))
-    (told,) = bench.announcing.told
+    (told,) = bench.announcer.told
     assert told.company == bench.plans.items[COMPANY]
     assert {each.data_type for each in told.differences} >= {"invoices", "company"}
 
 
 def test_one_event_of_a_company_alone_is_told_with_what_was_done(bench: Bench) -> None:
     bench.consume(plan_event("free"), plan_event("scale", minutes=2), plan_event("scale", minutes=2))
-    assert [(bool(each.differences), bool(each.to_refresh)) for each in bench.announcing.told] == [
+    assert [(bool(each.differences), bool(each.to_refresh)) for each in bench.announcer.told] == [
         (False, False),
         (True, True),
         (False, False),
@@ -444,14 +444,14 @@ def test_an_old_event_that_repaired_what_it_found_is_told_with_what_was_done(ben
     bench.consume(plan_event("growth", minutes=5))
     bench.codat.companies[COMPANY] = PRESETS.for_company("free", COMPANY).over(bench.codat.companies[COMPANY])
     assert bench.consume(plan_event("free"), receive_count=2) == ["stale"]
-    assert bench.announcing.told[-1].differences
+    assert bench.announcer.told[-1].differences
     assert bench.lines("event_settled")[0]["differences"]
 
 
 def test_a_failure_is_told_with_the_plan_that_the_company_should_be_at(bench: Bench) -> None:
     bench.codat.failures = [BadRequest("not valid", status=400)]
     bench.consume(plan_event("free"), plan_event("growth", minutes=1))
-    stale, parked = bench.announcing.told
+    stale, parked = bench.announcer.told
     assert (stale.failure, parked.failure and parked.failure.reason) == (None, "bad_request")
     assert parked.company is not None
     assert parked.company.desired.plan == "growth"
@@ -459,7 +459,7 @@ def test_a_failure_is_told_with_the_plan_that_the_company_should_be_at(bench: Be
 
 def test_nobody_is_told_before_all_is_safe(bench: Bench) -> None:
     safe: list[int] = []
-    bench.announcing.meanwhile = lambda: safe.extend([len(bench.dead_letters.parked), len(bench.queue.waits)])
+    bench.announcer.meanwhile = lambda: safe.extend([len(bench.dead_letters.parked), len(bench.queue.waits)])
     bench.codat.failures = [ServerError("no", status=500)]
     bench.consume("{", plan_event("growth"))
     assert safe == [1, 1]
@@ -469,11 +469,11 @@ def test_whoever_cannot_be_told_changes_no_answer(bench: Bench, capsys: pytest.C
     def fail() -> None:
         raise ZeroDivisionError("a bug")
 
-    bench.announcing.meanwhile = fail
+    bench.announcer.meanwhile = fail
     assert bench.consume(plan_event("growth"), "{") == ["parked_failed", "applied"]
     assert bench.stays == set()
     assert len(bench.lines("announcement_lost")) == 1
-    assert len(bench.other_announcing.told) == 2
+    assert len(bench.other_announcer.told) == 2
     metrics = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
     assert [line["AnnouncementsLost"] for line in metrics if "AnnouncementsLost" in line] == [[1.0]]
 

@@ -1,7 +1,6 @@
 """A request stays on its queue until its duty is done, however many invocations that takes."""
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,7 +8,8 @@ from botocore.exceptions import ClientError
 
 from codat_sync.codat.errors import RateLimited, Unauthorized
 from codat_sync.consuming.duties import AFTER_A_FAILURE, DutyConsumer
-from codat_sync.events.company_events import ReconciliationRequest, read_reconciliation_request
+from codat_sync.deadline import Deadline
+from codat_sync.events.requests import ReconciliationRequest, read_reconciliation_request
 from codat_sync.outcomes.deferral import SQS_LONGEST_SECONDS
 from codat_sync.outcomes.triage import Outcome
 from tests.fakes import FakeContext, FakeDeadLetters, FakeQueue, sqs_event
@@ -27,9 +27,9 @@ class FakeDuty:
         self.requests: list[ReconciliationRequest] = []
         self.seconds_left: list[float] = []
 
-    def carry_out(self, request: ReconciliationRequest, seconds_left: Callable[[], float]) -> timedelta | None:
+    def carry_out(self, request: ReconciliationRequest, deadline: Deadline) -> timedelta | None:
         self.requests.append(request)
-        self.seconds_left.append(seconds_left())
+        self.seconds_left.append(deadline.seconds_left)
         answer = self._answers.pop(0)
         if isinstance(answer, Exception):
             raise answer

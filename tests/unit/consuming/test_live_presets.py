@@ -1,11 +1,10 @@
 """Whoever begins with some presets ends with them."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from codat_sync.consuming.consume import Invocation
 from codat_sync.consuming.live_presets import LiveConsumer, LiveDuty
+from codat_sync.deadline import Deadline, Invocation
 from codat_sync.presets.file import Presets
 from local.presets import local_presets
 from tests.fakes import FakeContext, sqs_event
@@ -40,10 +39,10 @@ def test_a_duty_is_gone_on_with_by_the_presets_of_that_time() -> None:
         def __init__(self, presets: Presets) -> None:
             self._presets = presets
 
-        def carry_out(self, request: str, seconds_left: Callable[[], float]) -> timedelta | None:
+        def carry_out(self, request: str, deadline: Deadline) -> timedelta | None:
             used.append((self._presets, request))
-            return timedelta(seconds=seconds_left())
+            return timedelta(seconds=deadline.seconds_left)
 
     duty = LiveDuty(lambda: next(others), Recording)
-    assert [duty.carry_out("all", lambda: 7.0) for _ in range(2)] == [timedelta(seconds=7)] * 2
+    assert [duty.carry_out("all", Deadline(lambda: 7.0)) for _ in range(2)] == [timedelta(seconds=7)] * 2
     assert used == [(SOME, "all"), (OTHERS, "all")]

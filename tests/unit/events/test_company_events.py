@@ -16,21 +16,23 @@ from codat_sync.codat.errors import PaymentRequiredKind
 from codat_sync.events.company_events import (
     CLOCK_SKEW,
     CODAT_CONNECTED,
-    CODAT_UPGRADED,
     COMPANY_RECONCILIATION,
     NEW_CONNECTION,
     PLAN_CANCELLED,
     PLAN_CHANGED,
-    RECONCILIATION,
-    REDRIVE,
     Authority,
     CompanyEvent,
-    MalformedEvent,
-    ReconciliationRequest,
-    RedriveRequest,
     read_company_reconciliation,
     read_connection_event,
     read_plan_event,
+)
+from codat_sync.events.envelope import MalformedEvent
+from codat_sync.events.requests import (
+    CODAT_UPGRADED,
+    RECONCILIATION,
+    REDRIVE,
+    ReconciliationRequest,
+    RedriveRequest,
     read_reconciliation_request,
     read_redrive_request,
 )

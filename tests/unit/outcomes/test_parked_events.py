@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from moto import mock_aws
 from mypy_boto3_sqs import SQSClient
 
+from codat_sync.deadline import Deadline
 from codat_sync.outcomes import parked_events
 from codat_sync.outcomes.dead_letters import DeadLetters, ReceivedEvent
 from codat_sync.outcomes.parked_events import CLOSING_SECONDS, DeadLetterQueue, ParkedEvent
 from codat_sync.outcomes.triage import Failure, Outcome
-from tests.fakes import NOW, FakeSqs
+from tests.fakes import NOW, FakeSqs, deadline
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageTypeDef
@@ -104,13 +105,12 @@ class Queues:
         return sorted(each["Body"] for each in self.lying(url))
 
 
-def minutes() -> float:
-    """More time than any test takes."""
-    return 300.0
+MINUTES = Deadline(lambda: 300.0)
+"""More time than any test takes."""
 
 
 def all_of(dead_letters: DeadLetterQueue) -> list[ParkedEvent]:
-    return [event for batch in dead_letters.read(minutes) for event in batch]
+    return [event for batch in dead_letters.read(MINUTES) for event in batch]
 
 
 @pytest.fixture(autouse=True)
@@ -223,7 +223,7 @@ class TestReading:
 
     def test_hides_what_it_shows_for_as_long_as_it_lasts(self, queues: Queues) -> None:
         queues.park("one")
-        with closing(queues.dead_letters.read(minutes)) as batches:
+        with closing(queues.dead_letters.read(MINUTES)) as batches:
             next(batches)
             assert queues.bodies(queues.dlq) == []
             assert queues.reader().in_flight() == 1
@@ -232,7 +232,7 @@ class TestReading:
     def test_hides_it_no_longer_than_the_reader_can_live(self, queues: Queues) -> None:
         queues.park("one")
         for seconds in (100.5, 60 * 60 * 24):
-            with closing(queues.dead_letters.read(lambda seconds=seconds: seconds)) as batches:  # type: ignore[misc]
+            with closing(queues.dead_letters.read(deadline(seconds))) as batches:
                 next(batches)
         first, *_, last = (each["VisibilityTimeout"] for each in queues.faulty.called("receive_message"))
         assert (first, last) == (101, 12 * 60 * 60)
@@ -247,7 +247,7 @@ class TestReading:
     def test_lets_go_of_nothing_that_is_gone(self, queues: Queues) -> None:
         for body in ("stays", "goes"):
             queues.park(body)
-        for batch in queues.dead_letters.read(minutes):
+        for batch in queues.dead_letters.read(MINUTES):
             queues.dead_letters.put_back([event for event in batch if event.body == "goes"])
         (released,) = queues.faulty.called("change_message_visibility_batch")
         assert len(released["Entries"]) == 1
@@ -272,7 +272,7 @@ class TestReading:
 
     def test_ends_where_sqs_lets_nobody_hold_more(self, queues: Queues) -> None:
         queues.park("one")
-        batches = queues.dead_letters.read(minutes)
+        batches = queues.dead_letters.read(MINUTES)
         next(batches)
 
         def over_limit(_: str) -> None:
@@ -286,12 +286,12 @@ class TestReading:
 
     def test_ends_before_the_readers_time_does(self, queues: Queues) -> None:
         queues.park("one")
-        assert list(queues.dead_letters.read(lambda: CLOSING_SECONDS)) == []
+        assert list(queues.dead_letters.read(deadline(CLOSING_SECONDS))) == []
 
     def test_leaves_to_sqs_what_there_is_no_time_to_let_go_of(self, queues: Queues) -> None:
         queues.park("one")
         left = iter([300.0, 300.0])
-        batches = queues.dead_letters.read(lambda: next(left, 0.0))
+        batches = queues.dead_letters.read(deadline(lambda: next(left, 0.0)))
         next(batches)
         assert list(batches) == []
         assert queues.faulty.called("change_message_visibility_batch") == []
@@ -302,7 +302,7 @@ class TestPuttingBack:
         queues.park("one", company_id="company")
         queues.park("two", queues.arn(queues.other))
         before = {each["Body"]: each["MessageAttributes"] for each in queues.lying(queues.dlq)}
-        for batch in queues.dead_letters.read(minutes):
+        for batch in queues.dead_letters.read(MINUTES):
             result = queues.dead_letters.put_back(batch)
             assert sorted(event.body for event in result.moved) == ["one", "two"]
             assert (result.homeless, result.failed) == ([], [])
@@ -325,7 +325,7 @@ class TestPuttingBack:
     def test_asks_for_the_url_of_each_queue_once(self, queues: Queues) -> None:
         for number in range(21):
             queues.park(f"event {number}")
-        for batch in queues.dead_letters.read(minutes):
+        for batch in queues.dead_letters.read(MINUTES):
             queues.dead_letters.put_back(batch)
         assert len(queues.faulty.called("get_queue_url")) == 1
 
@@ -356,7 +356,7 @@ class TestPuttingBack:
     def test_leaves_what_names_a_queue_that_is_not_there(self, queues: Queues) -> None:
         queues.park("one", "arn:aws:sqs:eu-west-2:123456789012:renamed")
         queues.park("two")
-        for batch in queues.dead_letters.read(minutes):
+        for batch in queues.dead_letters.read(MINUTES):
             result = queues.dead_letters.put_back(batch)
             assert [event.body for event in result.moved] == ["two"]
             ((homeless, why),) = result.homeless
@@ -445,7 +445,7 @@ def test_whatever_fails_and_wherever_a_reader_is_killed_no_event_is_in_no_place(
     moved: set[str] = set()
     reader = DeadLetterQueue(cast("SQSClient", sqs), "dlq", lambda: NOW)
     with suppress(Killed):
-        for batch in reader.read(minutes):
+        for batch in reader.read(MINUTES):
             moved |= {event.body for event in reader.put_back(batch).moved}
     back, left = set(sqs.bodies("source")), set(sqs.bodies("dlq"))
     assert back | left == bodies

@@ -20,10 +20,10 @@ from codat_sync.codat.errors import (
     Unreachable,
 )
 from codat_sync.companies.records import AppliedPreset, CompanyPlan, DesiredPlan, NotedFailure
+from codat_sync.deadline import OutOfTime
 from codat_sync.events.company_events import Authority
-from codat_sync.outcomes.triage import OutOfTime
 from codat_sync.presets.file import Presets, UnknownPlan
-from codat_sync.reconciliation.findings import AT_WORK, DLQ_KEEPS, Finding, belief, finding_of, is_parked
+from codat_sync.reconciliation.findings import AT_WORK, DLQ_KEEPS, Finding, expectation, finding_of, is_parked
 from tests.fakes import COMPANY, NOW
 
 PRESETS = Presets.parse("""
@@ -70,49 +70,49 @@ def failed(record: CompanyPlan, reason: str, at: datetime = HOUR_AGO) -> Company
 
 
 def test_what_was_confirmed_for_the_newest_plan_is_believed_to_be_in_force() -> None:
-    assert belief(company(applied_at=ago(days=29)), FREE, NOW) == (Finding.IN_STEP, FREE)
+    assert expectation(company(applied_at=ago(days=29)), FREE, NOW) == (Finding.IN_STEP, FREE)
 
 
 def test_what_was_confirmed_for_an_older_plan_is_not() -> None:
     record = applied_as(company(applied_at=ago(days=29)), order="2#older")
-    assert belief(record, FREE, NOW) == (Finding.NOT_APPLIED, FREE)
+    assert expectation(record, FREE, NOW) == (Finding.NOT_APPLIED, FREE)
 
 
 def test_what_was_never_confirmed_is_not_applied() -> None:
-    assert belief(company(), FREE, NOW) == (Finding.NOT_APPLIED, FREE)
+    assert expectation(company(), FREE, NOW) == (Finding.NOT_APPLIED, FREE)
 
 
 @pytest.mark.parametrize(
     ("age", "finding"), [(AT_WORK, Finding.NOT_APPLIED), (AT_WORK - timedelta(seconds=1), Finding.WAITING)]
 )
 def test_a_plan_that_was_just_named_is_left_to_its_own_event(age: timedelta, finding: Finding) -> None:
-    assert belief(company(desired_at=NOW - age), FREE, NOW) == (finding, FREE)
+    assert expectation(company(desired_at=NOW - age), FREE, NOW) == (finding, FREE)
 
 
 def test_another_preset_than_the_one_in_force_means_that_a_deploy_changed_it() -> None:
     record = applied_as(company(applied_at=ago(days=29)), fingerprint="before the deploy")
-    assert belief(record, FREE, NOW) == (Finding.PRESET_CHANGED, FREE)
+    assert expectation(record, FREE, NOW) == (Finding.PRESET_CHANGED, FREE)
 
 
 def test_a_degraded_company_should_be_at_what_is_left_of_its_preset() -> None:
-    assert belief(degraded(), SCALE, NOW) == (Finding.DEGRADED, DEGRADED)
+    assert expectation(degraded(), SCALE, NOW) == (Finding.DEGRADED, DEGRADED)
 
 
 def test_a_degraded_company_is_tried_again_before_its_event_expires_in_the_dlq() -> None:
-    assert belief(degraded(NOW - DLQ_KEEPS), SCALE, NOW) == (Finding.NOT_APPLIED, SCALE)
+    assert expectation(degraded(NOW - DLQ_KEEPS), SCALE, NOW) == (Finding.NOT_APPLIED, SCALE)
 
 
 def test_a_degraded_company_whose_preset_or_fallback_was_changed_by_a_deploy_is_no_longer_degraded() -> None:
     before = applied_as(degraded(), fingerprint="before the deploy")
-    assert belief(before, SCALE, NOW) == (Finding.PRESET_CHANGED, SCALE)
+    assert expectation(before, SCALE, NOW) == (Finding.PRESET_CHANGED, SCALE)
     without_fallback = replace(SCALE, fallback=None)
-    assert belief(degraded(), without_fallback, NOW) == (Finding.PRESET_CHANGED, without_fallback)
+    assert expectation(degraded(), without_fallback, NOW) == (Finding.PRESET_CHANGED, without_fallback)
 
 
 @pytest.mark.parametrize("reason", PaymentRequiredKind)
 @pytest.mark.parametrize("record", [company(), company(applied_at=ago(days=2))], ids=["never applied", "applied"])
 def test_what_waits_for_codats_bill_is_not_looked_at(record: CompanyPlan, reason: PaymentRequiredKind) -> None:
-    assert belief(failed(record, reason), FREE, NOW) == (Finding.WAITING, FREE)
+    assert expectation(failed(record, reason), FREE, NOW) == (Finding.WAITING, FREE)
 
 
 @pytest.mark.parametrize(

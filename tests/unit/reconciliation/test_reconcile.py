@@ -28,14 +28,18 @@ from codat_sync.codat.rate_limits import RateLimit
 from codat_sync.companies.converge import Convergence
 from codat_sync.companies.records import CompanyPage, DesiredPlan
 from codat_sync.consuming.consume import START_SECONDS
-from codat_sync.events.company_events import Authority, ReconciliationRequest
+from codat_sync.deadline import Deadline
+from codat_sync.events.company_events import Authority
+from codat_sync.events.requests import ReconciliationRequest
 from codat_sync.presets.file import Presets
+from codat_sync.reconciliation._progress import NAMED
+from codat_sync.reconciliation.check import KEEPS_DRIFTING, CompanyCheck
 from codat_sync.reconciliation.findings import AT_WORK, DLQ_KEEPS, Drift, Finding
 from codat_sync.reconciliation.pace import Pace, Quota
 from codat_sync.reconciliation.queue import CompanyRequest
-from codat_sync.reconciliation.reconcile import FEW, KEEPS_DRIFTING, LOST, NAMED, SOMEBODY_ELSE, Reconciliation
+from codat_sync.reconciliation.reconcile import ANOTHER_AT_WORK, FEW, LOST, Reconciliation, ReconciliationLimits
 from codat_sync.reconciliation.runs import Run, run_id
-from tests.fakes import NOW, FakeCodat, FakePlans
+from tests.fakes import NOW, FakeCodat, FakePlans, deadline
 from tests.fakes import settings as settings_at_codat
 
 PRESETS = """
@@ -141,18 +145,20 @@ class Bench:
         self.convergence = Convergence(self.codat, self.records, self.presets, lambda: self.now)
 
     def reconciliation(self, *, threads: int = 1, page_size: int = 4, **parts: Any) -> Reconciliation:  # noqa: ANN401
+        records, convergence = parts.get("records", self.records), parts.get("convergence", self.convergence)
         return Reconciliation(
-            parts.get("convergence", self.convergence),
-            self.presets,
-            parts.get("records", self.records),
+            CompanyCheck(convergence, self.presets, records, lambda: self.now),
+            records,
             parts.get("runs", self.runs),
             parts.get("queue", self.queue),
-            parts.get("announcing", self.bus),
-            pace=Pace(self.calls_per_minute, monotonic=lambda: 0.0, sleep=self.slept.append),
-            quota=Quota(lambda: self.rate_limit, share=50, now=lambda: self.now),
-            max_concurrent_companies=threads,
-            now=lambda: self.now,
-            page_size=page_size,
+            parts.get("announcer", self.bus),
+            ReconciliationLimits(
+                Pace(self.calls_per_minute, monotonic=lambda: 0.0, sleep=self.slept.append),
+                Quota(lambda: self.rate_limit, share=50, now=lambda: self.now),
+                max_concurrent_companies=threads,
+                page_size=page_size,
+            ),
+            lambda: self.now,
         )
 
     # What happened before.
@@ -170,7 +176,7 @@ class Bench:
         )
 
     def converge(self, number: int) -> None:
-        self.convergence.converge(self.records.items[company(number)], "converged", lambda: None)
+        self.convergence.converge(self.records.items[company(number)], "converged", Deadline.never())
 
     def tamper(self, *numbers: int, with_type: str = "invoices") -> None:
         """Somebody switches a data type off in Codat's portal."""
@@ -192,7 +198,7 @@ class Bench:
     def go_on(self, name: str = "night-1", *, report_only: bool = False, **how: Any) -> timedelta | None:  # noqa: ANN401
         self.codat.asked.clear()
         return self.reconciliation(**how).carry_out(
-            ReconciliationRequest(name, self.now, report_only=report_only), self.seconds_left
+            ReconciliationRequest(name, self.now, report_only=report_only), deadline(self.seconds_left)
         )
 
     def repair(self) -> list[int]:
@@ -391,7 +397,7 @@ def test_an_event_that_was_at_work_between_our_two_looks_is_no_drift(bench: Benc
         bench.now += timedelta(minutes=1)
         bench.codat.meanwhile = an_event
         bench.reconciliation(records=Only(bench.records, number)).carry_out(
-            ReconciliationRequest(f"night-{number}", bench.now, report_only=False), bench.seconds_left
+            ReconciliationRequest(f"night-{number}", bench.now, report_only=False), deadline(bench.seconds_left)
         )
         assert bench.counted("waiting", "drifted") == (1, 0)
     assert (bench.handed_over, bench.bus.drifts) == ([], [])
@@ -719,17 +725,17 @@ def test_one_run_is_enough_for_all_requests_that_waited_for_it(bench: Bench) -> 
     waiting = [ReconciliationRequest(name, bench.now, report_only=False) for name in ("a", "b", "c")]
     bench.now += timedelta(minutes=1)
     walk = bench.reconciliation()
-    assert walk.carry_out(waiting[0], bench.seconds_left) == timedelta(0)
-    assert walk.carry_out(waiting[1], bench.seconds_left) is None
+    assert walk.carry_out(waiting[0], deadline(bench.seconds_left)) == timedelta(0)
+    assert walk.carry_out(waiting[1], deadline(bench.seconds_left)) is None
     bench.codat.asked.clear()
-    assert [walk.carry_out(each, bench.seconds_left) for each in waiting] == [None] * 3
+    assert [walk.carry_out(each, deadline(bench.seconds_left)) for each in waiting] == [None] * 3
     assert bench.asked == []
 
 
 def test_a_run_of_the_other_mode_is_waited_for(bench: Bench) -> None:
     bench.at_plan(*range(8))
     begun(bench)
-    assert bench.go_on("look", report_only=True) == SOMEBODY_ELSE
+    assert bench.go_on("look", report_only=True) == ANOTHER_AT_WORK
     assert bench.asked == []
     assert bench.go_on() is None
     assert bench.go_on("look", report_only=True) is None
@@ -740,7 +746,7 @@ def test_a_run_of_the_other_mode_that_lost_its_message_is_replaced(bench: Bench)
     bench.at_plan(*range(8))
     begun(bench)
     bench.now += LOST - timedelta(seconds=1)
-    assert bench.go_on("look", report_only=True) == SOMEBODY_ELSE
+    assert bench.go_on("look", report_only=True) == ANOTHER_AT_WORK
     bench.now += timedelta(seconds=1)
     assert bench.go_on("look", report_only=True) is None
     assert bench.asked == list(range(8))
@@ -754,7 +760,7 @@ def test_who_begins_second_stands_back(bench: Bench) -> None:
             return seen
 
     bench.runs = Beaten()
-    assert bench.night() == SOMEBODY_ELSE
+    assert bench.night() == ANOTHER_AT_WORK
     assert bench.run.run_id == "other"
 
 
@@ -768,11 +774,11 @@ def test_of_two_walkers_the_slower_stands_back_and_a_page_at_most_is_looked_at_t
     def the_other_overtakes(company_id: UUID) -> None:
         if company_id == company(6):
             bench.codat.meanwhile = lambda _: None
-            assert other.carry_out(request, bench.seconds_left) is None
+            assert other.carry_out(request, deadline(bench.seconds_left)) is None
 
     bench.codat.meanwhile = the_other_overtakes
     bench.codat.asked.clear()
-    assert bench.reconciliation().carry_out(request, bench.seconds_left) == SOMEBODY_ELSE
+    assert bench.reconciliation().carry_out(request, deadline(bench.seconds_left)) == ANOTHER_AT_WORK
     assert Counter(bench.asked) == Counter([*range(12), 4, 5, 6, 7])
     assert bench.counted("checked", "drifted") == (12, 1)
     assert bench.records.items[company(5)].times_drifted == 1
@@ -842,13 +848,13 @@ def walk_with_kills(kills: set[tuple[int, bool]]) -> tuple[Bench, Hazard, int]:
         records=hazard.around(bench.records),
         runs=hazard.around(bench.runs),
         queue=hazard.around(bench.queue),
-        announcing=hazard.around(bench.bus),
+        announcer=hazard.around(bench.bus),
     )
     deaths = 0
     bench.codat.asked.clear()
     while True:
         try:
-            assert walk.carry_out(request, bench.seconds_left) is None
+            assert walk.carry_out(request, deadline(bench.seconds_left)) is None
         except Killed:
             deaths += 1
             hazard.restart()

@@ -13,8 +13,8 @@ from moto import mock_aws
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from codat_sync.companies.records import CompanyPlans
-from codat_sync.consuming.consume import Settled
-from codat_sync.events.company_events import ReconciliationRequest
+from codat_sync.consuming.deliveries import Settled
+from codat_sync.events.requests import ReconciliationRequest
 from codat_sync.outcomes.triage import Outcome
 from codat_sync.reconciliation.runs import TALLIED, ReconciliationRuns, Run, Tally, run_id
 from tests.fakes import COMPANY, NOW, OTHER_COMPANY

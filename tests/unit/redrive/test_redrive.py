@@ -33,14 +33,15 @@ from codat_sync.companies.pause import CACHE, Pause
 from codat_sync.companies.records import DesiredPlan
 from codat_sync.consuming.consume import START_SECONDS
 from codat_sync.consuming.duties import AFTER_A_FAILURE
-from codat_sync.events.company_events import Authority, RedriveRequest
+from codat_sync.events.company_events import Authority
+from codat_sync.events.requests import RedriveRequest
 from codat_sync.outcomes.dead_letters import DeadLetters, ReceivedEvent
 from codat_sync.outcomes.parked_events import DeadLetterQueue
 from codat_sync.outcomes.triage import Failure, Outcome
 from codat_sync.reconciliation.pace import Pace
 from codat_sync.redrive.redrive import Redrive
 from local.presets import local_presets
-from tests.fakes import NOW, FakeCodat, FakePlans, FakeSqs, setting
+from tests.fakes import NOW, FakeCodat, FakePlans, FakeSqs, deadline, setting
 from tests.fakes import settings as shown
 
 PRESETS = local_presets()
@@ -126,7 +127,7 @@ class Bench:
         self, *reasons: PaymentRequiredKind, company: UUID | None = None, per_minute: int = 10_000
     ) -> timedelta | None:
         request = RedriveRequest("request", NOW, frozenset(reasons), company)
-        return self.redrive(per_minute=per_minute).carry_out(request, self.seconds_left)
+        return self.redrive(per_minute=per_minute).carry_out(request, deadline(self.seconds_left))
 
     def desire(self, company: UUID, plan: str = "scale") -> None:
         event_id = f"event {next(self.numbers)}"
@@ -499,7 +500,7 @@ class TestTime:
         bench.codat.before_write = lambda: pytest.fail("there was no time for it")
         left = iter([START_SECONDS] * 4)
         request = RedriveRequest("request", NOW)
-        wait = bench.redrive().carry_out(request, lambda: next(left, START_SECONDS - 1))
+        wait = bench.redrive().carry_out(request, deadline(lambda: next(left, START_SECONDS - 1)))
         assert wait is not None
         assert (bench.codat.calls, bench.parked) == (["get"], body)
 

@@ -1,0 +1,77 @@
+"""One message of a batch: how it came, and how it ended."""
+
+from dataclasses import dataclass
+
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+from codat_sync.codat.differences import Difference
+from codat_sync.companies.records import CompanyPlan, DesiredPlan
+from codat_sync.events.company_events import CompanyEvent
+from codat_sync.outcomes.dead_letters import ReceivedEvent
+from codat_sync.outcomes.triage import Failure, Outcome
+
+
+def receive_count(record: SQSRecord) -> int:
+    """Return how often SQS has handed out the message, this time included."""
+    return int(record.attributes.approximate_receive_count or 1)
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One message, the event in it, and the plan that the event asks for."""
+
+    record: SQSRecord
+    event: CompanyEvent
+    desired: DesiredPlan
+
+    @property
+    def received(self) -> ReceivedEvent:
+        """What replay and triage need to know of the message."""
+        return ReceivedEvent(
+            body=self.record.body,
+            source_queue=self.record.event_source_arn,
+            event_id=self.event.event_id,
+            company_id=str(self.event.company_id),
+            plan=self.desired.plan,
+        )
+
+    @property
+    def is_repeated(self) -> bool:
+        """Whether an earlier attempt may have done part of the work, or was cut off after it had reached Codat.
+
+        A redelivered message always reads Codat's settings. That repairs a crash between the write to Codat and the
+        confirmation.
+        """
+        return receive_count(self.record) > 1 or "parkedAt" in (self.record.get("messageAttributes") or {})
+
+    def is_current(self, company: CompanyPlan) -> bool:
+        """Return whether no newer event has come in. A connection is never stale: its settings are to be checked."""
+        return self.event.connected or self.desired.order == company.desired.order
+
+    def needs_convergence(self, company: CompanyPlan, *, in_force: bool) -> bool:
+        """Return whether Codat's settings must be read, although the record says that the preset is in force."""
+        if self.is_repeated:
+            return True
+        if self.event.connected:
+            already_checked = company.applied is not None and company.applied.event_id == self.event.event_id
+            return not (in_force and already_checked)
+        return self.is_current(company) and not in_force
+
+
+@dataclass(frozen=True)
+class Settled:
+    """One message and its outcome. A field is None where it could not be told.
+
+    ``plan`` is the one that the event asks for, ``company`` the record as it was left. Of the events of one company in
+    a batch, one carries what was done: the ``differences`` that were written to Codat, and the data types to refresh.
+    """
+
+    record: SQSRecord
+    outcome: Outcome
+    event_id: str | None = None
+    company_id: str | None = None
+    plan: str | None = None
+    failure: Failure | None = None
+    company: CompanyPlan | None = None
+    differences: tuple[Difference, ...] = ()
+    to_refresh: tuple[str, ...] = ()
