@@ -25,8 +25,8 @@ from botocore.exceptions import (
 
 from codat_sync.api_key import ApiKeyUnusable
 from codat_sync.codat.errors import CodatError
-from codat_sync.presets.file import InvalidPresets, PresetsUnusable, UnknownPlan
-from codat_sync.reconciliation.queue import NotHandedOver
+from codat_sync.errors import SyncError
+from codat_sync.presets.file import InvalidPresets, UnknownPlan
 from ops.cli.exit_codes import BAD_INPUT, NOT_REACHED
 from ops.errors import InvalidEvents, OpsError
 
@@ -59,7 +59,7 @@ def problem_of(error: Exception) -> Problem | None:
             problem = Problem(f"not UTF-8, at byte {error.start}", BAD_INPUT)
         case CodatError() | ApiKeyUnusable():
             problem = Problem(f"Codat: {error}", NOT_REACHED, _in_runbook(error.reason))
-        case NotHandedOver() | PresetsUnusable():
+        case SyncError():
             problem = Problem(str(error), NOT_REACHED, _in_runbook(error.reason))
         case ClientError():
             problem = _refused(error)

@@ -25,8 +25,8 @@ everything else to standard error. An error is a line `error: …`, followed by 
 def reference() -> str:
     """Return the text of docs/cli.md."""
     helps = list(_helps(typer.main.get_command(app), None, "codat-sync"))
-    rows = [f"| [`{path}`](#{path.replace(' ', '-')}) | {short} |" for path, short, _ in helps]
-    sections = [f"## `{path}`\n\n```text\n{text}\n```\n" for path, _, text in helps]
+    rows = [f"| [{path}](#{path.replace(' ', '-')}) | {short} |" for path, short, _ in helps]
+    sections = [f"## {path}\n\n```text\n{text}\n```\n" for path, _, text in helps]
     return "\n".join([_INTRODUCTION, "| command | what it does |", "|---|---|", *rows, "", *sections])
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from codat_sync.events.company_events import MalformedEvent
+from codat_sync.events.envelope import MalformedEvent
 from ops.contracts import _CONTRACTS, read_envelope
 
 NOW = datetime(2026, 2, 1, 12, 0, tzinfo=UTC)

@@ -1,6 +1,6 @@
 """The DLQs as a use case: what a dead letter says, and what a time limit leaves."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from codat_sync.deadline import Deadline
 from codat_sync.outcomes.parked_events import CLOSING_SECONDS, ParkedEvent
 from ops.dlq import DeadLetter, Dlq, Dlqs, Filter, Found, approximate_count
 from tests.ops.on_call import COMPANY, OTHER, OnCall
@@ -24,9 +25,9 @@ class LongDlq:
     batches: list[list[ParkedEvent]]
     clock: list[float]
 
-    def read(self, seconds_left: Callable[[], float]) -> Iterator[list[ParkedEvent]]:
+    def read(self, deadline: Deadline) -> Iterator[list[ParkedEvent]]:
         for batch in self.batches:
-            if seconds_left() <= CLOSING_SECONDS:
+            if deadline.seconds_left <= CLOSING_SECONDS:
                 return
             self.clock[0] += 60
             yield batch

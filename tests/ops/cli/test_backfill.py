@@ -78,7 +78,7 @@ def test_a_queue_that_refuses(without_record: OnCall, monkeypatch: pytest.Monkey
     )
     result = without_record("backfill", "--apply")
     assert result.exit_code == 3
-    assert "SQS did not take 1 of a batch of companies: Throttled" in result.stderr
+    assert "SQS did not accept 1 of a batch of companies: Throttled" in result.stderr
 
 
 def test_codat_without_an_answer(without_record: OnCall) -> None:

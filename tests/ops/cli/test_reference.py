@@ -21,8 +21,8 @@ def test_the_file_is_what_the_generator_writes(tmp_path: Path, monkeypatch: pyte
 def test_every_command_has_a_section_and_a_link_to_it(command: list[str]) -> None:
     path = ["codat-sync", *command]
     lines = FILE.read_text("utf-8").splitlines()
-    assert f"## `{' '.join(path)}`" in lines
-    assert [line for line in lines if line.startswith(f"| [`{' '.join(path)}`](#{'-'.join(path)}) | ")]
+    assert f"## {' '.join(path)}" in lines
+    assert [line for line in lines if line.startswith(f"| [{' '.join(path)}](#{'-'.join(path)}) | ")]
 
 
 def test_it_depends_on_neither_terminal_nor_environment(monkeypatch: pytest.MonkeyPatch) -> None:
