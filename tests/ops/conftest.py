@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -15,6 +16,7 @@ from codat_sync.outcomes import parked_events
 from local.codat_simulator.running import RunningSimulator, running_simulator
 from ops.errors import StackNotFound
 from ops.stack import Aws, Stack
+from tests.ops.appconfig import IDS, FakeAppConfig
 from tests.ops.on_call import ARN, BUS, KEY, QUEUES, TABLE, OnCall
 
 
@@ -78,3 +80,25 @@ def on_call(session: boto3.Session, codat: RunningSimulator, monkeypatch: pytest
         yield caller
         # No command of any test has shown the API key.
         assert [result.output for result in caller.results if KEY in result.output] == []
+
+
+@pytest.fixture
+def appconfig(on_call: OnCall, monkeypatch: pytest.MonkeyPatch) -> FakeAppConfig:
+    """Give the stack its presets in AppConfig."""
+    fake, session = FakeAppConfig(), on_call.stack.aws.session
+
+    class Session:
+        def client(self, service: str, **connection: Any) -> Any:  # noqa: ANN401
+            known: Any = session
+            return fake if service.startswith("appconfig") else known.client(service, **connection)
+
+    aws: Any = Session()
+    stack = replace(
+        on_call.stack,
+        outputs={**on_call.stack.outputs, **IDS},
+        parameters={**on_call.stack.parameters, "PresetsFromAppConfig": "true"},
+        aws=Aws(aws),
+    )
+    monkeypatch.setattr("ops.stack.Stack.find", lambda _: stack)
+    on_call.stack = stack
+    return fake

@@ -127,3 +127,8 @@ def test_the_dlqs_are_all_or_those_that_are_named() -> None:
     stack = Stack("s", {output: output for output in OUTPUTS.values()}, {}, Aws(session))
     assert list(stack.dlqs()._queues) == list(Dlq)
     assert list(stack.dlqs([Dlq.UNDELIVERED])._queues) == [Dlq.UNDELIVERED]
+
+
+def test_without_the_parameter_the_stack_has_no_profile() -> None:
+    with pytest.raises(StackNotFound, match="the stack 's' has no presets in AppConfig"):
+        _ = Stack("s", {}, {"PresetsFromAppConfig": "false"}, Aws(mock.Mock())).presets_in_appconfig

@@ -11,7 +11,7 @@ import pytest
 from codat_sync.companies.pause import Pause
 from codat_sync.companies.records import AppliedPreset
 from codat_sync.events.company_events import Authority
-from tests.ops.on_call import COMPANY, KEY, OTHER, OnCall
+from tests.ops.on_call import COMPANY, OTHER, OnCall
 
 EVENTS = Path(__file__).parents[3] / "events"
 
@@ -270,11 +270,6 @@ def test_a_pause_does_not_keep_it_from_asking_codat(on_call: OnCall) -> None:
     assert "rate_limited: Too many" in result.stdout
 
 
-def test_a_pause_whose_time_is_over_is_none(on_call: OnCall) -> None:
-    on_call.stack.pause.write(Pause("rate_limited", "Over", ago(hours=1)))
-    assert "none in force" in on_call("explain", COMPANY).stdout
-
-
 def test_a_stack_that_is_not_there(on_call: OnCall) -> None:
     result = on_call("explain", COMPANY, "--stack", "absent")
     assert result.exit_code == 3
@@ -284,27 +279,3 @@ def test_a_stack_that_is_not_there(on_call: OnCall) -> None:
 
 def test_a_company_is_a_uuid(on_call: OnCall) -> None:
     assert on_call("explain", "Kew-Cafe").exit_code == 2
-
-
-# --- What Codat shows -----------------------------------------------------------------------------------------------
-
-
-def test_undocumented_schedules_and_locked_data_types(on_call: OnCall) -> None:
-    settings = [
-        {"dataType": "invoices", "fetchOnFirstLink": True, "syncSchedule": 6, "syncOrder": 0},
-        {"dataType": "bills", "fetchOnFirstLink": True, "syncSchedule": 0, "syncOrder": 0},
-        {"dataType": "company", "fetchOnFirstLink": True, "syncSchedule": 1, "syncOrder": 0},
-    ]
-    on_call.account.add_company(str(COMPANY), settings=settings, locked=["bills"])
-    shown = on_call.json("explain", COMPANY)["at_codat"]
-    assert list(shown["data_types"]) == ["hourly", "6, which we cannot read", "off"]
-    assert shown["locked"] == ["bills"]
-    assert "locked by Codat: bills" in on_call("explain", COMPANY).stdout
-
-
-def test_it_writes_nothing_to_codat(on_call: OnCall) -> None:
-    on_call.add_company(plan="starter")
-    on_call.record()
-    on_call("explain", COMPANY)
-    assert on_call.account.companies[str(COMPANY)].write_count == 0
-    assert on_call.account.flags.api_key == KEY

@@ -1,107 +1,20 @@
 """The commands of ``presets`` that need a stack: show the live file, put another one, and follow its rollout."""
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from io import BytesIO
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import pytest
-from botocore.exceptions import ClientError
 
 from local.presets import local_presets
-from ops.errors import StackNotFound
-from ops.presets_in_appconfig import PresetsInAppConfig, Rollout
-from ops.stack import Aws
+from tests.ops.appconfig import FakeAppConfig, refusal
 from tests.ops.on_call import COMPANY, OnCall
 
 PACKAGED = Path("local/presets.toml").read_bytes()
 OTHER = PACKAGED.replace(b'[plans.growth]\nfrequency = "daily"', b'[plans.growth]\nfrequency = "weekly"')
 MORE = PACKAGED + b'\n[plans.extra]\nfrequency = "daily"\n'
-IDS = {
-    "PresetsApplicationId": "app1234",
-    "PresetsEnvironmentId": "env1234",
-    "PresetsProfileId": "pro1234",
-    "PresetsDeploymentStrategyId": "str1234",
-}
 NOW = datetime(2026, 2, 1, 12, 0, tzinfo=UTC)
-
-
-def refusal(code: str, message: str = "no") -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": message}}, "StartDeployment")
-
-
-@dataclass
-class FakeAppConfig:
-    """AppConfig: its API for deployments, and its API for reading the live configuration."""
-
-    live: bytes | None = None
-    refuses: ClientError | None = None
-    versions: list[dict[str, Any]] = field(default_factory=list)
-    deployments: list[dict[str, Any]] = field(default_factory=list)
-
-    def create_hosted_configuration_version(self, **asked: Any) -> dict[str, Any]:  # noqa: ANN401
-        self.versions.append(asked)
-        return {"VersionNumber": len(self.versions)}
-
-    def start_deployment(self, **asked: Any) -> dict[str, Any]:  # noqa: ANN401
-        if self.refuses is not None:
-            raise self.refuses
-        began = {"State": "DEPLOYING", "PercentageComplete": 0.0, "DeploymentNumber": len(self.deployments) + 1}
-        self.deployments.append(asked | began)
-        return self.deployments[-1]
-
-    def get_deployment(self, *, DeploymentNumber: int, **_: str) -> dict[str, Any]:  # noqa: N803  # AWS's own name.
-        return self.deployments[DeploymentNumber - 1]
-
-    def get_paginator(self, name: str) -> "FakeAppConfig":
-        assert name == "list_deployments"
-        return self
-
-    def paginate(self, **asked: str) -> Iterator[dict[str, Any]]:
-        assert asked == {"ApplicationId": "app1234", "EnvironmentId": "env1234"}
-        for deployment in self.deployments:
-            yield {"Items": [{"DeploymentNumber": deployment["DeploymentNumber"]}]}
-
-    def start_configuration_session(self, **asked: str) -> dict[str, str]:
-        assert asked == {
-            "ApplicationIdentifier": "app1234",
-            "EnvironmentIdentifier": "env1234",
-            "ConfigurationProfileIdentifier": "pro1234",
-        }
-        if self.refuses is not None:
-            raise self.refuses
-        return {"InitialConfigurationToken": "token"}
-
-    def get_latest_configuration(self, **_: str) -> dict[str, Any]:
-        if self.live is None:
-            raise refusal("ResourceNotFoundException")
-        return {"Configuration": BytesIO(self.live), "NextPollConfigurationToken": "token"}
-
-
-@pytest.fixture
-def appconfig(on_call: OnCall, monkeypatch: pytest.MonkeyPatch) -> FakeAppConfig:
-    """Give the stack its presets in AppConfig."""
-    fake, session = FakeAppConfig(), on_call.stack.aws.session
-
-    class Session:
-        def client(self, service: str, **connection: Any) -> Any:  # noqa: ANN401
-            known: Any = session
-            return fake if service.startswith("appconfig") else known.client(service, **connection)
-
-    aws: Any = Session()
-    stack = replace(
-        on_call.stack,
-        outputs={**on_call.stack.outputs, **IDS},
-        parameters={**on_call.stack.parameters, "PresetsFromAppConfig": "true"},
-        aws=Aws(aws),
-    )
-    monkeypatch.setattr("ops.stack.Stack.find", lambda _: stack)
-    on_call.stack = stack
-    return fake
 
 
 @pytest.fixture
@@ -200,13 +113,6 @@ def test_they_are_rolled_out_with_the_strategy_of_the_stack(
     assert "KmsKeyIdentifier" not in deployment
     rollout = on_call.json("presets", "put", new, "--apply")["rollout"]
     assert (rollout["number"], rollout["sha256"]) == (2, hashlib.sha256(OTHER).hexdigest())
-
-
-def test_a_customer_managed_key_encrypts_them() -> None:
-    appconfig = FakeAppConfig()
-    ids = {"application_id": "a", "environment_id": "e", "profile_id": "p", "strategy_id": "s"}
-    PresetsInAppConfig(appconfig, **ids, kms_key="arn:aws:kms:eu-west-2:123456789012:key/k").put(OTHER)
-    assert appconfig.deployments[0]["KmsKeyIdentifier"].endswith("key/k")
 
 
 @pytest.mark.parametrize(
@@ -308,13 +214,7 @@ def test_the_newest_rollout_is_shown_with_the_newest_of_its_log(on_call: OnCall,
 def test_a_rollout_is_complete_once_appconfig_no_longer_rolls_it_back(
     on_call: OnCall, appconfig: FakeAppConfig, state: str, code: int
 ) -> None:
-    assert Rollout(1, "1", state, 100.0).is_complete is (code == 0)
     appconfig.deployments.append(
         {"DeploymentNumber": 1, "ConfigurationVersion": "1", "State": state, "PercentageComplete": 100.0}
     )
     assert on_call("presets", "status").exit_code == code
-
-
-def test_without_the_parameter_the_stack_has_no_profile(on_call: OnCall) -> None:
-    with pytest.raises(StackNotFound):
-        _ = on_call.stack.presets_in_appconfig
