@@ -1,4 +1,4 @@
-"""The same as the console script: python -m ops."""
+"""The console script ``codat-sync`` as a module: ``python -m ops``."""
 
 from ops.cli.main import main
 

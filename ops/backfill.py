@@ -1,4 +1,4 @@
-"""Companies that Codat has and we do not know: which plan each would get, and asking for it."""
+"""Backfill: request every company of the Codat account that has no record yet."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -13,23 +13,24 @@ from codat_sync.companies.records import LONGEST_BATCH
 from codat_sync.presets.file import Presets
 from codat_sync.reconciliation.queue import CompanyRequest
 
-WORDS: Final = 64
-"""How much is shown of a tag that names no plan."""
+TAG_LENGTH: Final = 64
+"""How many characters a survey keeps of a tag that names no plan."""
 
 
 class Records(Protocol):
-    """The table of all companies, as far as a backfill needs it."""
+    """The part of the company table that a backfill reads."""
 
     def known(self, company_ids: Collection[UUID]) -> set[UUID]:
-        """Which of these have a record."""
+        """Return those of the companies that have a record."""
 
 
 @dataclass(frozen=True)
-class Surveyed:
-    """Some of Codat's companies: how many we know, and what the others would get.
+class Survey:
+    """Counts of companies at Codat. Surveys of different companies can be added.
 
-    ``plans`` counts the others by plan, ``untagged`` those among them that get the default plan for want of a tag, and
-    ``unknown_tags`` those that get it since their tag names no plan.
+    ``known`` companies have a record. The others are counted by the plan that they get, in ``plans``. Among them are
+    ``untagged`` companies, which get the default plan because they have no tag, and those of ``unknown_tags``, which
+    get it because their tag names no plan.
     """
 
     known: int = 0
@@ -37,8 +38,8 @@ class Surveyed:
     untagged: int = 0
     unknown_tags: Counter[str] = field(default_factory=Counter)
 
-    def __add__(self, other: "Surveyed") -> "Surveyed":
-        return Surveyed(
+    def __add__(self, other: "Survey") -> "Survey":
+        return Survey(
             self.known + other.known,
             self.plans + other.plans,
             self.untagged + other.untagged,
@@ -47,7 +48,7 @@ class Surveyed:
 
 
 class Backfill:
-    """The use case. Begun anew at any time: whom we know by then is left alone, and asking twice does no harm."""
+    """One backfill. It may be stopped and started again: companies with a record are skipped, repeats do no harm."""
 
     def __init__(
         self,
@@ -60,7 +61,7 @@ class Backfill:
         name: str,
         now: Callable[[], datetime],
     ) -> None:
-        """``name`` is of this backfill, no longer than 200 characters: its events' ids begin with it."""
+        """Take the ports. ``name``, at most 200 characters, begins the id of each event of this backfill."""
         self._list_companies = list_companies
         self._records = records
         self._presets = presets
@@ -69,37 +70,37 @@ class Backfill:
         self._name = name
         self._now = now
 
-    def survey(self) -> Iterator[Surveyed]:
-        """What is to be done, a hundred companies at a time. Changes nothing; raises ``CodatError``.
+    def survey(self) -> Iterator[Survey]:
+        """Count all companies, a hundred at a time, and change nothing. Raises ``CodatError``.
 
-        Codat may list a company twice while others come and go: then it is counted twice.
+        A company is counted twice where Codat lists it twice, which can happen while companies are created or deleted.
         """
-        return (surveyed for surveyed, _ in self._pages())
+        return (survey for survey, _ in self._pages())
 
-    def enqueue(self) -> Iterator[Surveyed]:
-        """Ask for every company that we do not know, a hundred at a time: each yield says what was asked for.
+    def enqueue(self) -> Iterator[Survey]:
+        """Request each company without a record, a hundred at a time; each survey counts what was just requested.
 
-        The plan is that of its tag if that names one, else the default plan. It overrules nothing that billing or
-        onboarding says, before or after. Raises ``CodatError`` and ``NotHandedOver``.
+        The plan is that of the company's tag, else the default plan. A plan that billing or onboarding names wins over
+        it, whether that event comes earlier or later. Raises ``CodatError`` and ``NotHandedOver``.
         """
-        for surveyed, requests in self._pages():
+        for survey, requests in self._pages():
             self._send(requests)
-            yield surveyed
+            yield survey
 
-    def _pages(self) -> Iterator[tuple[Surveyed, list[CompanyRequest]]]:
+    def _pages(self) -> Iterator[tuple[Survey, list[CompanyRequest]]]:
         companies = iter(self._list_companies())
-        while some := {company.id: company for company in islice(companies, LONGEST_BATCH)}:
-            known = self._records.known(some.keys())
-            yield self._survey(known, [company for company in some.values() if company.id not in known])
+        while page := {company.id: company for company in islice(companies, LONGEST_BATCH)}:
+            known = self._records.known(page.keys())
+            yield self._survey(known, [company for company in page.values() if company.id not in known])
 
-    def _survey(self, known: set[UUID], others: Sequence[Company]) -> tuple[Surveyed, list[CompanyRequest]]:
+    def _survey(self, known: set[UUID], others: Sequence[Company]) -> tuple[Survey, list[CompanyRequest]]:
         tags = {company.id: str(company.tags.get(self._plan_tag) or "").strip() for company in others}
         plans = {company_id: tag if self._presets.knows(tag) else None for company_id, tag in tags.items()}
-        surveyed = Surveyed(
+        survey = Survey(
             known=len(known),
             plans=Counter(plan or self._presets.default_plan for plan in plans.values()),
             untagged=sum(not tag for tag in tags.values()),
-            unknown_tags=Counter(tag[:WORDS] for company_id, tag in tags.items() if tag and not plans[company_id]),
+            unknown_tags=Counter(tag[:TAG_LENGTH] for company_id, tag in tags.items() if tag and not plans[company_id]),
         )
         now = self._now()
-        return surveyed, [CompanyRequest(f"{self._name}/{each}", each, now, plan) for each, plan in plans.items()]
+        return survey, [CompanyRequest(f"{self._name}/{each}", each, now, plan) for each, plan in plans.items()]

@@ -1,4 +1,4 @@
-"""Which contract an event is to be read by, whatever queue it is meant for."""
+"""The contract of each event that a producer or a person may send, found by the event's detail-type."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -43,9 +43,9 @@ _CONTRACTS: Final[Mapping[str, Callable[[str, datetime], _Event]]] = {
 
 
 def read_envelope(body: str, *, now: datetime) -> tuple[dict[str, Any], UUID | None]:
-    """The envelope of an event that some queue of the stack takes, and the company that it is about.
+    """Validate an event against the contract of its detail-type; return its envelope and the company it is about.
 
-    None where it is about no one company. Raises ``MalformedEvent``.
+    The company is None where the event is not about one company. Raises ``MalformedEvent``.
     """
     try:
         envelope = from_json(body)
@@ -53,6 +53,6 @@ def read_envelope(body: str, *, now: datetime) -> tuple[dict[str, Any], UUID | N
         raise MalformedEvent(f"not JSON: {error}") from error
     detail_type = envelope.get("detail-type") if isinstance(envelope, dict) else None
     if not isinstance(detail_type, str) or detail_type not in _CONTRACTS:
-        raise MalformedEvent(f"detail-type: {detail_type!r} is none of {', '.join(_CONTRACTS)}")
+        raise MalformedEvent(f"detail-type: {detail_type!r} is not one of {', '.join(_CONTRACTS)}")
     event = _CONTRACTS[detail_type](body, now)
     return envelope, None if isinstance(event, ReconciliationRequest) else event.company_id

@@ -1,4 +1,4 @@
-"""Why a company has these settings, in one sentence."""
+"""Why a company has its sync settings, in one sentence."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,102 +10,114 @@ from codat_sync.codat.errors import NotFound
 from codat_sync.companies.records import CompanyPlan
 from codat_sync.events.company_events import Authority
 from codat_sync.reconciliation.findings import Finding
-from ops.dlq import Letter
+from ops.dlq import DeadLetter
 
-WHO_SAID: Final[Mapping[Authority, str]] = {
-    Authority.STATED: "billing or onboarding said so",
-    Authority.TAGGED: "its tag at Codat says so",
-    Authority.ASSUMED: "nobody named a plan for it, so it has the default one",
+AUTHORITY_IN_WORDS: Final[Mapping[Authority, str]] = {
+    Authority.STATED: "stated by billing or onboarding",
+    Authority.TAGGED: "taken from its tag at Codat",
+    Authority.ASSUMED: "the default plan, because no event named one",
 }
-"""Whose word a company's plan is."""
+"""Where a company's plan comes from."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the sentence is made of. ``letters`` are the company's events in the DLQs, the newest last.
+    """The facts about one company.
 
-    ``finding`` is there where ``record`` is. ``refusal`` is there where Codat did not show the settings.
+    ``finding`` is set where ``record`` is. ``letters`` are the company's events in the DLQs, newest last. ``refusal``
+    is the error with which Codat did not show the settings, or None where it showed them.
     """
 
     record: CompanyPlan | None
     finding: Finding | None
     differences: Sequence[Difference]
-    letters: Sequence[Letter]
+    letters: Sequence[DeadLetter]
     refusal: Exception | None
 
 
-def because(evidence: Evidence) -> str:
-    """Answers "why does this company have these settings?"."""
+def diagnose(evidence: Evidence) -> str:
+    """Return one sentence that says why the company has its settings."""
     if evidence.record is None:
-        return _nobody_told_us(evidence)
-    return _as_recorded(evidence, evidence.record)
+        return _without_record(evidence)
+    return _with_record(evidence, evidence.record)
 
 
-def _as_recorded(evidence: Evidence, record: CompanyPlan) -> str:
-    plan, applied_at = record.desired.plan, _moment(record.applied_at)
-    on_plan = f"it is on {plan} ({WHO_SAID[record.desired.authority]})"
+def _with_record(evidence: Evidence, record: CompanyPlan) -> str:
+    on_plan = f"the company is on {record.desired.plan} ({AUTHORITY_IN_WORDS[record.desired.authority]})"
     match evidence.finding:
-        case Finding.IN_STEP:
-            newer = [letter for letter in evidence.letters if letter.parked_at >= record.desired_at]
-            but = f", but a newer event {_lies(newer[-1])}" if newer else ""
-            words = f"Because {on_plan}, and Codat was brought to that preset at {applied_at}{but}."
-        case Finding.DEGRADED:
-            stand_in = record.applied.degraded_to if record.applied else None
-            words = f"Because {on_plan}, but Codat's own bill has no hourly schedule, and {stand_in} stands in for it."
-        case Finding.CHANGED_AT_CODAT:
-            words = (
-                f"Because somebody changed them at Codat after {applied_at}, when they were at the preset of {plan}: "
-                f"{_how_many(evidence.differences)} now."
-            )
-        case Finding.PRESET_CHANGED:
-            words = (
-                f"Because {on_plan}, and the preset of {plan} has changed since Codat was brought to it at "
-                f"{applied_at}; the next reconciliation sees to that."
-            )
+        case Finding.IN_STEP | Finding.DEGRADED | Finding.CHANGED_AT_CODAT | Finding.PRESET_CHANGED:
+            words = _after_confirmation(evidence, record, on_plan)
         case Finding.UNKNOWN_PLAN:
-            words = f"Because {on_plan}, a plan that the presets do not know, so that nothing can be applied."
+            words = f"{on_plan}, but the presets do not have this plan, so nothing can be applied"
         case Finding.GONE:
-            words = f"It has none: {on_plan}, but Codat knows no such company."
+            words = f"there are no settings: {on_plan}, but Codat does not know the company"
         case Finding.REFUSED | Finding.UNANSWERED:
-            words = f"Nobody can say: {on_plan}, but Codat does not show its settings ({evidence.refusal})."
+            words = f"the cause is unknown: {on_plan}, but Codat does not show its settings ({evidence.refusal})"
         case _:
-            words = (
-                f"Because {on_plan} since {_moment(record.desired_at)}, but "
-                f"{_what_holds_it_up(record, evidence.letters)}."
-            )
-    return words
+            words = f"{on_plan} since {_moment(record.desired_at)}, but {_not_confirmed(record, evidence.letters)}"
+    return _sentence(words)
 
 
-def _nobody_told_us(evidence: Evidence) -> str:
-    why = f"its event {_lies(evidence.letters[-1])}" if evidence.letters else "no event of it has ever reached us"
+def _after_confirmation(evidence: Evidence, record: CompanyPlan, on_plan: str) -> str:
+    """Say what holds of a company whose desired plan was confirmed at Codat."""
+    plan, applied_at = record.desired.plan, _moment(record.applied_at)
+    if evidence.finding is Finding.DEGRADED:
+        fallback = record.applied.degraded_to if record.applied else None
+        return f"{on_plan}, but the Codat account does not allow hourly syncs, so {fallback} is the fallback"
+    if evidence.finding is Finding.CHANGED_AT_CODAT:
+        return (
+            f"the settings were changed at Codat after {applied_at}, when the preset of {plan} was confirmed: "
+            f"{_how_many(evidence.differences)}"
+        )
+    if evidence.finding is Finding.PRESET_CHANGED:
+        return (
+            f"{on_plan}, and the preset of {plan} has changed since it was applied at {applied_at}; "
+            "the next reconciliation run applies the new one"
+        )
+    newer = [letter for letter in evidence.letters if letter.parked_at >= record.desired_at]
+    but = f", but a newer event {_is_in_dlq(newer[-1])}" if newer else ""
+    return f"{on_plan}, and its preset was confirmed at Codat at {applied_at}{but}"
+
+
+def _without_record(evidence: Evidence) -> str:
+    why = (
+        f"its event {_is_in_dlq(evidence.letters[-1])}"
+        if evidence.letters
+        else "no event about the company has reached the stack"
+    )
     match evidence.refusal:
         case None:
-            return f"Because {why}, so that they are whatever Codat or somebody else made them."
+            words = f"{why}, so the settings are Codat's own, or those that were set in its Portal"
         case NotFound():
-            return f"It has none: Codat knows no such company, and {why}."
+            words = f"there are no settings: Codat does not know the company, and {why}"
         case refusal:
-            return f"Nobody can say: Codat does not show its settings ({refusal}), and {why}."
+            words = f"the cause is unknown: Codat does not show the settings ({refusal}), and {why}"
+    return _sentence(words)
 
 
-def _what_holds_it_up(record: CompanyPlan, letters: Sequence[Letter]) -> str:
-    """Why what is desired was not confirmed."""
+def _not_confirmed(record: CompanyPlan, letters: Sequence[DeadLetter]) -> str:
+    """Say why the desired plan is not confirmed at Codat."""
     letters = [letter for letter in letters if letter.parked_at >= record.desired_at]
     if letters:
-        return f"its event {_lies(letters[-1])}"
+        return f"its event {_is_in_dlq(letters[-1])}"
     failure = record.last_failure
     if failure is not None and failure.at >= record.desired_at:
         return f"the last attempt failed at {_moment(failure.at)} ({failure.reason}: {failure.words})"
-    return "its event is still on its way"
+    return "its event is still in progress"
 
 
-def _lies(letter: Letter) -> str:
-    return f"lies in the {letter.dlq} DLQ ({letter.why})"
+def _is_in_dlq(letter: DeadLetter) -> str:
+    return f"is in the {letter.dlq} DLQ ({letter.why})"
 
 
 def _how_many(found: Sequence[Difference]) -> str:
     data_types = {difference.data_type for difference in found}
-    return "one data type differs" if len(data_types) == 1 else f"{len(data_types)} data types differ"
+    return "one data type differs now" if len(data_types) == 1 else f"{len(data_types)} data types differ now"
 
 
 def _moment(at: datetime | None) -> str:
-    return at.strftime("%Y-%m-%d %H:%M UTC") if at else "a time that nobody noted"
+    return at.strftime("%Y-%m-%d %H:%M UTC") if at else "an unknown time"
+
+
+def _sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}."

@@ -1,4 +1,4 @@
-"""The DLQs: what lies in them and why, bringing it back, and throwing it away."""
+"""The DLQs of a stack: read them, redrive events to their queues, and discard events."""
 
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Self
 from uuid import UUID
 
+from codat_sync.deadline import Deadline
 from codat_sync.outcomes.parked_events import CLOSING_SECONDS, DeadLetterQueue, ParkedEvent
 from ops.contracts import read_envelope
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Dlq(StrEnum):
-    """The DLQs of a stack."""
+    """The DLQs of a stack, in the order in which they are listed."""
 
     PAYMENT_REQUIRED = "payment-required"
     FAILED_EVENTS = "failed-events"
@@ -29,17 +30,21 @@ OUTPUTS: Final[Mapping[Dlq, str]] = {
     Dlq.FAILED_EVENTS: "FailedEventsQueueUrl",
     Dlq.UNDELIVERED: "UndeliveredEventsQueueUrl",
 }
-"""The outputs of template.yaml that name them."""
+"""The outputs of template.yaml that hold their URLs."""
 
-UNSAID: Final = "none_given"
-"""The reason of what SQS itself moved, after too many receives: it has none."""
+NO_REASON: Final = "none_given"
+"""The reason of an event that SQS itself moved after too many receives."""
+
+OnRead = Callable[[int], None]
+"""Called with how many more messages were read."""
 
 
 @dataclass(frozen=True)
-class Letter:
-    """An event in a DLQ, for people and for scripts. None: nobody said.
+class DeadLetter:
+    """An event in a DLQ, as people and scripts see it. None: unknown.
 
-    ``company_id`` and ``event_id`` are the event's own where nothing stands beside it. ``source_queue`` is a name.
+    ``company_id`` and ``event_id`` come from the message attributes, else from the event itself. ``source_queue`` is
+    the name of the queue that the event came from.
     """
 
     dlq: Dlq
@@ -56,17 +61,17 @@ class Letter:
 
     @property
     def why(self) -> str:
-        """Slug and words."""
+        """The reason's slug, and the words where there are any."""
         return f"{self.reason}: {self.words}" if self.words else self.reason
 
     @classmethod
     def of(cls, dlq: Dlq, event: ParkedEvent, now: datetime) -> Self:
-        """What there is to say of a parked event."""
+        """Return a parked event as a dead letter of this DLQ."""
         event_id, company_id = _named_by(event, now)
         return cls(
             dlq=dlq,
-            reason=event.reason or UNSAID,
-            words=event.words or ("SQS moved it: it was received too often" if event.moved_by_sqs else None),
+            reason=event.reason or NO_REASON,
+            words=event.words or ("SQS moved it after too many receives" if event.moved_by_sqs else None),
             parked_at=event.parked_at,
             company_id=company_id,
             plan=event.plan,
@@ -79,19 +84,19 @@ class Letter:
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Which events are meant. None: whichever."""
+class Filter:
+    """Which dead letters a command is about. None: any."""
 
     reason: str | None = None
     company_id: UUID | None = None
 
-    def __contains__(self, letter: Letter) -> bool:
+    def __contains__(self, letter: DeadLetter) -> bool:
         return self.reason in {None, letter.reason} and self.company_id in {None, letter.company_id}
 
 
 @dataclass(frozen=True)
 class Group:
-    """What lies in one DLQ for one reason. ``words`` are the newest event's."""
+    """The dead letters of one DLQ that have one reason. ``words`` are those of the newest."""
 
     dlq: Dlq
     reason: str
@@ -102,45 +107,52 @@ class Group:
 
 
 @dataclass
-class Look:
-    """What was found. ``complete`` is false where the time was up before all had been seen."""
+class Found:
+    """The dead letters that match a filter, oldest first.
 
-    letters: list[Letter] = field(default_factory=list)
+    ``complete`` is false where the time limit was reached before every message was read.
+    """
+
+    letters: list[DeadLetter] = field(default_factory=list)
     complete: bool = True
 
     @property
     def groups(self) -> list[Group]:
-        """By DLQ and reason, the most events first."""
-        grouped: dict[tuple[Dlq, str], list[Letter]] = {}
+        """One group for each DLQ and reason, largest first within a DLQ."""
+        grouped: dict[tuple[Dlq, str], list[DeadLetter]] = {}
         for letter in sorted(self.letters, key=lambda letter: letter.parked_at):
             grouped.setdefault((letter.dlq, letter.reason), []).append(letter)
         groups = [
-            Group(dlq, reason, len(ours), ours[0].parked_at, ours[-1].parked_at, ours[-1].words)
-            for (dlq, reason), ours in grouped.items()
+            Group(dlq, reason, len(letters), letters[0].parked_at, letters[-1].parked_at, letters[-1].words)
+            for (dlq, reason), letters in grouped.items()
         ]
         return sorted(groups, key=lambda group: (list(Dlq).index(group.dlq), -group.count, group.reason))
 
 
 @dataclass
-class Handled(Look):
-    """What was to be brought back or thrown away; ``letters`` are those that were. The rest is where it was."""
+class Processed(Found):
+    """The result of a redrive or a discard. ``letters`` are those that succeeded; all others are still in their DLQ."""
 
-    failed: list[tuple[Letter, str]] = field(default_factory=list)
-    """With the words of whoever refused."""
+    failed: list[tuple[DeadLetter, str]] = field(default_factory=list)
+    """Each that failed, with the words of the service that refused."""
 
 
-def how_many(sqs: "SQSClient", url: str) -> int:
-    """About how many messages lie in a queue that nobody holds at the moment."""
+def approximate_count(sqs: "SQSClient", url: str) -> int:
+    """Return about how many messages of a queue are visible, which excludes those in flight."""
     name: Final = "ApproximateNumberOfMessages"
     return int(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name])
 
 
-Act = Callable[[DeadLetterQueue, list[ParkedEvent]], list[tuple[ParkedEvent, str]]]
-"""Does something about events of a DLQ; those that it could not do it with, and why."""
+_Act = Callable[[DeadLetterQueue, list[ParkedEvent]], list[tuple[ParkedEvent, str]]]
+"""Redrives or discards events of a DLQ; returns those that failed, each with the reason."""
 
 
 class Dlqs:
-    """The DLQs of one stack. Everything that is read and not handled is let go at the end, and stays where it is."""
+    """The DLQs of one stack.
+
+    A message is in flight while it is read, so that other readers do not see it. At the end every message that was not
+    redriven or discarded becomes visible again, and stays in its DLQ.
+    """
 
     def __init__(
         self,
@@ -150,71 +162,71 @@ class Dlqs:
         now: Callable[[], datetime],
         monotonic: Callable[[], float],
     ) -> None:
-        """``seconds``: how long one look may take, which is as long as nobody else can see what it has seen."""
+        """Take the queues. ``seconds`` limits how long one DLQ is read, and so how long its messages are in flight."""
         self._queues = queues
         self._seconds = seconds
         self._now = now
         self._monotonic = monotonic
 
-    def look(self, wanted: Wanted, on_seen: Callable[[int], None] = lambda _: None) -> Look:
-        """All that is wanted, from all DLQs side by side. ``on_seen`` is told how many more were seen."""
-        result = Look()
+    def find(self, matching: Filter, on_read: OnRead = lambda _: None) -> Found:
+        """Return the dead letters that match, from all DLQs in parallel. Changes nothing."""
+        result = Found()
         with ThreadPoolExecutor(max_workers=len(self._queues)) as readers:
-            for letters, complete in readers.map(lambda dlq: self._look_into(dlq, wanted, on_seen), self._queues):
+            for letters, complete in readers.map(lambda dlq: self._find_in(dlq, matching, on_read), self._queues):
                 result.letters += letters
                 result.complete &= complete
         result.letters.sort(key=lambda letter: letter.parked_at)
         return result
 
-    def bring_back(self, wanted: Wanted, on_seen: Callable[[int], None] = lambda _: None) -> Handled:
-        """Send what is wanted to the queue that it came from, and delete it here once it is there."""
-        return self._handle(wanted, _bring_back, on_seen)
+    def redrive(self, matching: Filter, on_read: OnRead = lambda _: None) -> Processed:
+        """Send each match to the queue that it came from, and delete it from the DLQ once SQS has taken it there."""
+        return self._process(matching, _redrive, on_read)
 
-    def throw_away(self, wanted: Wanted, on_seen: Callable[[int], None] = lambda _: None) -> Handled:
-        """Delete what is wanted for good."""
-        return self._handle(wanted, lambda queue, events: queue.discard(events), on_seen)
+    def discard(self, matching: Filter, on_read: OnRead = lambda _: None) -> Processed:
+        """Delete each match for good."""
+        return self._process(matching, lambda queue, events: queue.discard(events), on_read)
 
-    def _look_into(self, dlq: Dlq, wanted: Wanted, on_seen: Callable[[int], None]) -> tuple[list[Letter], bool]:
-        letters: list[Letter] = []
-        seconds_left = self._countdown()
-        with closing(self._queues[dlq].read(seconds_left)) as batches:
+    def _find_in(self, dlq: Dlq, matching: Filter, on_read: OnRead) -> tuple[list[DeadLetter], bool]:
+        letters: list[DeadLetter] = []
+        deadline = self._deadline()
+        with closing(self._queues[dlq].read(deadline)) as batches:
             for batch in batches:
-                letters += [letter for event in batch if (letter := Letter.of(dlq, event, self._now())) in wanted]
-                on_seen(len(batch))
-        return letters, seconds_left() > CLOSING_SECONDS
+                letters += [each for event in batch if (each := DeadLetter.of(dlq, event, self._now())) in matching]
+                on_read(len(batch))
+        return letters, deadline.seconds_left > CLOSING_SECONDS
 
-    def _handle(self, wanted: Wanted, act: Act, on_seen: Callable[[int], None]) -> Handled:
-        """One DLQ after the other. What is parked meanwhile is left alone, or it might go in circles."""
-        result, began = Handled(), self._now()
+    def _process(self, matching: Filter, act: _Act, on_read: OnRead) -> Processed:
+        """Act on the DLQs one by one, and only on what was parked before the start: a redriven event may come back."""
+        result, began = Processed(), self._now()
         for dlq, queue in self._queues.items():
-            seconds_left = self._countdown()
-            with closing(queue.read(seconds_left)) as batches:
+            deadline = self._deadline()
+            with closing(queue.read(deadline)) as batches:
                 for batch in batches:
-                    letters = {event.message_id: Letter.of(dlq, event, began) for event in batch}
-                    ours = [each for each in batch if letters[each.message_id] in wanted and each.parked_at < began]
-                    failed = {event.message_id: why for event, why in act(queue, ours)}
+                    letters = {event.message_id: DeadLetter.of(dlq, event, began) for event in batch}
+                    chosen = [each for each in batch if letters[each.message_id] in matching and each.parked_at < began]
+                    failed = {event.message_id: why for event, why in act(queue, chosen)}
                     result.failed += [(letters[message_id], why) for message_id, why in failed.items()]
-                    result.letters += [letters[each.message_id] for each in ours if each.message_id not in failed]
-                    on_seen(len(batch))
-            result.complete &= seconds_left() > CLOSING_SECONDS
+                    result.letters += [letters[each.message_id] for each in chosen if each.message_id not in failed]
+                    on_read(len(batch))
+            result.complete &= deadline.seconds_left > CLOSING_SECONDS
         return result
 
-    def _countdown(self) -> Callable[[], float]:
-        deadline = self._monotonic() + self._seconds
-        return lambda: deadline - self._monotonic()
+    def _deadline(self) -> Deadline:
+        end = self._monotonic() + self._seconds
+        return Deadline(lambda: end - self._monotonic())
 
 
-def _bring_back(queue: DeadLetterQueue, events: Iterable[ParkedEvent]) -> list[tuple[ParkedEvent, str]]:
+def _redrive(queue: DeadLetterQueue, events: Iterable[ParkedEvent]) -> list[tuple[ParkedEvent, str]]:
     result = queue.put_back(events)
     return [*result.homeless, *result.failed]
 
 
 def _named_by(event: ParkedEvent, now: datetime) -> tuple[str | None, UUID | None]:
-    """Event and company, as somebody wrote them beside the event, else as the event itself says."""
+    """Return the ids of event and company from the message attributes, else from the event itself."""
     try:
         if event.company_id:
             return event.event_id, UUID(event.company_id)
         envelope, company_id = read_envelope(event.body, now=now)
         return event.event_id or envelope["id"], company_id
-    except ValueError:  # It is malformed: that is why it lies here.
+    except ValueError:  # Malformed events are in a DLQ for that very reason.
         return event.event_id, None

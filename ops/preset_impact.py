@@ -1,12 +1,13 @@
-"""What new presets would change for the companies that we know, and what it would cost to bring them there.
+"""What new presets would change for the companies with a record, and how many calls to Codat that would cost.
 
-Compares presets with presets: what somebody has changed at Codat meanwhile is not in it, and no company costs a call.
+Presets are compared with presets, so no company costs a call to Codat. Changes made in Codat's Portal are not seen.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import ceil
+from typing import Final
 from uuid import UUID
 
 from codat_sync.api_key import ApiKeyUnusable
@@ -14,14 +15,18 @@ from codat_sync.codat.client import CodatClient
 from codat_sync.codat.differences import Difference, differences
 from codat_sync.codat.errors import CodatError
 from codat_sync.codat.models import SyncSettings
-from codat_sync.companies.records import CompanyPlan
+from codat_sync.companies.records import CompanyPlan, CompanyPlans
 from codat_sync.presets.file import Presets
 from codat_sync.presets.preset import CompanyPreset, spread_hour
+from ops.stack import Stack
+
+TABLE_PAGE: Final = 500
+"""How many records one read of the table takes."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """One thing that would change alike for some companies of a plan. ``data_type`` None: the settings as a whole."""
+    """One change that several companies of a plan have in common. ``data_type`` is None for the settings as a whole."""
 
     plan: str
     data_type: str | None
@@ -39,12 +44,12 @@ class PlanCount:
     companies: int
     changed: int
     is_gone: bool
-    """Whether the new presets no longer know the plan: then no event of these companies can be applied any more."""
+    """True where the new presets lack the plan, so that no event of these companies can be applied."""
 
 
 @dataclass(frozen=True)
 class Impact:
-    """What new presets would change. ``stranded`` companies are on plans that are gone."""
+    """What new presets would change. ``stranded`` counts the companies on plans that the new presets lack."""
 
     companies: int
     changed: int
@@ -55,7 +60,7 @@ class Impact:
 
 @dataclass(frozen=True)
 class DailyQuota:
-    """How many calls Codat allows this account in a day; None with the reason where Codat does not say."""
+    """The calls that Codat allows this account in a day; None, with the reason, where Codat does not say."""
 
     limit: int | None
     unknown_because: str | None = None
@@ -63,9 +68,9 @@ class DailyQuota:
 
 @dataclass(frozen=True)
 class Cost:
-    """One reconciliation at Codat. ``quota_share`` is the percentage of a day's quota that it may use.
+    """The calls to Codat of one reconciliation run. ``quota_share`` is the percentage of a day's quota it may use.
 
-    ``days`` is how many days' shares it takes, None where the quota is not known.
+    ``days`` is the number of daily shares that it takes, None where the quota is unknown.
     """
 
     calls: int
@@ -76,46 +81,69 @@ class Cost:
     days: int | None
 
 
-def impact(old: Presets, new: Presets, companies: Iterable[CompanyPlan]) -> Impact:
-    """What differs between two presets for the companies as they are on their plans.
+@dataclass(frozen=True)
+class Assessment:
+    """What new presets would change, and the cost of the reconciliation run that applies them."""
 
-    A company that goes without hourly, since Codat's bill does not have it, is taken to go on without.
-    """
-    counts: Counter[tuple[str, bool, int]] = Counter()
-    examples: dict[tuple[str, bool, int], UUID] = {}
-    for company in companies:
+    impact: Impact
+    cost: Cost
+
+    @property
+    def needs_attention(self) -> bool:
+        """True where the new presets lack the plan of a company, or one run needs more than a day's share."""
+        return self.impact.stranded > 0 or (self.cost.days or 0) > 1
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """Everything in which two companies of one plan can differ, as far as presets are concerned."""
+
+    plan: str
+    degraded: bool
+    hour: int
+
+    @classmethod
+    def of(cls, company: CompanyPlan) -> "_Kind":
         degraded = company.applied is not None and company.applied.degraded_to is not None
-        # All that two companies of one plan can differ in.
-        alike = (company.desired.plan, degraded, spread_hour(company.company_id))
-        counts[alike] += 1
-        examples.setdefault(alike, company.company_id)
+        return cls(company.desired.plan, degraded, spread_hour(company.company_id))
+
+
+def assess(new: Presets, stack: Stack, on_read: Callable[[int], None]) -> Assessment:
+    """Compare new presets with the live ones for every company of a stack, with one call to Codat for its quota.
+
+    ``on_read`` is called with how many more companies were read.
+    """
+    found = impact(stack.presets, new, _companies(stack.plans, on_read))
+    pace, share = int(stack.parameter("ReconcileCallsPerMinute")), int(stack.parameter("ReconcileQuotaShare"))
+    return Assessment(found, cost(found, pace, daily_quota(stack.codat), share))
+
+
+def impact(old: Presets, new: Presets, companies: Iterable[CompanyPlan]) -> Impact:
+    """Compare two presets for companies on their present plans.
+
+    A company that is degraded is compared as degraded: the Codat account is taken to allow hourly syncs no sooner.
+    """
+    counts: Counter[_Kind] = Counter()
+    examples: dict[_Kind, UUID] = {}
+    for company in companies:
+        kind = _Kind.of(company)
+        counts[kind] += 1
+        examples.setdefault(kind, company.company_id)
 
     total: Counter[str] = Counter()
     changed: Counter[str] = Counter()
     changes: Counter[tuple[str, str | None, str, str, str]] = Counter()
-    for (plan, degraded, hour), count in counts.items():
-        total[plan] += count
-        if plan not in new.plans:
-            continue
-        company_id = examples[plan, degraded, hour]
-        found = differences(_settings(old, plan, company_id, degraded), _settings(new, plan, company_id, degraded))
-        changed[plan] += count if found else 0
+    for kind, count in counts.items():
+        total[kind.plan] += count
+        found = _changes(old, new, kind, examples[kind])
+        changed[kind.plan] += count if found else 0
         for difference in found:
-            changes[(plan, *_alike(difference))] += count
-    plans = tuple(
-        PlanCount(plan, total[plan], changed[plan], plan not in new.plans) for plan in _listed(old, new, total)
-    )
-    return Impact(
-        companies=total.total(),
-        changed=changed.total(),
-        stranded=sum(plan.companies for plan in plans if plan.is_gone),
-        plans=plans,
-        changes=tuple(Change(*change, count) for change, count in changes.items()),
-    )
+            changes[(kind.plan, *_in_common(difference))] += count
+    return _impact(_listed(old, new, total), total, changed, changes)
 
 
 def cost(of: Impact, calls_per_minute: int, quota: DailyQuota, quota_share: int) -> Cost:
-    """Each company is read once; each that differs is read again by the function that brings it there, and written."""
+    """Count one read for each company, and one more read and a write for each that changes."""
     calls = of.companies - of.stranded + 2 * of.changed
     return Cost(
         calls=calls,
@@ -128,25 +156,42 @@ def cost(of: Impact, calls_per_minute: int, quota: DailyQuota, quota_share: int)
 
 
 def daily_quota(codat: CodatClient) -> DailyQuota:
-    """Asks Codat with one call."""
+    """Ask Codat for the daily quota, with one call. Codat's errors become the reason why it is unknown."""
     try:
         codat.get_account_sync_settings()
     except (CodatError, ApiKeyUnusable) as error:
         return DailyQuota(None, str(error))
     limit = codat.rate_limit.limit
-    return DailyQuota(limit, None if limit else "Codat's answer names none")
+    return DailyQuota(limit, None if limit else "Codat's answer names no limit")
 
 
-def _settings(presets: Presets, plan: str, company_id: UUID, degraded: bool) -> SyncSettings:  # noqa: FBT001
-    """What a preset makes of a company of which Codat shows nothing."""
-    if plan not in presets.plans:
+def _companies(plans: CompanyPlans, on_read: Callable[[int], None]) -> Iterator[CompanyPlan]:
+    after: str | None = None
+    while True:
+        page = plans.page(after, TABLE_PAGE)
+        on_read(len(page.companies))
+        yield from page.companies
+        if page.last is None:
+            return
+        after = page.last
+
+
+def _changes(old: Presets, new: Presets, kind: _Kind, example: UUID) -> tuple[Difference, ...]:
+    if kind.plan not in new.plans:
+        return ()
+    return differences(_settings(old, kind, example), _settings(new, kind, example))
+
+
+def _settings(presets: Presets, kind: _Kind, company_id: UUID) -> SyncSettings:
+    """Return what a preset makes of a company of which Codat shows no settings."""
+    if kind.plan not in presets.plans:
         return SyncSettings()
-    preset: CompanyPreset = presets.for_company(plan, company_id)
-    return ((preset.degraded() if degraded else None) or preset).over(SyncSettings())
+    preset: CompanyPreset = presets.for_company(kind.plan, company_id)
+    return ((preset.degraded() if kind.degraded else None) or preset).over(SyncSettings())
 
 
-def _alike(difference: Difference) -> tuple[str | None, str, str, str]:
-    """Without the hour of day, in which companies differ that change alike."""
+def _in_common(difference: Difference) -> tuple[str | None, str, str, str]:
+    """Return a difference without the hour of day, which differs between companies that change in the same way."""
     before, after = difference.before, difference.after
     if difference.field == "sync_schedule":
         before, after = before.partition(" at ")[0], after.partition(" at ")[0]
@@ -154,9 +199,25 @@ def _alike(difference: Difference) -> tuple[str | None, str, str, str]:
     return difference.data_type, difference.field, before, after
 
 
-def _listed(old: Presets, new: Presets, plans: Iterable[str]) -> Iterator[str]:
-    """As the files list them, and then what neither knows."""
+def _listed(old: Presets, new: Presets, plans: Iterable[str]) -> Iterator[tuple[str, bool]]:
+    """Yield each plan that a company has, in the order of the files, and whether the new presets lack it."""
     known = dict.fromkeys([*new.plans, *old.plans])
-    there = set(plans)
-    yield from (plan for plan in known if plan in there)
-    yield from sorted(there - known.keys())
+    present = set(plans)
+    for plan in [*(plan for plan in known if plan in present), *sorted(present - known.keys())]:
+        yield plan, plan not in new.plans
+
+
+def _impact(
+    plans: Iterable[tuple[str, bool]],
+    total: Counter[str],
+    changed: Counter[str],
+    changes: Mapping[tuple[str, str | None, str, str, str], int],
+) -> Impact:
+    counts = tuple(PlanCount(plan, total[plan], changed[plan], is_gone) for plan, is_gone in plans)
+    return Impact(
+        companies=total.total(),
+        changed=changed.total(),
+        stranded=sum(plan.companies for plan in counts if plan.is_gone),
+        plans=counts,
+        changes=tuple(Change(*change, count) for change, count in changes.items()),
+    )

@@ -1,4 +1,4 @@
-"""Putting presets into AppConfig, and what becomes of them there."""
+"""Presets in AWS AppConfig: start a rollout, and follow the newest one."""
 
 import hashlib
 from dataclasses import dataclass
@@ -13,9 +13,10 @@ TOML: Final = "application/toml"
 
 @dataclass(frozen=True)
 class Rollout:
-    """How far presets have come. ``sha256`` is the sum of their file, as the functions log it when they take it up.
+    """A deployment of presets by AppConfig.
 
-    ``state`` is AppConfig's word; ``words`` is the newest that it says of it, such as which alarm took them back.
+    ``sha256`` is that of the file, as the functions log it in ``presets_live``. ``state`` is AppConfig's. ``words`` is
+    the newest entry of AppConfig's event log, such as the alarm that caused a rollback.
     """
 
     number: int
@@ -26,13 +27,13 @@ class Rollout:
     words: str | None = None
 
     @property
-    def is_over(self) -> bool:
-        """Whether these presets are live for everybody, and nothing takes them back any more by itself."""
+    def is_complete(self) -> bool:
+        """True once every function has these presets and AppConfig no longer rolls them back by itself."""
         return self.state == "COMPLETE"
 
 
 class PresetsInAppConfig:
-    """The stack's own profile in AppConfig, and how presets are brought in there."""
+    """The stack's configuration profile in AppConfig."""
 
     def __init__(
         self,
@@ -51,10 +52,10 @@ class PresetsInAppConfig:
         self._key = {"KmsKeyIdentifier": kms_key} if kms_key else {}
 
     def put(self, content: bytes) -> Rollout:
-        """Keep them as a new version, and begin to bring them in.
+        """Store presets as a new version and start its rollout.
 
-        Raises ``InvalidPresets`` with the words of the stack's own validator, and ``ClientError`` where AppConfig
-        refuses otherwise, as it does while others are being brought in.
+        Raises ``InvalidPresets`` with the words of the stack's validator, and ``ClientError`` where AppConfig refuses
+        for another reason, such as a rollout that is in progress.
         """
         words = f"sha256 {hashlib.sha256(content).hexdigest()}"
         version = self._appconfig.create_hosted_configuration_version(
@@ -76,7 +77,7 @@ class PresetsInAppConfig:
         return _rollout(started)
 
     def newest(self) -> Rollout | None:
-        """The newest that was begun."""
+        """Return the rollout that was started last, or None where there never was one."""
         pages = self._appconfig.get_paginator("list_deployments").paginate(**self._environment)
         numbers = [each["DeploymentNumber"] for page in pages for each in page["Items"]]
         if not numbers:
@@ -84,7 +85,7 @@ class PresetsInAppConfig:
         return _rollout(self._appconfig.get_deployment(**self._environment, DeploymentNumber=max(numbers)))
 
 
-def _rollout(deployment: Any) -> Rollout:  # noqa: ANN401  # AWS's own answer, to one call or the other.
+def _rollout(deployment: Any) -> Rollout:  # noqa: ANN401  # AppConfig's answer to either of two calls.
     events = sorted(deployment.get("EventLog", ()), key=lambda event: event["OccurredAt"])
     return Rollout(
         number=deployment["DeploymentNumber"],

@@ -1,4 +1,4 @@
-"""What a preset means, and what it would change for one company at Codat. Reads only."""
+"""Preview a plan: the settings that it stands for, and what it would change for one company at Codat. Reads only."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,16 +8,20 @@ from uuid import UUID
 from codat_sync.codat.differences import Difference, differences
 from codat_sync.codat.models import DATA_TYPES, Frequency
 from codat_sync.companies.converge import Convergence
+from codat_sync.deadline import Deadline
 from codat_sync.presets.file import Presets
 from codat_sync.presets.preset import PresetSetting
 
 _TWO_COMPANIES: Final = (UUID(int=0), UUID(int=1))
-"""Whose hours of day differ where a preset spreads them."""
+"""Two companies whose hours of day differ where a preset spreads them."""
 
 
 @dataclass(frozen=True)
-class PresetInWords:
-    """What a plan stands for. ``data_types`` are listed by what is wanted of them, the most frequent first."""
+class PresetDescription:
+    """The settings that a plan stands for. ``data_types`` are grouped by their settings, most frequent first.
+
+    ``data_types`` is empty where the plan uses the Codat account's own settings.
+    """
 
     plan: str
     use_account_defaults: bool
@@ -27,10 +31,11 @@ class PresetInWords:
 
 @dataclass(frozen=True)
 class CompanyPreview:
-    """What a plan's preset would change at Codat for a company as it is there now.
+    """What a plan's preset would change for one company, compared with its settings at Codat now.
 
-    ``refused_narrowing`` are data types whose history the preset would cut short, which is left out; ``locked`` those
-    that Codat lets nobody change. ``stay`` counts the data types of which nothing would change.
+    ``stay`` counts the data types that would not change. ``refused_narrowing`` names the data types whose history the
+    preset would narrow without being allowed to, so that it is kept; ``locked`` those that Codat does not let anyone
+    change.
     """
 
     company_id: UUID
@@ -42,9 +47,12 @@ class CompanyPreview:
 
 
 def preview(presets: Presets, plan: str, company_id: UUID, convergence: Convergence) -> CompanyPreview:
-    """Two calls to Codat at most. Raises ``UnknownPlan``, and ``CodatError`` where Codat does not answer."""
+    """Compare a plan's preset with one company's settings, with two calls to Codat at most.
+
+    Raises ``UnknownPlan``, and ``CodatError`` where Codat does not show the settings.
+    """
     preset = presets.for_company(plan, company_id)
-    current = convergence.current(company_id, may_call=lambda: None)
+    current = convergence.current(company_id, Deadline.never())
     target = preset.over(current)
     found = differences(current, target)
     changing = {difference.data_type for difference in found}
@@ -58,8 +66,8 @@ def preview(presets: Presets, plan: str, company_id: UUID, convergence: Converge
     )
 
 
-def in_words(presets: Presets, plan: str) -> PresetInWords:
-    """A plan's preset for the data types that Codat documents, and those that it names. Raises ``UnknownPlan``."""
+def describe(presets: Presets, plan: str) -> PresetDescription:
+    """Describe a plan for every data type that Codat documents or the preset names. Raises ``UnknownPlan``."""
     preset, other = (presets.for_company(plan, company_id) for company_id in _TWO_COMPANIES)
     listed: dict[tuple[int, str], list[str]] = {}
     for data_type in sorted(DATA_TYPES | preset.exceptions.keys()):
@@ -69,7 +77,7 @@ def in_words(presets: Presets, plan: str) -> PresetInWords:
         listed.setdefault((hours or len(Frequency) * Frequency.MONTHLY, _words(asked, spread=spread)), []).append(
             data_type
         )
-    return PresetInWords(
+    return PresetDescription(
         plan,
         preset.use_account_defaults,
         {words: tuple(listed[hours, words]) for hours, words in sorted(listed)}
@@ -80,7 +88,7 @@ def in_words(presets: Presets, plan: str) -> PresetInWords:
 
 
 def _words(asked: PresetSetting, *, spread: bool) -> str:
-    """Such as "daily at 02:00, 24 months of history"."""
+    """Return settings in words, such as "daily at 02:00, 24 months of history". Scripts read them as keys."""
     schedule = asked.schedule
     if schedule is None:
         words = "as it is"

@@ -1,4 +1,4 @@
-"""Asking for a reconciliation, and waiting for what it finds."""
+"""Request a reconciliation of some or all companies, and wait for its results."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -19,23 +19,23 @@ POLL_SECONDS: Final = 2.0
 
 @dataclass(frozen=True)
 class Reconciled:
-    """What became of one company since it was asked for. ``failed`` holds the reason and the words."""
+    """The result for one company. ``failed`` is the failure's reason and words, None where the preset is in force."""
 
     company_id: UUID
     plan: str
     failed: str | None
 
 
-def ask_for_all(bus: Bus, *, report_only: bool, now: datetime) -> ReconciliationRequest:
-    """All companies are to be looked at. The request is on the bus once this returns."""
+def request_run(bus: Bus, *, report_only: bool, now: datetime) -> ReconciliationRequest:
+    """Put a request to reconcile all companies on the bus. Raises ``BusRefused``."""
     (event_id,) = bus.put(
         [{"Source": OPERATIONS, "DetailType": RECONCILIATION, "Detail": json.dumps({"reportOnly": report_only})}]
     )
     return ReconciliationRequest(event_id, now, report_only)
 
 
-def ask_for(bus: Bus, companies: Sequence[UUID]) -> list[str]:
-    """These companies are to be looked at; the ids of the events, in their order."""
+def request_companies(bus: Bus, companies: Sequence[UUID]) -> list[str]:
+    """Put a request for each company on the bus; return the ids of the events, in order. Raises ``BusRefused``."""
     return bus.put(
         [
             {"Source": OPERATIONS, "DetailType": COMPANY_RECONCILIATION, "Detail": json.dumps({"companyId": str(each)})}
@@ -44,16 +44,16 @@ def ask_for(bus: Bus, companies: Sequence[UUID]) -> list[str]:
     )
 
 
-def wait_for_all(
+def wait_for_run(
     runs: ReconciliationRuns,
     request: ReconciliationRequest,
     *,
     sleep: Callable[[float], None],
     on_checked: Callable[[int], None],
 ) -> Run:
-    """The run that looked at all companies since the request, once each that it handed over has become something.
+    """Wait for a run that satisfies the request, and for the outcome of every company that it handed over.
 
-    ``on_checked`` is told how many more companies were looked at.
+    ``on_checked`` is called with how many more companies were checked. There is no time limit.
     """
     seen = 0
     while True:
@@ -66,10 +66,10 @@ def wait_for_all(
         sleep(POLL_SECONDS)
 
 
-def wait_for(
+def wait_for_companies(
     plans: CompanyPlans, companies: Sequence[UUID], *, since: datetime, sleep: Callable[[float], None]
 ) -> list[Reconciled]:
-    """What became of each company, once an attempt at it has ended since."""
+    """Wait until an attempt at each company has ended after ``since``; return the results. There is no time limit."""
     found: dict[UUID, Reconciled] = {}
     while True:
         for company_id in companies:
@@ -82,12 +82,12 @@ def wait_for(
 
 
 def still_open(run: Run) -> int:
-    """How many companies were handed over, and nothing has become of them yet."""
+    """Return how many of the companies that a run handed over have no outcome yet."""
     return max(0, run.counts.get("handed_over", 0) - sum(run.outcomes.values()))
 
 
 def left_open(run: Run) -> int:
-    """How many companies a run leaves elsewhere than they should be, or has yet to hear of."""
+    """Return how many companies a run leaves drifted, parked or without an outcome."""
     if run.report_only:
         return run.counts.get("drifted", 0)
     parked = sum(run.outcomes.get(TALLIED[outcome], 0) for outcome in PARKED)

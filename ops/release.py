@@ -1,7 +1,7 @@
-"""Names what is about to be deployed, so that each change of it makes a new version of the functions.
+"""Name a release by its content, so that every change publishes a new version of the functions.
 
-SAM sees when code, layer or template change, but not when a parameter has another value: the functions would keep the
-old one. ``make deploy`` hands what this prints to ``sam deploy``.
+SAM publishes a version when code, layer or template change, but not when only a parameter does: the functions would
+keep the old value. ``make deploy`` passes what this module prints to ``sam deploy``.
 """
 
 import hashlib
@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import Final
 
 LENGTH: Final = 10
-"""How much of a name SAM puts into the logical id of a version."""
+"""How many characters SAM puts into the logical id of a version."""
 
 
 def overrides(samconfig: str, stage: str) -> list[str]:
-    """The parameters that a stage of samconfig.toml gives, each ``Name=value``.
+    """Return the parameter overrides of a stage of samconfig.toml, each as ``Name=value``, without ``Release``.
 
-    Raises ``ValueError`` for a stage that is not there, and for a value that a shell would take apart.
+    Raises ``ValueError`` for an unknown stage, and for a value that a shell would split or expand.
     """
     stages = tomllib.loads(samconfig)
     if "deploy" not in stages.get(stage, {}):
         known = ", ".join(name for name, each in stages.items() if isinstance(each, dict) and "deploy" in each)
-        raise ValueError(f"samconfig.toml has no stage {stage!r} to deploy to: {known}")
+        raise ValueError(f"samconfig.toml has no stage {stage!r}; it has {known}")
     given: list[str] = stages[stage]["deploy"]["parameters"].get("parameter_overrides", [])
     for each in given:
         if len(each.split()) != 1 or set(each) & set("\"'\\$`"):
@@ -32,13 +32,13 @@ def overrides(samconfig: str, stage: str) -> list[str]:
 
 
 def release(build: Path, parameters: Sequence[str]) -> str:
-    """Ten hexadecimal digits that are the same for the same build and parameters, and others for others.
+    """Return ten hexadecimal digits that depend on the built files and the parameters alone.
 
-    Raises ``ValueError`` where nothing was built.
+    The order of the parameters does not matter. Raises ``ValueError`` where the folder holds no file.
     """
     files = sorted(path for path in build.rglob("*") if path.is_file())
     if not files:
-        raise ValueError(f"nothing was built in {build}")
+        raise ValueError(f"nothing was built in {build}: run sam build")
     digest = hashlib.sha256()
     for path in files:
         digest.update(f"{path.relative_to(build)}\0{path.stat().st_size}\0".encode())
@@ -48,13 +48,15 @@ def release(build: Path, parameters: Sequence[str]) -> str:
 
 
 def main() -> int:
-    """Print the arguments for ``sam deploy`` to the stage that is named."""
+    """Print the parameter overrides for ``sam deploy`` to the stage on the command line; return the exit code."""
+    if len(sys.argv) != 2:  # noqa: PLR2004  # The program and one argument.
+        print("error: name one stage of samconfig.toml", file=sys.stderr)
+        return 2
     try:
-        (stage,) = sys.argv[1:]
-        given = overrides(Path("samconfig.toml").read_text("utf-8"), stage)
+        given = overrides(Path("samconfig.toml").read_text("utf-8"), sys.argv[1])
         print(*given, f"Release={release(Path('.aws-sam/build'), given)}")
     except ValueError as error:
-        print(f"release: {error}", file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
 

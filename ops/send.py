@@ -1,4 +1,4 @@
-"""Sending events by hand: all of them are what the contracts ask for, or none is sent."""
+"""Send events by hand: either every event meets its contract and is sent, or none is sent."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,15 +12,12 @@ from codat_sync.announcements import SOURCE
 from codat_sync.events.envelope import MalformedEvent
 from ops.bus import Bus
 from ops.contracts import read_envelope
-
-
-class UnfitEvents(ValueError):
-    """Some files hold no event that the stack would take. The text has a line for each: the file, what is wrong."""
+from ops.errors import InvalidEvents
 
 
 @dataclass(frozen=True)
-class Sendable:
-    """An event as it stands in a file, checked. ``company_id`` is None where it is about no one company."""
+class ValidEvent:
+    """A validated event of a file. ``company_id`` is None where the event is not about one company."""
 
     file: Path
     envelope: Mapping[str, Any]
@@ -28,8 +25,8 @@ class Sendable:
 
 
 @dataclass(frozen=True)
-class Sent:
-    """An event on the bus, under the id that EventBridge gave it."""
+class SentEvent:
+    """An event on the bus, with the id that EventBridge gave it."""
 
     file: Path
     detail_type: str
@@ -37,21 +34,23 @@ class Sent:
     event_id: str
 
 
-def read_files(files: Sequence[Path], *, now: datetime) -> list[Sendable]:
-    """The events in the files, one envelope in each. Raises ``UnfitEvents`` unless all are good."""
-    events, unfit = [], []
+def read_files(files: Sequence[Path], *, now: datetime) -> list[ValidEvent]:
+    """Read one envelope from each file. Raises ``InvalidEvents``, which names every bad file, unless all are valid."""
+    events, problems = [], []
     for file in files:
         try:
             events.append(_read(file, now))
-        except (MalformedEvent, UnicodeDecodeError) as error:
-            unfit.append(f"{file}: {error}")
-    if unfit:
-        raise UnfitEvents("\n".join(unfit))
+        except MalformedEvent as error:
+            problems.append(f"{file}: {error}")
+        except UnicodeDecodeError as error:
+            problems.append(f"{file}: not UTF-8, at byte {error.start}")
+    if problems:
+        raise InvalidEvents("\n".join(problems), hint="nothing was sent; docs/events.md has every field of every event")
     return events
 
 
-def send(events: Sequence[Sendable], bus: Bus) -> list[Sent]:
-    """Put all of them on the bus, in their order; it keeps their times and gives new ids. Raises ``BusRefused``."""
+def send(events: Sequence[ValidEvent], bus: Bus) -> list[SentEvent]:
+    """Put the events on the bus, in order. Their times are kept; EventBridge gives new ids. Raises ``BusRefused``."""
     event_ids = bus.put(
         [
             {
@@ -64,14 +63,14 @@ def send(events: Sequence[Sendable], bus: Bus) -> list[Sent]:
         ]
     )
     return [
-        Sent(event.file, event.envelope["detail-type"], event.company_id, event_id)
+        SentEvent(event.file, event.envelope["detail-type"], event.company_id, event_id)
         for event, event_id in zip(events, event_ids, strict=True)
     ]
 
 
-def _read(file: Path, now: datetime) -> Sendable:
+def _read(file: Path, now: datetime) -> ValidEvent:
     envelope, company_id = read_envelope(file.read_text("utf-8"), now=now)
     source = envelope.get("source")
     if not isinstance(source, str) or not source or source == SOURCE:
-        raise MalformedEvent(f"source: {source!r} is nobody whom the rules listen to: name the producer")
-    return Sendable(file, envelope, company_id)
+        raise MalformedEvent(f"source: {source!r} matches no rule of the stack; it has to name the producer")
+    return ValidEvent(file, envelope, company_id)

@@ -1,8 +1,9 @@
-"""Where the parts of a deployed stack answer."""
+"""A deployed stack: its outputs and parameters, and clients of its parts."""
 
 import os
 import shlex
-from collections.abc import Mapping
+import time
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,14 +13,21 @@ import boto3
 import botocore.session
 from aws_lambda_powertools.utilities.parameters import AppConfigProvider, SecretsProvider
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, NoRegionError
 
 from codat_sync.api_key import SecretApiKey
 from codat_sync.codat.client import CodatClient
 from codat_sync.companies.pause import StoredPause
 from codat_sync.companies.records import CompanyPlans
+from codat_sync.outcomes.parked_events import DeadLetterQueue
 from codat_sync.presets.file import Presets, packaged_file
 from codat_sync.presets.hosted import HostedFile
+from codat_sync.reconciliation.queue import CompanyReconciliations
+from codat_sync.reconciliation.runs import ReconciliationRuns
+from ops.bus import Bus
+from ops.clock import now
+from ops.dlq import OUTPUTS, Dlq, Dlqs
+from ops.errors import StackNotFound
 from ops.presets_in_appconfig import PresetsInAppConfig
 
 if TYPE_CHECKING:
@@ -28,54 +36,57 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 ENDPOINTS: Final = Path(".local/endpoints.env")
-"""Where `make local` says where its AWS answers, seen from the project's root."""
+"""The file in which `make local` notes the address of its AWS, relative to the project's root."""
+DLQ_SECONDS: Final = 600.0
+"""How long a command may read one DLQ."""
 
-_PATIENCE: Final[Mapping[str, Any]] = {
+_TIMEOUTS: Final[Mapping[str, Any]] = {
     "connect_timeout": 5,
     "read_timeout": 30,
     "retries": {"mode": "standard", "total_max_attempts": 3},
 }
-_NOT_THERE: Final = "ValidationError"  # CloudFormation's word for a stack that it does not know.
-
-
-class StackNotFound(RuntimeError):
-    """There is no such stack where we looked, or it lacks what this tool needs."""
+_NO_SUCH_STACK: Final = "ValidationError"  # CloudFormation's code for a stack that it does not know.
 
 
 @dataclass(frozen=True)
 class Aws:
-    """Clients of one account and region, all made in the same way."""
+    """One account and region, and how its clients connect."""
 
     session: boto3.Session = field(default_factory=boto3.Session)
-    connection: Mapping[str, Any] = field(default_factory=lambda: {"config": Config(**_PATIENCE)})
-    """What each client is made with beside it."""
+    connection: Mapping[str, Any] = field(default_factory=lambda: {"config": Config(**_TIMEOUTS)})
+    """The arguments that every client gets."""
 
     @classmethod
     def local(cls, endpoints: Path) -> Self:
-        """The emulator of `make local`, whatever account or proxy this machine is set up for."""
+        """Return the emulator of `make local`, whatever AWS account or proxy the environment configures.
+
+        Raises ``StackNotFound`` where no local stack runs.
+        """
         try:
             variables = _variables(endpoints.read_text("utf-8"))
         except FileNotFoundError:
-            raise StackNotFound(f"no local stack runs here: {endpoints} is not there (make local)") from None
+            raise StackNotFound(
+                f"no local stack runs: {endpoints} does not exist", hint="start one with `make local`"
+            ) from None
         nothing = (None, None, os.devnull, None)
-        apart = botocore.session.Session(
+        isolated = botocore.session.Session(
             session_vars={"profile": (None, None, None, None), "config_file": nothing, "credentials_file": nothing}
         )
         session = boto3.Session(
             variables["AWS_ACCESS_KEY_ID"],
             variables["AWS_SECRET_ACCESS_KEY"],
             region_name=variables["AWS_REGION"],
-            botocore_session=apart,
+            botocore_session=isolated,
         )
         address = {"endpoint_url": variables["AWS_ENDPOINT_URL"], "verify": variables["AWS_CA_BUNDLE"]}
-        return cls(session, {**address, "config": Config(proxies={}, **_PATIENCE)})
+        return cls(session, {**address, "config": Config(proxies={}, **_TIMEOUTS)})
 
 
 @dataclass(frozen=True)
 class Stack:
-    """A stack as CloudFormation describes it: its outputs and parameters by their names in template.yaml.
+    """A stack as CloudFormation describes it: outputs and parameters by their names in template.yaml.
 
-    Asking for a client, an output or a parameter calls nobody.
+    Clients are created when they are first read, without a call to AWS.
     """
 
     name: str
@@ -87,19 +98,22 @@ class Stack:
 
     @classmethod
     def find(cls, name: str, aws: Aws | None = None, deployed_presets: Path | None = None) -> Self:
-        """The stack of that name, in the account of the ordinary credentials unless another is given.
+        """Ask CloudFormation for a stack, by default in the account and region of the environment.
 
-        Raises ``StackNotFound``, and what boto3 raises where AWS does not answer.
+        Raises ``StackNotFound``, ``NoRegionError``, and what boto3 raises where AWS refuses or does not answer.
         """
         aws = aws or Aws()
+        if not aws.session.region_name:  # boto3 would take an empty AWS_DEFAULT_REGION for a region.
+            raise NoRegionError
         try:
             cloudformation = aws.session.client("cloudformation", **aws.connection)
             (stack,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
         except ClientError as error:
-            if error.response["Error"]["Code"] != _NOT_THERE:
+            if error.response["Error"]["Code"] != _NO_SUCH_STACK:
                 raise
             raise StackNotFound(
-                f"there is no stack {name!r} in {aws.session.region_name}: name it with --stack or CODAT_SYNC_STACK"
+                f"there is no stack {name!r} in {aws.session.region_name}",
+                hint="name the stack with --stack or CODAT_SYNC_STACK, and its region with AWS_DEFAULT_REGION",
             ) from error
         outputs = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", ())}
         parameters = {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", ())}
@@ -107,17 +121,17 @@ class Stack:
 
     @classmethod
     def local(cls, endpoints: Path = ENDPOINTS) -> Self:
-        """The stack of `make local`. Raises ``StackNotFound`` where none runs."""
+        """Return the stack of `make local`. Raises ``StackNotFound`` where none runs."""
         aws = Aws.local(endpoints)
         deployed = _variables(endpoints.read_text("utf-8")).get("PRESETS_FILE")
         return cls.find("codat-sync-local", aws, Path(deployed) if deployed else None)
 
     def output(self, name: str) -> str:
-        """One output of the template. Raises ``StackNotFound`` where the stack is older than this tool."""
+        """Return an output. Raises ``StackNotFound`` where the stack's template is too old to have it."""
         return self._known(self.outputs, name)
 
     def parameter(self, name: str) -> str:
-        """One parameter of the template. Raises ``StackNotFound`` where the stack is older than this tool."""
+        """Return a parameter. Raises ``StackNotFound`` where the stack's template is too old to have it."""
         return self._known(self.parameters, name)
 
     @cached_property
@@ -134,7 +148,7 @@ class Stack:
 
     @cached_property
     def codat(self) -> CodatClient:
-        """Codat, with the key that the functions have."""
+        """Codat, with the API key of the functions."""
         secrets = self.aws.session.client("secretsmanager", **self.aws.connection)
         api_key = SecretApiKey(SecretsProvider(boto3_client=secrets), self.parameter("CodatApiKeySecretName"))
         return CodatClient(self.parameter("CodatBaseUrl"), api_key)
@@ -147,17 +161,33 @@ class Stack:
     def pause(self) -> StoredPause:
         return StoredPause(self.dynamodb, self.output("CompanyPlansTableName"))
 
+    @cached_property
+    def bus(self) -> Bus:
+        return Bus(self.events, self.output("EventBusName"))
+
+    @cached_property
+    def runs(self) -> ReconciliationRuns:
+        return ReconciliationRuns(self.dynamodb, self.output("CompanyPlansTableName"))
+
+    @cached_property
+    def company_reconciliations(self) -> CompanyReconciliations:
+        return CompanyReconciliations(self.sqs, self.output("CompanyReconciliationsQueueUrl"))
+
+    def dlqs(self, only: Collection[Dlq] = ()) -> Dlqs:
+        """Return the DLQs, or only those named."""
+        queues = {dlq: DeadLetterQueue(self.sqs, self.output(OUTPUTS[dlq]), now) for dlq in only or Dlq}
+        return Dlqs(queues, seconds=DLQ_SECONDS, now=now, monotonic=time.monotonic)
+
     @property
     def has_presets_in_appconfig(self) -> bool:
-        """Whether presets may go live there without a deploy."""
+        """True where presets can go live without a deploy."""
         return self.parameters.get("PresetsFromAppConfig") == "true"
 
     @property
     def presets_file(self) -> bytes:
-        """The file of presets that is live: the one in AppConfig, else the one that was deployed.
+        """The live presets file: that of AppConfig, else the one that was deployed.
 
-        While others are brought in, one or the other of them. Raises ``PresetsUnusable`` where AppConfig does not show
-        it.
+        During a rollout, either the old or the new one. Raises ``PresetsUnusable`` where AppConfig cannot be read.
         """
         live = self._presets_beside_the_package
         return packaged_file() if live is None else live
@@ -170,10 +200,11 @@ class Stack:
 
     @cached_property
     def presets_in_appconfig(self) -> PresetsInAppConfig:
-        """Raises ``StackNotFound`` where presets come with a deploy alone."""
+        """The stack's profile in AppConfig. Raises ``StackNotFound`` where the stack has none."""
         if not self.has_presets_in_appconfig:
             raise StackNotFound(
-                f"the stack {self.name!r} takes presets by a deploy alone: PresetsFromAppConfig is not true there"
+                f"the stack {self.name!r} has no presets in AppConfig: its presets change with a deploy",
+                hint="deploy it with PresetsFromAppConfig=true",
             )
         return PresetsInAppConfig(
             self.aws.session.client("appconfig", **self.aws.connection),
@@ -206,10 +237,11 @@ class Stack:
             return values[name]
         except KeyError:
             raise StackNotFound(
-                f"the stack {self.name!r} has no {name}: it was deployed from an older template"
+                f"the stack {self.name!r} has no {name}: its template is older than this tool",
+                hint="deploy the stack again",
             ) from None
 
 
 def _variables(text: str) -> dict[str, str]:
-    """What a shell would make of NAME='value' lines."""
+    """Parse lines of NAME='value' as a shell does."""
     return dict(line.split("=", 1) for line in shlex.split(text))

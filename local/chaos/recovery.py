@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Final
 
+from codat_sync.deadline import Deadline
 from local.aws.processes import StackError
 from local.aws.stack import LocalStack
 from local.chaos.observations import READING_SECONDS, dead_letter_queue, reason_of

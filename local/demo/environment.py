@@ -20,8 +20,8 @@ from local.codat_simulator.control_client import ControlClient
 from local.demo.scenario import COMPANIES, ScenarioEvent
 from local.demo.subscriber import Subscriber
 from local.presets import local_presets
-from ops.dlq import OUTPUTS, Dlqs, Letter, Wanted
-from ops.explain import Explaining, Explanation
+from ops.dlq import OUTPUTS, DeadLetter, Dlqs, Filter
+from ops.explain import Explainer, Explanation
 from ops.reconcile import still_open
 from ops.stack import Stack
 
@@ -128,7 +128,7 @@ class Environment:
         return run
 
     def wait(self, done: Callable[[], bool], missing: Callable[[], str]) -> None:
-        """Poll until `done()`; raise StackError if a part of the stack ends, or at the deadline, naming what is missing."""
+        """Poll until `done()`; raise StackError if a part ends, or at the deadline, with what is missing."""
         deadline = time.monotonic() + DEADLINE_SECONDS
         while not done():
             self._stack.check_running()
@@ -145,14 +145,14 @@ class Environment:
         wanted = preset.degraded() if without_hourly else preset
         return wanted is not None and not differences(shown, wanted.over(shown))
 
-    def dead_letters(self) -> list[Letter]:
+    def dead_letters(self) -> list[DeadLetter]:
         """Return every event in the DLQs."""
-        return self._dlqs().look(Wanted()).letters
+        return self._dlqs().find(Filter()).letters
 
     def explain(self, name: str) -> Explanation:
         """Explain a company as `codat-sync explain` does."""
         at = self._deployed
-        return Explaining(at.codat, at.plans, at.presets, self._dlqs(), at.pause, now).explain(self._ids[name])
+        return Explainer(at.codat, at.plans, at.presets, self._dlqs(), at.pause, now).explain(self._ids[name])
 
     def _dlqs(self) -> Dlqs:
         at = self._deployed

@@ -20,7 +20,8 @@ from local.aws.stack import local_stack
 from local.demo.environment import Environment, now
 from local.demo.scenario import CHANGED_AT_CODAT, EXPLAINED, PAID, Phase, ScenarioEvent, phases
 from local.demo.tables import changes, drift_table, outcomes_table, parked_events_table, redriven_events_table
-from ops.cli import render
+from ops.cli.explain import render_explanation
+from ops.cli.reconcile import render_run
 from ops.dlq import Dlq
 
 
@@ -73,7 +74,7 @@ class Demo:
     def explain(self) -> None:
         """Explain the company that pays for hourly syncs and has daily ones."""
         explanation = self._environment.explain(EXPLAINED)
-        self._show(Rule("codat-sync explain", align="left"), render.explanation(explanation, now()), Rule())
+        self._show(Rule("codat-sync explain", align="left"), render_explanation(explanation, now()), Rule())
         if explanation.finding is not Finding.DEGRADED or not explanation.letters:
             self.problems.append(
                 f"explain: {EXPLAINED} should be degraded, with its event in a DLQ: {explanation.because}"
@@ -109,7 +110,7 @@ class Demo:
             after = self._environment.settings()
         not_repaired = {name for name, settings in after.items() if differences(settings, before[name])}
         self._log(f"Changed in Codat's Portal: {run.counts['checked']} companies reconciled", started)
-        self._show(drift_table(found, not_repaired, now()), render.run(run, now()))
+        self._show(drift_table(found, not_repaired, now()), render_run(run, now()))
         if found.keys() != CHANGED_AT_CODAT.keys():
             self.problems.append(f"drift was found of {_names(found)}; expected is {_names(CHANGED_AT_CODAT)}")
         self.problems += [f"{name} was changed in Codat's Portal and not repaired" for name in sorted(not_repaired)]

@@ -11,8 +11,8 @@ from codat_sync.codat.differences import Difference, differences
 from codat_sync.codat.models import SyncSettings
 from codat_sync.outcomes.triage import Outcome
 from local.demo.scenario import Phase, ScenarioEvent
-from ops.cli import render
-from ops.dlq import Letter
+from ops.cli.formatting import difference_lines, moment
+from ops.dlq import DeadLetter
 
 _STYLES: Final = {
     Outcome.APPLIED: "bold green",
@@ -27,7 +27,7 @@ _STYLES: Final = {
 
 def changes(before: Mapping[str, SyncSettings], after: Mapping[str, SyncSettings]) -> dict[str, str]:
     """Describe by company how its settings at Codat differ between two moments."""
-    return {name: "\n".join(render.changes(differences(before[name], after[name]))) or "nothing" for name in after}
+    return {name: "\n".join(difference_lines(differences(before[name], after[name]))) or "nothing" for name in after}
 
 
 def outcomes_table(phases: Sequence[Phase], changed: Mapping[str, str]) -> Table:
@@ -46,7 +46,7 @@ def outcomes_table(phases: Sequence[Phase], changed: Mapping[str, str]) -> Table
     return table
 
 
-def parked_events_table(letters: Sequence[Letter], name_of: Callable[[object], str]) -> Table:
+def parked_events_table(letters: Sequence[DeadLetter], name_of: Callable[[object], str]) -> Table:
     """Return a table of the events in the DLQs. `name_of` gives a company's name for its id."""
     table = _table("Parked events", DLQ=3, company=3, plan=2, reason=4, in_words=11)
     for letter in letters:
@@ -80,9 +80,9 @@ def drift_table(found: Mapping[str, Mapping[str, Any]], not_repaired: set[str], 
             for each in announced["differences"]
         ]
         since = announced["believedSince"]
-        confirmed = render.moment(datetime.fromisoformat(since), now) if since else "—"
+        confirmed = moment(datetime.fromisoformat(since), now) if since else "—"
         repaired = "[bold red]no[/]" if name in not_repaired else "[bold green]yes[/]"
-        table.add_row(name, announced["plan"], "\n".join(render.changes(drift)), confirmed, repaired)
+        table.add_row(name, announced["plan"], "\n".join(difference_lines(drift)), confirmed, repaired)
     return table
 
 

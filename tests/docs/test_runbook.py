@@ -7,13 +7,13 @@ import pytest
 
 from codat_sync.codat.errors import PaymentRequiredKind
 from codat_sync.outcomes.triage import triage
-from ops.dlq import UNSAID
+from ops.dlq import NO_REASON
 from tests.docs.documents import ROOT, anchors, shell_lines, spans, text
 from tests.planned_errors import ABSTRACT, planned_errors
 
 RUNBOOK: Final = ROOT / "docs/runbook.md"
 KINDS: Final = {kind.value for kind in PaymentRequiredKind}
-OTHERS: Final = {triage(KeyError()).reason, UNSAID}
+OTHERS: Final = {triage(KeyError()).reason, NO_REASON}
 
 
 REASONS: Final = {each.reason for each in planned_errors()} - ABSTRACT | KINDS | OTHERS

@@ -21,7 +21,7 @@ from codat_sync.events.company_events import Authority
 from codat_sync.reconciliation.queue import CompanyReconciliations
 from codat_sync.reconciliation.runs import ReconciliationRuns, Run
 from local.presets import local_presets
-from ops.backfill import Backfill, Surveyed
+from ops.backfill import Backfill, Survey
 from tests.fakes import FakeContext, fixed_key
 from tests.integration.surroundings import URL, record, surroundings
 
@@ -216,9 +216,9 @@ def test_a_backfill_brings_those_whom_we_do_not_know_to_the_plans_of_their_tags(
         name="backfill-1",
         now=lambda: datetime.now(UTC),
     )
-    surveyed = sum(backfill.survey(), Surveyed())
+    surveyed = sum(backfill.survey(), Survey())
     assert (surveyed.known, dict(surveyed.plans), surveyed.unknown_tags) == (1, {"growth": 1, "free": 4}, {"gold": 1})
-    assert sum(backfill.enqueue(), Surveyed()) == surveyed
+    assert sum(backfill.enqueue(), Survey()) == surveyed
     deployed.work_off("companies", "reconcile_company")
     assert [deployed.record(each).desired.plan for each in COMPANIES] == [
         "free",
@@ -230,4 +230,4 @@ def test_a_backfill_brings_those_whom_we_do_not_know_to_the_plans_of_their_tags(
     ]
     assert deployed.record(COMPANIES[1]).desired.authority is Authority.TAGGED
     assert (codat.invoices(COMPANIES[0]), codat.invoices(COMPANIES[1])) == (MONTHLY, DAILY)
-    assert sum(backfill.survey(), Surveyed()) == Surveyed(known=6)
+    assert sum(backfill.survey(), Survey()) == Survey(known=6)

@@ -18,7 +18,7 @@ from local.aws.processes import StackError
 from local.demo.environment import EVENTS, Environment
 from local.demo.runner import Demo
 from local.demo.scenario import CHANGED_AT_CODAT, COMPANIES, Phase, ScenarioEvent, phases
-from ops.dlq import Dlq, Letter
+from ops.dlq import DeadLetter, Dlq
 from ops.explain import Explanation
 
 NOW = datetime(2026, 1, 12, 13, 0, tzinfo=UTC)
@@ -30,8 +30,8 @@ OFF = SyncSettings(
 )
 
 
-def letter(event_id: str, dlq: Dlq = Dlq.PAYMENT_REQUIRED) -> Letter:
-    return Letter(dlq, "hourly_not_allowed", "no", NOW, None, "scale", event_id, "402", None, "queue", "{}")
+def letter(event_id: str, dlq: Dlq = Dlq.PAYMENT_REQUIRED) -> DeadLetter:
+    return DeadLetter(dlq, "hourly_not_allowed", "no", NOW, None, "scale", event_id, "402", None, "queue", "{}")
 
 
 class FakeEnvironment:
@@ -40,14 +40,14 @@ class FakeEnvironment:
     def __init__(self) -> None:
         self.outcomes: dict[str, Outcome] = {}
         """By the title of an event, where it is not the expected one."""
-        self.letters: list[Letter] | None = None
+        self.letters: list[DeadLetter] | None = None
         self.not_at_preset: set[str] = set()
         """Companies by name."""
         self.finding = Finding.DEGRADED
         self.drifted = list(CHANGED_AT_CODAT)
         self.unrepaired: set[str] = set()
         self.ids = {name: uuid4() for name in COMPANIES}
-        self._parked: list[Letter] = []
+        self._parked: list[DeadLetter] = []
         self._changed: set[str] = set()
         self.subscriber = SimpleNamespace(received=self.received)
 
@@ -72,7 +72,7 @@ class FakeEnvironment:
             elif outcome.value.startswith(("parked", "degraded")):
                 self._parked.append(letter(event.event_id))
 
-    def dead_letters(self) -> list[Letter]:
+    def dead_letters(self) -> list[DeadLetter]:
         return self._parked if self.letters is None else self.letters
 
     def at_preset(self, event: ScenarioEvent, _shown: SyncSettings, *, without_hourly: bool = False) -> bool:

@@ -1,8 +1,9 @@
-"""A deployed stack in memory, and a simulated Codat."""
+"""A deployed stack on Moto, and a simulated Codat."""
 
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -13,12 +14,14 @@ from moto import mock_aws
 from codat_sync.companies.records import CompanyPlans
 from codat_sync.outcomes import parked_events
 from local.codat_simulator.running import RunningSimulator, running_simulator
-from ops.stack import Aws, Stack, StackNotFound
+from ops.errors import StackNotFound
+from ops.stack import Aws, Stack
+from tests.ops.appconfig import IDS, FakeAppConfig
 from tests.ops.on_call import ARN, BUS, KEY, QUEUES, TABLE, OnCall
 
 
 class KeepingSession(boto3.Session):
-    """Makes each client once: that takes longer than most tests."""
+    """A session that creates each client once, since that takes longer than most tests."""
 
     @cache  # noqa: B019  # There is one session, for all tests.
     def client(self, service: Any, **_: Any) -> Any:  # noqa: ANN401
@@ -69,11 +72,33 @@ def on_call(session: boto3.Session, codat: RunningSimulator, monkeypatch: pytest
 
         def find(name: str) -> Stack:
             if name != stack.name:
-                raise StackNotFound(f"there is no stack {name!r}")
+                raise StackNotFound(f"there is no stack {name!r}", hint="name another")
             return stack
 
         monkeypatch.setattr(Stack, "find", find)
         caller = OnCall(codat.account, sqs, CompanyPlans(dynamodb, TABLE), urls, stack)
         yield caller
-        # Whatever a test did, the key was never shown.
+        # No command of any test has shown the API key.
         assert [result.output for result in caller.results if KEY in result.output] == []
+
+
+@pytest.fixture
+def appconfig(on_call: OnCall, monkeypatch: pytest.MonkeyPatch) -> FakeAppConfig:
+    """Give the stack its presets in AppConfig."""
+    fake, session = FakeAppConfig(), on_call.stack.aws.session
+
+    class Session:
+        def client(self, service: str, **connection: Any) -> Any:  # noqa: ANN401
+            known: Any = session
+            return fake if service.startswith("appconfig") else known.client(service, **connection)
+
+    aws: Any = Session()
+    stack = replace(
+        on_call.stack,
+        outputs={**on_call.stack.outputs, **IDS},
+        parameters={**on_call.stack.parameters, "PresetsFromAppConfig": "true"},
+        aws=Aws(aws),
+    )
+    monkeypatch.setattr("ops.stack.Stack.find", lambda _: stack)
+    on_call.stack = stack
+    return fake

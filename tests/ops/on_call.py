@@ -1,4 +1,4 @@
-"""Whoever is on call, at the command line, in front of a stack in memory and a simulated Codat."""
+"""The on-call at the command line, with a stack on Moto and a simulated Codat."""
 
 import json
 from collections.abc import Mapping
@@ -15,13 +15,13 @@ from codat_sync.events.company_events import Authority
 from local.codat_simulator.account import Account
 from local.codat_simulator.company_settings import settings_at
 from local.presets import local_presets
-from ops.cli import main as cli
+from ops.cli.main import app
 from ops.stack import Stack
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-KEY = "a-key-that-nobody-may-see"
+KEY = "a-key-that-no-output-may-show"
 TABLE = "company-plans"
 BUS = "codat-sync-events"
 QUEUES = {
@@ -30,7 +30,7 @@ QUEUES = {
     "FailedEventsQueueUrl": "failed-events",
     "UndeliveredEventsQueueUrl": "undelivered",
     "source": "plan-changed",
-    "bus": "whatever-is-on-the-bus",
+    "bus": "all-events-of-the-bus",
 }
 ARN = "arn:aws:sqs:eu-west-2:123456789012:"
 COMPANY = UUID("8a210b68-6988-4001-a1eb-0242ac120001")
@@ -39,7 +39,7 @@ OTHER = UUID("8a210b68-6988-4002-a1eb-0242ac120002")
 
 @dataclass
 class OnCall:
-    """Whoever is on call, and what they know of the stack."""
+    """The on-call, with direct access to the stack's parts for arranging and asserting."""
 
     account: Account
     sqs: "SQSClient"
@@ -49,19 +49,19 @@ class OnCall:
     results: list[Result] = field(default_factory=list)
 
     def __call__(self, *arguments: object) -> Result:
-        """What one command prints, and its exit code."""
-        result = CliRunner().invoke(cli.app, [str(each) for each in arguments])
+        """Run one command; return its output and exit code. Raise what the command does not expect."""
+        result = CliRunner().invoke(app, [str(each) for each in arguments])
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         self.results.append(result)
         return result
 
     def json(self, *arguments: object) -> Any:  # noqa: ANN401
-        """The same for machines."""
+        """Run one command with ``--json`` and return the data."""
         return json.loads(self(*arguments, "--json").stdout)
 
     def add_company(self, company_id: UUID = COMPANY, plan: str | None = "growth", **more: Any) -> None:  # noqa: ANN401
-        """At Codat, at the preset of a plan."""
+        """Add a company to Codat, at the preset of a plan, or without settings."""
         at_preset = settings_at(local_presets(), plan, company_id, Dialect.HOURS)
         self.account.add_company(str(company_id), settings=at_preset, **more)  # type: ignore[arg-type]
 
@@ -73,7 +73,7 @@ class OnCall:
         authority: Authority = Authority.STATED,
         at: datetime | None = None,
     ) -> DesiredPlan:
-        """In the table, as desired."""
+        """Record a desired plan in the table."""
         at = at or datetime.now(UTC)
         desired = DesiredPlan.named(plan, authority, at, "e1")
         if authority is Authority.ASSUMED:
@@ -84,7 +84,7 @@ class OnCall:
     def confirm(
         self, desired: DesiredPlan, company_id: UUID = COMPANY, *, degraded: bool = False, at: datetime | None = None
     ) -> None:
-        """In the table, as applied."""
+        """Confirm the desired plan in the table."""
         preset = local_presets().for_company(desired.plan, company_id)
         in_force = (preset.degraded() if degraded else None) or preset
         degraded_to = str(preset.fallback) if degraded else None
@@ -92,7 +92,7 @@ class OnCall:
         self.plans.confirm(company_id, desired, applied, at=at or datetime.now(UTC))
 
     def park(self, queue: str, body: str = "{}", *, source: str | None = "plan-changed", **attributes: str) -> None:
-        """In a DLQ."""
+        """Park an event in a DLQ."""
         said = attributes | ({"sourceQueue": f"{ARN}{source}"} if source else {})
         self.sqs.send_message(
             QueueUrl=self.urls[queue],
@@ -101,11 +101,11 @@ class OnCall:
         )
 
     def messages(self, queue: str) -> list[Any]:
-        """What lies in a queue for anybody to see."""
+        """Return the visible messages of a queue, and leave them visible."""
         return self.sqs.receive_message(
             QueueUrl=self.urls[queue], MaxNumberOfMessages=10, MessageAttributeNames=["All"], VisibilityTimeout=0
         ).get("Messages", [])
 
     def events(self) -> list[Any]:
-        """What the bus was given."""
+        """Return the events that the bus received."""
         return [json.loads(message["Body"]) for message in self.messages("bus")]

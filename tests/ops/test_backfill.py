@@ -1,4 +1,4 @@
-"""Companies that Codat has and we do not know."""
+"""A backfill, on fakes: companies without a record are requested with the plan of their tag."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ from codat_sync.codat.models import Company
 from codat_sync.companies.records import LONGEST_BATCH
 from codat_sync.reconciliation.queue import CompanyRequest
 from local.presets import local_presets
-from ops.backfill import WORDS, Backfill, Surveyed
+from ops.backfill import TAG_LENGTH, Backfill, Survey
 from tests.fakes import NOW
 
 PRESETS = local_presets()
@@ -21,7 +21,7 @@ def company(number: int, **tags: str) -> Company:
 
 
 class FakeTable:
-    """Whom we know, and how they were asked for."""
+    """The company table: which companies have a record, and how many were read at a time."""
 
     def __init__(self, known: Iterable[int] = ()) -> None:
         self._known = {UUID(int=each) for each in known}
@@ -32,7 +32,7 @@ class FakeTable:
         self.asked.append(len(asked))
         return asked & self._known
 
-    def learn(self, requests: Iterable[CompanyRequest]) -> None:
+    def add(self, requests: Iterable[CompanyRequest]) -> None:
         self._known |= {each.company_id for each in requests}
 
 
@@ -56,11 +56,11 @@ class Bench:
     def send(self, requests: Sequence[CompanyRequest]) -> None:
         self.sent += requests
 
-    def survey(self) -> Surveyed:
-        return sum(self.backfill.survey(), Surveyed())
+    def survey(self) -> Survey:
+        return sum(self.backfill.survey(), Survey())
 
-    def enqueue(self) -> Surveyed:
-        return sum(self.backfill.enqueue(), Surveyed())
+    def enqueue(self) -> Survey:
+        return sum(self.backfill.enqueue(), Survey())
 
 
 EVERY_KIND = [
@@ -75,13 +75,13 @@ EVERY_KIND = [
 
 def test_a_survey_says_how_many_companies_would_get_which_plan_and_changes_nothing() -> None:
     bench = Bench(*EVERY_KIND, known=[6])
-    assert bench.survey() == Surveyed(
+    assert bench.survey() == Survey(
         known=1, plans=Counter(growth=1, scale=1, free=3), untagged=2, unknown_tags=Counter(gold=1)
     )
     assert bench.sent == []
 
 
-def test_whom_we_do_not_know_is_asked_for_with_the_plan_of_its_tag() -> None:
+def test_a_company_without_a_record_is_requested_with_the_plan_of_its_tag() -> None:
     bench = Bench(*EVERY_KIND, known=[6])
     surveyed = bench.survey()
     assert bench.enqueue() == surveyed
@@ -95,16 +95,16 @@ def test_whom_we_do_not_know_is_asked_for_with_the_plan_of_its_tag() -> None:
     assert bench.sent[0] == CompanyRequest(f"backfill-1/{UUID(int=1)}", UUID(int=1), NOW, "growth")
 
 
-def test_begun_anew_it_leaves_alone_whom_we_know_by_then() -> None:
+def test_started_again_it_skips_the_companies_that_have_a_record_by_then() -> None:
     bench = Bench(*EVERY_KIND)
     bench.enqueue()
-    bench.table.learn(bench.sent[:4])
+    bench.table.add(bench.sent[:4])
     bench.sent.clear()
-    assert bench.enqueue() == Surveyed(known=4, plans=Counter(free=1, growth=1), untagged=1)
+    assert bench.enqueue() == Survey(known=4, plans=Counter(free=1, growth=1), untagged=1)
     assert [each.company_id.int for each in bench.sent] == [5, 6]
 
 
-def test_asked_for_twice_it_is_the_same_event_twice() -> None:
+def test_requested_twice_it_is_the_same_event_twice() -> None:
     bench = Bench(company(1))
     bench.enqueue()
     bench.enqueue()
@@ -118,7 +118,7 @@ def test_it_goes_through_all_companies_a_hundred_at_a_time() -> None:
     assert len(bench.sent) == 201
 
 
-def test_what_was_sent_before_it_is_cut_off_is_sent() -> None:
+def test_a_backfill_that_is_stopped_has_sent_the_pages_before() -> None:
     bench = Bench(*(company(number) for number in range(2 * LONGEST_BATCH)))
     next(bench.backfill.enqueue())
     assert len(bench.sent) == LONGEST_BATCH
@@ -132,11 +132,11 @@ def test_a_company_that_codat_lists_twice_on_one_page_is_one_company() -> None:
 
 def test_without_companies_there_is_nothing_to_do() -> None:
     bench = Bench()
-    assert bench.survey() == bench.enqueue() == Surveyed()
+    assert bench.survey() == bench.enqueue() == Survey()
 
 
 @pytest.mark.parametrize("tag", [5, True, ["growth"], {"plan": "growth"}, "x" * 300])
 def test_a_tag_that_names_no_plan_is_shown_and_the_company_gets_the_default_plan(tag: object) -> None:
     bench = Bench(Company.model_validate({"id": UUID(int=1), "tags": {"plan": tag}}))
-    assert bench.enqueue() == Surveyed(plans=Counter(free=1), unknown_tags=Counter({str(tag)[:WORDS]: 1}))
+    assert bench.enqueue() == Survey(plans=Counter(free=1), unknown_tags=Counter({str(tag)[:TAG_LENGTH]: 1}))
     assert bench.sent[0].plan is None

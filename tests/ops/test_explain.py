@@ -1,307 +1,74 @@
-"""Why a company has its settings: one screen, one sentence, and an exit code. Nothing is changed by asking."""
+"""The facts of an explanation: what Codat shows, the finding, and the pause. Nothing is changed."""
 
-import json
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 from typing import Any
 
-import boto3
 import pytest
 
 from codat_sync.companies.pause import Pause
-from codat_sync.companies.records import AppliedPreset
-from codat_sync.events.company_events import Authority
+from codat_sync.reconciliation.findings import Finding
+from local.presets import local_presets
+from ops.clock import now
+from ops.explain import Explainer, Explanation
 from tests.ops.on_call import COMPANY, KEY, OTHER, OnCall
 
-EVENTS = Path(__file__).parents[2] / "events"
 
+def explain(on_call: OnCall) -> Explanation:
+    stack = on_call.stack
+    return Explainer(stack.codat, stack.plans, local_presets(), stack.dlqs(), stack.pause, now).explain(COMPANY)
 
-def ago(**span: float) -> datetime:
-    return datetime.now(UTC) - timedelta(**span)
 
-
-def words_of(text: str) -> str:
-    """Without the line breaks."""
-    return " ".join(text.split())
-
-
-# --- As it should be ------------------------------------------------------------------------------------------------
-
-
-def test_a_company_at_its_preset_is_fine(on_call: OnCall) -> None:
-    on_call.add_company(name="Kew Cafe")
-    on_call.confirm(on_call.record(at=ago(days=2)), at=ago(days=2))
-    result = on_call("explain", COMPANY)
-    assert result.exit_code == 0
-    assert "Kew Cafe" in result.stdout
-    assert "2 d ago" in result.stdout
-    assert "no difference" in result.stdout
-    assert result.stdout.rstrip().endswith("UTC.")
-    assert (
-        "Because it is on growth (billing or onboarding said so), and Codat was brought to that preset at "
-        in words_of(result.stdout)
-    )
-    assert len(result.stdout.splitlines()) <= 24
-
-
-@pytest.mark.parametrize(
-    ("authority", "words"),
-    [
-        (Authority.STATED, "billing or onboarding said so"),
-        (Authority.TAGGED, "its tag at Codat says so"),
-        (Authority.ASSUMED, "nobody named a plan for it, so it has the default one"),
-    ],
-)
-def test_it_says_whose_word_the_plan_is(on_call: OnCall, authority: Authority, words: str) -> None:
-    on_call.add_company()
-    on_call.confirm(on_call.record(authority=authority))
-    assert words in words_of(on_call("explain", COMPANY).stdout)
-    about = on_call.json("explain", COMPANY)
-    assert about["authority"] == authority.name.lower()
-    assert (about["occurred_at"] is None) is (authority is Authority.ASSUMED)
-
-
-def test_the_answer_for_machines_has_all_of_it(on_call: OnCall) -> None:
-    on_call.add_company(name="Kew Cafe")
-    on_call.confirm(on_call.record())
-    about = on_call.json("explain", COMPANY)
-    assert about["finding"] == "in_step"
-    assert about["record"]["desired"]["plan"] == about["record"]["applied"]["plan"] == "growth"
-    assert about["at_codat"]["name"] == "Kew Cafe"
-    assert about["at_codat"]["data_types"]["weekly"] == ["chartOfAccounts", "company", "taxRates", "trackingCategories"]
-    assert (about["differences"], about["letters"], about["pause"]) == ([], [], None)
-    assert about["because"].startswith("Because it is on growth")
-
-
-# --- Not as it should be --------------------------------------------------------------------------------------------
-
-
-def test_settings_that_somebody_changed_at_codat(on_call: OnCall) -> None:
-    on_call.add_company(plan="starter")
-    on_call.confirm(on_call.record(at=ago(days=9)), at=ago(days=9))
-    on_call.plans.note_drift(COMPANY, 2, at=ago(hours=3))
-    result = on_call("explain", COMPANY)
-    assert result.exit_code == 1
-    assert "Because somebody changed them at Codat after" in words_of(result.stdout)
-    assert words_of(result.stdout).endswith("at the preset of growth: 34 data types differ now.")
-    assert "accountTransactions, balanceSheet, bankAccounts and 31 more: weekly → daily at" in words_of(result.stdout)
-    assert "3 h ago): 2 times in a row" in result.stdout
-    on_call.plans.note_drift(COMPANY, 1, at=ago(hours=3))
-    assert "3 h ago): once" in on_call("explain", COMPANY).stdout
-    on_call.plans.note_in_step(COMPANY)
-    assert "3 h ago): in step since" in on_call("explain", COMPANY).stdout
-
-
-def test_a_company_that_goes_without_hourly(on_call: OnCall) -> None:
-    on_call.add_company(plan="growth")
-    on_call.confirm(on_call.record(plan="scale"), degraded=True)
-    on_call.park("PaymentRequiredQueueUrl", companyId=str(COMPANY), reason="hourly_not_allowed", words="Not allowed")
-    result = on_call("explain", COMPANY)
-    assert result.exit_code == 1
-    assert "scale, without hourly: daily stands in" in result.stdout
-    assert "but Codat's own bill has no hourly schedule, and daily stands in for it." in words_of(result.stdout)
-    assert "payment-required" in result.stdout
-    assert "daily → hourly" in words_of(result.stdout)
-    assert on_call.json("explain", COMPANY)["finding"] == "degraded"
-
-
-def test_a_company_without_hourly_that_somebody_changed(on_call: OnCall) -> None:
-    on_call.add_company(plan="free")
-    on_call.confirm(on_call.record(plan="scale"), degraded=True)
-    assert on_call.json("explain", COMPANY)["finding"] == "changed_at_codat"
-
-
-def test_a_preset_that_a_deploy_has_changed(on_call: OnCall) -> None:
-    on_call.add_company(plan="starter")
-    desired = on_call.record()
-    applied = AppliedPreset("growth", "of-an-older-preset", "e1", desired.order)
-    on_call.plans.confirm(COMPANY, desired, applied, at=ago(days=1))
-    result = on_call("explain", COMPANY)
-    assert result.exit_code == 1
-    assert "the preset of growth has changed since Codat was brought to it" in words_of(result.stdout)
-
-
-def test_an_event_that_is_on_its_way(on_call: OnCall) -> None:
-    on_call.add_company(plan="starter")
-    on_call.record()
-    result = on_call("explain", COMPANY)
-    assert result.exit_code == 1
-    assert "never" in result.stdout
-    assert words_of(result.stdout).endswith("but its event is still on its way.")
-
-
-def test_an_attempt_that_failed(on_call: OnCall) -> None:
-    on_call.add_company(plan="starter")
-    on_call.record(at=ago(hours=2))
-    on_call.plans.note_failure(COMPANY, "e1", "server_error: Codat is ill", at=ago(hours=1))
-    result = on_call("explain", COMPANY)
-    assert result.exit_code == 1
-    assert "(server_error: Codat is ill)." in words_of(result.stdout)
-    assert on_call.json("explain", COMPANY)["finding"] == "not_applied"
-
-
-def test_a_failure_that_was_overcome(on_call: OnCall) -> None:
-    on_call.add_company()
-    desired = on_call.record(at=ago(hours=3))
-    on_call.plans.note_failure(COMPANY, "e1", "server_error: Codat is ill", at=ago(hours=2))
-    assert "2 h ago): server_error" in on_call("explain", COMPANY).stdout
-    on_call.confirm(desired, at=ago(hours=1))
-    assert "2 h ago), but not since: server_error: Codat is ill" in on_call("explain", COMPANY).stdout
-
-
-def test_a_failure_of_an_earlier_plan_is_not_the_reason(on_call: OnCall) -> None:
-    on_call.add_company(plan="starter")
-    on_call.record(at=ago(hours=3))
-    on_call.plans.note_failure(COMPANY, "e1", "server_error: Codat is ill", at=ago(hours=2))
-    on_call.record(plan="scale", at=ago(hours=1))
-    assert words_of(on_call("explain", COMPANY).stdout).endswith("but its event is still on its way.")
-
-
-def test_an_event_that_lies_in_a_dlq(on_call: OnCall) -> None:
-    on_call.add_company(plan="starter")
-    on_call.record(at=ago(hours=2))
-    for number in range(5):
-        on_call.park(
-            "FailedEventsQueueUrl",
-            companyId=str(COMPANY),
-            reason="forbidden",
-            words=f"No. {number}",
-            parkedAt=ago(minutes=60 - number).isoformat(),
-        )
-    on_call.park("FailedEventsQueueUrl", companyId=str(OTHER), reason="forbidden", words="Another's")
-    result = on_call("explain", COMPANY)
-    assert "its event lies in the failed-events DLQ (forbidden: No. 4)" in words_of(result.stdout)
-    assert "and 2 older" in result.stdout
-    assert "Another's" not in result.stdout
-    assert len(on_call.messages("FailedEventsQueueUrl")) == 6  # All of them can be seen again.
-
-
-def test_a_newer_event_in_a_dlq_of_a_company_at_its_preset(on_call: OnCall) -> None:
-    on_call.add_company()
-    on_call.confirm(on_call.record(at=ago(hours=2)), at=ago(hours=2))
-    on_call.park(
-        "FailedEventsQueueUrl", companyId=str(COMPANY), reason="bad_request", parkedAt=ago(hours=3).isoformat()
-    )
-    result = on_call("explain", COMPANY)
-    assert result.exit_code == 1
-    assert "a newer event" not in result.stdout
-    on_call.park("FailedEventsQueueUrl", companyId=str(COMPANY), reason="unknown_plan", words="platinum")
-    shown = words_of(on_call("explain", COMPANY).stdout)
-    assert shown.endswith("UTC, but a newer event lies in the failed-events DLQ (unknown_plan: platinum).")
-
-
-def test_a_plan_that_the_presets_do_not_know(on_call: OnCall) -> None:
-    on_call.add_company()
-    on_call.record(plan="platinum")
-    result = on_call("explain", COMPANY)
-    assert result.exit_code == 1
-    assert "a plan that the presets do not know, so that nothing can be applied." in words_of(result.stdout)
-    assert "to the preset" not in result.stdout
-
-
-# --- Companies that somebody does not know --------------------------------------------------------------------------
-
-
-def test_a_company_of_which_nobody_told_us(on_call: OnCall) -> None:
-    on_call.add_company(plan=None)
-    result = on_call("explain", COMPANY)
-    assert result.exit_code == 1
-    assert "the account's settings" in result.stdout
-    assert "Because no event of it has ever reached us, so that they are whatever Codat" in words_of(result.stdout)
-
-
-def test_a_company_whose_only_event_is_in_a_dlq(on_call: OnCall) -> None:
-    """SQS moved it there, so that nothing but the event itself names the company."""
-    on_call.add_company(plan=None)
-    body = (EVENTS / "company_upgraded_plan.json").read_text("utf-8")
-    on_call.park("FailedEventsQueueUrl", body, source=None)
-    result = on_call("explain", COMPANY)
-    assert "Because its event lies in the failed-events DLQ (none_given)" in words_of(result.stdout)
-    (letter,) = on_call.json("explain", COMPANY)["letters"]
-    assert letter["event_id"] == json.loads(body)["id"]
-
-
-def test_a_company_that_nobody_knows(on_call: OnCall) -> None:
-    result = on_call("explain", COMPANY)
-    assert result.exit_code == 1
-    assert "It has none: Codat knows no such company, and no event of it" in words_of(result.stdout)
-
-
-def test_a_company_that_codat_does_not_know(on_call: OnCall) -> None:
-    on_call.record()
-    result = on_call("explain", COMPANY)
-    assert result.exit_code == 1
-    assert "It has none: it is on growth (billing or onboarding said so), but Codat" in words_of(result.stdout)
-
-
-# --- Where somebody does not answer ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("flags", [{"expired": True}, {"api_key": "rotated"}])
-@pytest.mark.parametrize("known", [True, False])
-def test_what_is_known_is_shown_without_codat(on_call: OnCall, flags: dict[str, Any], *, known: bool) -> None:
-    if known:
-        on_call.record()
-    for name, value in flags.items():
-        setattr(on_call.account.flags, name, value)
-    result = on_call("explain", COMPANY)
-    assert result.exit_code == 3
-    assert "not shown:" in result.stdout
-    assert "Nobody can say:" in result.stdout
-    assert ("growth" in result.stdout) is known
-
-
-def test_a_secret_that_is_not_there(on_call: OnCall) -> None:
-    boto3.client("secretsmanager").delete_secret(SecretId="codat-sync/api-key", ForceDeleteWithoutRecovery=True)
-    result = on_call("explain", COMPANY)
-    assert result.exit_code == 3
-    assert "the secret codat-sync/api-key cannot be read" in words_of(result.stdout)
-
-
-def test_a_pause_does_not_keep_it_from_asking_codat(on_call: OnCall) -> None:
-    on_call.add_company()
-    on_call.confirm(on_call.record())
-    on_call.stack.pause.write(Pause("rate_limited", "Too many", ago(hours=-1)))
-    result = on_call("explain", COMPANY)
-    assert result.exit_code == 0
-    assert "rate_limited: Too many" in result.stdout
-
-
-def test_a_pause_that_has_lapsed_is_none(on_call: OnCall) -> None:
-    on_call.stack.pause.write(Pause("rate_limited", "Lapsed", ago(hours=1)))
-    assert "none is in force" in on_call("explain", COMPANY).stdout
-
-
-def test_a_stack_that_is_not_there(on_call: OnCall) -> None:
-    result = on_call("explain", COMPANY, "--stack", "nobodys")
-    assert result.exit_code == 3
-    assert result.stderr == "there is no stack 'nobodys'\n"
-    assert result.stdout == ""
-
-
-def test_a_company_is_a_uuid(on_call: OnCall) -> None:
-    assert on_call("explain", "Kew-Cafe").exit_code == 2
-
-
-# --- What Codat shows -----------------------------------------------------------------------------------------------
-
-
-def test_schedules_that_nobody_documents_and_what_is_locked(on_call: OnCall) -> None:
+def test_undocumented_schedules_and_locked_data_types_are_shown(on_call: OnCall) -> None:
     settings = [
         {"dataType": "invoices", "fetchOnFirstLink": True, "syncSchedule": 6, "syncOrder": 0},
         {"dataType": "bills", "fetchOnFirstLink": True, "syncSchedule": 0, "syncOrder": 0},
         {"dataType": "company", "fetchOnFirstLink": True, "syncSchedule": 1, "syncOrder": 0},
     ]
     on_call.account.add_company(str(COMPANY), settings=settings, locked=["bills"])
-    shown = on_call.json("explain", COMPANY)["at_codat"]
-    assert list(shown["data_types"]) == ["hourly", "6, which we cannot read", "off"]
-    assert shown["locked"] == ["bills"]
+    shown = explain(on_call).at_codat
+    assert shown is not None
+    assert list(shown.data_types.items()) == [
+        ("hourly", ("company",)),
+        ("6, which we cannot read", ("invoices",)),
+        ("off", ("bills",)),
+    ]
+    assert shown.locked == ("bills",)
     assert "locked by Codat: bills" in on_call("explain", COMPANY).stdout
 
 
 def test_it_writes_nothing_to_codat(on_call: OnCall) -> None:
     on_call.add_company(plan="starter")
     on_call.record()
-    on_call("explain", COMPANY)
+    explain(on_call)
     assert on_call.account.companies[str(COMPANY)].write_count == 0
     assert on_call.account.flags.api_key == KEY
+
+
+@pytest.mark.parametrize(("plan", "finding"), [("growth", Finding.IN_STEP), ("starter", Finding.CHANGED_AT_CODAT)])
+def test_a_confirmed_preset_is_compared_with_codat(on_call: OnCall, plan: str, finding: Finding) -> None:
+    on_call.add_company(plan=plan)
+    on_call.confirm(on_call.record())
+    about = explain(on_call)
+    assert (about.finding, bool(about.differences)) == (finding, finding is not Finding.IN_STEP)
+
+
+@pytest.mark.parametrize("flags", [{"expired": True}, {"api_key": "rotated"}])
+def test_an_error_of_codat_is_part_of_the_explanation(on_call: OnCall, flags: dict[str, Any]) -> None:
+    on_call.record()
+    for name, value in flags.items():
+        setattr(on_call.account.flags, name, value)
+    about = explain(on_call)
+    assert (about.at_codat, about.finding) == (None, Finding.UNANSWERED)
+    assert about.not_shown_because
+
+
+def test_only_the_events_of_the_company_are_shown(on_call: OnCall) -> None:
+    on_call.park("FailedEventsQueueUrl", companyId=str(COMPANY), reason="forbidden")
+    on_call.park("FailedEventsQueueUrl", companyId=str(OTHER), reason="forbidden")
+    assert [letter.company_id for letter in explain(on_call).letters] == [COMPANY]
+
+
+@pytest.mark.parametrize(("hours", "in_force"), [(1, True), (-1, False)])
+def test_a_pause_is_shown_while_it_is_in_force(on_call: OnCall, hours: int, *, in_force: bool) -> None:
+    on_call.stack.pause.write(Pause("rate_limited", "Too many", now() + timedelta(hours=hours)))
+    assert (explain(on_call).pause is not None) is in_force

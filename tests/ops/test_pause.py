@@ -1,50 +1,19 @@
-"""The pause: until when, why, and how to lift it."""
+"""The pause as a use case: it is lifted even where a function prolongs it in the same moment."""
 
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
 from codat_sync.companies.pause import Pause
-from ops.pause import lift
-from tests.ops.on_call import OnCall
+from ops.pause import in_force, lift
+
+NOW = datetime(2026, 2, 1, 12, 0, tzinfo=UTC)
 
 
-def paused(minutes: float = 60) -> Pause:
-    return Pause("account_expired", "Account [expired].", datetime.now(UTC) + timedelta(minutes=minutes))
-
-
-def test_none_is_fine(on_call: OnCall) -> None:
-    result = on_call("pause", "show")
-    assert (result.exit_code, result.stdout) == (0, "Pause: none is in force\n")
-    assert on_call.json("pause", "show") == {"pause": None}
-
-
-def test_it_says_until_when_and_why(on_call: OnCall) -> None:
-    standing = paused()
-    on_call.stack.pause.write(standing)
-    result = on_call("pause", "show")
-    assert result.exit_code == 1
-    assert result.stdout == f"Pause: until {standing.until:%Y-%m-%d %H:%M UTC}: account_expired: Account [expired].\n"
-    assert on_call.json("pause", "show")["pause"]["words"] == "Account [expired]."
-
-
-def test_one_that_has_lapsed_holds_nobody_back(on_call: OnCall) -> None:
-    on_call.stack.pause.write(paused(-1))
-    assert on_call("pause", "show").exit_code == 0
-
-
-def test_it_can_be_lifted_and_lifting_it_twice_does_no_harm(on_call: OnCall) -> None:
-    on_call.stack.pause.write(paused())
-    result = on_call("pause", "lift")
-    assert result.exit_code == 0
-    assert result.stdout.startswith("Lifted: until ")
-    assert on_call.stack.pause.read() is None
-    assert on_call.json("pause", "lift") == {"lifted": None}
-    assert on_call("pause", "lift").stdout == "There was none to lift.\n"
+def paused(minutes: float) -> Pause:
+    return Pause("account_expired", "Account expired.", NOW + timedelta(minutes=minutes))
 
 
 class Contested:
-    """A pause that somebody else prolongs in the very moment."""
+    """A pause that a function prolongs between the first read and the first swap."""
 
     def __init__(self) -> None:
         self.standing: Pause | None = paused(1)
@@ -68,12 +37,14 @@ class Contested:
 
 def test_one_that_is_prolonged_meanwhile_is_lifted_too() -> None:
     contested = Contested()
-    lifted = lift(contested)
+    assert lift(contested) == paused(60)
     assert contested.read() is None
-    assert lifted is not None
-    assert lifted.until > datetime.now(UTC) + timedelta(minutes=30)
+    assert lift(contested) is None
 
 
-@pytest.mark.parametrize("command", ["show", "lift"])
-def test_a_stack_that_is_not_there(on_call: OnCall, command: str) -> None:
-    assert on_call("pause", command, "--stack", "nobodys").exit_code == 3
+def test_one_is_in_force_until_its_moment() -> None:
+    contested = Contested()
+    assert in_force(contested, NOW) == paused(1)
+    assert in_force(contested, NOW + timedelta(minutes=1)) is None
+    contested.standing = None
+    assert in_force(contested, NOW) is None

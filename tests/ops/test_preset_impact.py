@@ -1,7 +1,6 @@
-"""What new presets would change for everybody, before anybody deploys them."""
+"""The impact of new presets on all companies, and its cost, without a call to Codat for any company."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -9,7 +8,6 @@ import pytest
 from codat_sync.companies.records import AppliedPreset, CompanyPlan, DesiredPlan
 from codat_sync.presets.file import Presets
 from ops.preset_impact import Change, DailyQuota, cost, impact
-from tests.ops.on_call import OnCall
 
 NOW = datetime(2026, 2, 1, 12, 0, tzinfo=UTC)
 OLD = """
@@ -62,13 +60,13 @@ def test_another_hour_is_a_change_too() -> None:
     assert {change.companies for change in found} < set(range(85, 100))  # For some it is the hour that they had.
 
 
-def test_a_company_that_goes_without_hourly_goes_on_without() -> None:
+def test_a_degraded_company_is_compared_as_degraded() -> None:
     new = OLD.replace('invoices = "hourly"', 'invoices = "daily"')
     assert compared(new, company(1, "paid", degraded_to="daily")) == []
     assert len(compared(new, company(1, "paid"))) == 1
 
 
-def test_a_plan_without_a_fallback_any_more() -> None:
+def test_a_plan_that_loses_its_fallback() -> None:
     new = OLD.replace('on_payment_required = "daily"\n', "")
     (change,) = compared(new, company(1, "paid", degraded_to="daily"))
     assert (change.before, change.after) == ("daily", "hourly")
@@ -95,83 +93,3 @@ def test_a_reconciliation_has_to_fit_its_share_of_the_quota(limit: int | None, d
     found = impact(read(OLD), read(new), [company(number, "paid") for number in range(100)])
     price = cost(found, 60, DailyQuota(limit), 50)
     assert (price.calls, price.minutes, price.days) == (300, 5.0, days)
-
-
-# --- The command ----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def new(tmp_path: Path) -> Path:
-    packaged = Path("local/presets.toml").read_text("utf-8")
-    file = tmp_path / "new.toml"
-    file.write_text(packaged.replace('[plans.growth]\nfrequency = "daily"', '[plans.growth]\nfrequency = "weekly"'))
-    return file
-
-
-def fill(on_call: OnCall, count: int = 3) -> None:
-    for number in range(count):
-        on_call.record(UUID(int=number + 1), "growth" if number else "free")
-    on_call.stack.dynamodb.put_item(TableName="company-plans", Item={"companyId": {"S": "#pause"}})
-
-
-def test_it_says_how_many_would_change_in_what_and_what_it_would_cost(on_call: OnCall, new: Path) -> None:
-    fill(on_call)
-    result = on_call("preview", "--presets", new)
-    assert result.exit_code == 0
-    assert "accountTransactions, balanceSheet, bankAccounts and 36 more: daily → weekly (2)" in result.stdout
-    assert "2 of 3 companies would change." in result.stdout
-    assert (
-        "A reconciliation would make 7 calls to Codat, 1 s at 300 a minute; "
-        "within the 50 % of the daily quota of 100,000,000 that it may use." in " ".join(result.stdout.split())
-    )
-    answer = on_call.json("preview", "--presets", new)
-    assert (answer["impact"]["changed"], answer["cost"]["calls"], answer["cost"]["days"]) == (2, 7, 1)
-
-
-def test_no_company_costs_a_call(on_call: OnCall, new: Path) -> None:
-    fill(on_call)
-    on_call("preview", "--presets", new)
-    assert [call.path for call in on_call.account.calls.select()] == ["/profile/syncSettings"]
-
-
-def test_a_table_of_many_pages(on_call: OnCall, new: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ops.cli.main.TABLE_PAGE", 2)
-    fill(on_call, 7)
-    assert on_call.json("preview", "--presets", new)["impact"]["companies"] == 7
-
-
-def test_what_would_not_fit_the_quota_is_found(on_call: OnCall, new: Path) -> None:
-    fill(on_call)
-    on_call.account.quota.limit = 10
-    result = on_call("preview", "--presets", new)
-    assert result.exit_code == 1
-    assert "2 days, since it is more than the 50 % of the daily quota of 10" in " ".join(result.stdout.split())
-
-
-def test_a_plan_that_is_gone_is_found(on_call: OnCall, new: Path) -> None:
-    fill(on_call)
-    on_call.record(UUID(int=99), "platinum")
-    result = on_call("preview", "--presets", new)
-    assert result.exit_code == 1
-    assert "the new presets know no such plan" in result.stdout
-
-
-def test_codat_need_not_answer(on_call: OnCall, new: Path) -> None:
-    fill(on_call)
-    on_call.account.flags.expired = True
-    result = on_call("preview", "--presets", new)
-    assert result.exit_code == 0
-    assert "Codat's daily quota is not known (" in result.stdout
-
-
-def test_a_bad_file_names_every_problem(on_call: OnCall, tmp_path: Path) -> None:
-    bad = tmp_path / "bad.toml"
-    bad.write_text(OLD.replace('invoices = "hourly"', 'invoice = "hourlyish"'))
-    result = on_call("preview", "--presets", bad)
-    assert result.exit_code == 2
-    assert 'plan paid, invoice, frequency: "hourlyish" is not a frequency' in result.stderr
-    assert "plan paid, invoice: not a data type that Codat documents; did you mean invoices?" in result.stderr
-    assert result.stdout == ""
-    bad.write_bytes(b"\xff")
-    assert on_call("preview", "--presets", bad).exit_code == 2
-    assert on_call("preview", "--presets", tmp_path / "absent.toml").exit_code == 2

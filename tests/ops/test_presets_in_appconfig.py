@@ -1,310 +1,51 @@
-"""Presets that go live without a deploy, as whoever is on call sees them and puts them there."""
+"""The stack's profile in AppConfig: a new version and its rollout, and the newest rollout."""
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from io import BytesIO
-from pathlib import Path
-from typing import Any
-from uuid import UUID
 
 import pytest
 from botocore.exceptions import ClientError
 
-from local.presets import local_presets
+from codat_sync.presets.file import InvalidPresets
 from ops.presets_in_appconfig import PresetsInAppConfig, Rollout
-from ops.stack import Aws, StackNotFound
-from tests.ops.on_call import COMPANY, OnCall
+from tests.ops.appconfig import FakeAppConfig, refusal
 
-PACKAGED = Path("local/presets.toml").read_bytes()
-OTHER = PACKAGED.replace(b'[plans.growth]\nfrequency = "daily"', b'[plans.growth]\nfrequency = "weekly"')
-MORE = PACKAGED + b'\n[plans.extra]\nfrequency = "daily"\n'
-IDS = {
-    "PresetsApplicationId": "app1234",
-    "PresetsEnvironmentId": "env1234",
-    "PresetsProfileId": "pro1234",
-    "PresetsDeploymentStrategyId": "str1234",
-}
-NOW = datetime(2026, 2, 1, 12, 0, tzinfo=UTC)
+CONTENT = b'default_plan = "free"'
+IDS = {"application_id": "app1234", "environment_id": "env1234", "profile_id": "pro1234", "strategy_id": "str1234"}
 
 
-def refusal(code: str, message: str = "no") -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": message}}, "StartDeployment")
+def test_the_rollout_names_the_sum_of_the_file() -> None:
+    rollout = PresetsInAppConfig(FakeAppConfig(), **IDS).put(CONTENT)
+    assert rollout == Rollout(1, "1", "DEPLOYING", 0.0, hashlib.sha256(CONTENT).hexdigest())
 
 
-@dataclass
-class FakeAppConfig:
-    """AppConfig, for whoever puts presets there and for whoever reads them."""
-
-    live: bytes | None = None
-    refuses: ClientError | None = None
-    versions: list[dict[str, Any]] = field(default_factory=list)
-    deployments: list[dict[str, Any]] = field(default_factory=list)
-
-    def create_hosted_configuration_version(self, **asked: Any) -> dict[str, Any]:  # noqa: ANN401
-        self.versions.append(asked)
-        return {"VersionNumber": len(self.versions)}
-
-    def start_deployment(self, **asked: Any) -> dict[str, Any]:  # noqa: ANN401
-        if self.refuses is not None:
-            raise self.refuses
-        began = {"State": "DEPLOYING", "PercentageComplete": 0.0, "DeploymentNumber": len(self.deployments) + 1}
-        self.deployments.append(asked | began)
-        return self.deployments[-1]
-
-    def get_deployment(self, *, DeploymentNumber: int, **_: str) -> dict[str, Any]:  # noqa: N803  # AWS's own name.
-        return self.deployments[DeploymentNumber - 1]
-
-    def get_paginator(self, name: str) -> "FakeAppConfig":
-        assert name == "list_deployments"
-        return self
-
-    def paginate(self, **asked: str) -> Iterator[dict[str, Any]]:
-        assert asked == {"ApplicationId": "app1234", "EnvironmentId": "env1234"}
-        for deployment in self.deployments:
-            yield {"Items": [{"DeploymentNumber": deployment["DeploymentNumber"]}]}
-
-    def start_configuration_session(self, **asked: str) -> dict[str, str]:
-        assert asked == {
-            "ApplicationIdentifier": "app1234",
-            "EnvironmentIdentifier": "env1234",
-            "ConfigurationProfileIdentifier": "pro1234",
-        }
-        if self.refuses is not None:
-            raise self.refuses
-        return {"InitialConfigurationToken": "token"}
-
-    def get_latest_configuration(self, **_: str) -> dict[str, Any]:
-        if self.live is None:
-            raise refusal("ResourceNotFoundException")
-        return {"Configuration": BytesIO(self.live), "NextPollConfigurationToken": "token"}
-
-
-@pytest.fixture
-def appconfig(on_call: OnCall, monkeypatch: pytest.MonkeyPatch) -> FakeAppConfig:
-    """A stack that has its presets there."""
-    fake, session = FakeAppConfig(), on_call.stack.aws.session
-
-    class Session:
-        def client(self, service: str, **connection: Any) -> Any:  # noqa: ANN401
-            known: Any = session
-            return fake if service.startswith("appconfig") else known.client(service, **connection)
-
-    aws: Any = Session()
-    stack = replace(
-        on_call.stack,
-        outputs={**on_call.stack.outputs, **IDS},
-        parameters={**on_call.stack.parameters, "PresetsFromAppConfig": "true"},
-        aws=Aws(aws),
-    )
-    monkeypatch.setattr("ops.stack.Stack.find", lambda _: stack)
-    on_call.stack = stack
-    return fake
-
-
-@pytest.fixture
-def new(tmp_path: Path) -> Path:
-    file = tmp_path / "new.toml"
-    file.write_bytes(OTHER)
-    return file
-
-
-# --- What is live ---------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("on", [False, True])
-def test_a_stack_shows_the_packaged_file_unless_appconfig_has_one(
-    on_call: OnCall, request: pytest.FixtureRequest, *, on: bool
-) -> None:
-    if on:
-        request.getfixturevalue("appconfig")
-    assert on_call("presets", "show").stdout_bytes == PACKAGED
-    shown = on_call.json("presets", "show")
-    assert shown == {"sha256": hashlib.sha256(PACKAGED).hexdigest(), "toml": PACKAGED.decode()}
-
-
-def test_the_file_in_appconfig_is_shown_byte_for_byte(on_call: OnCall, appconfig: FakeAppConfig) -> None:
-    appconfig.live = OTHER
-    assert on_call("presets", "show").stdout_bytes == OTHER
-
-
-def test_whoever_asks_why_is_told_by_the_presets_that_are_live(on_call: OnCall, appconfig: FakeAppConfig) -> None:
-    on_call.add_company(plan="growth")
-    desired = on_call.record()
-    on_call.confirm(desired)
-    appconfig.live = OTHER
-    assert on_call.json("explain", COMPANY)["finding"] == "preset_changed"
-    assert on_call.json("preview", "growth", COMPANY)["differences"][0]["after"].startswith("weekly")
-
-
-def test_a_new_plan_is_known_to_a_backfill(on_call: OnCall, appconfig: FakeAppConfig) -> None:
-    appconfig.live = MORE
-    on_call.account.add_company(str(COMPANY), tags={"plan": "extra"})
-    assert on_call.json("backfill")["plans"] == {"extra": 1}
-
-
-def test_new_presets_are_compared_with_those_that_are_live(
-    on_call: OnCall, appconfig: FakeAppConfig, new: Path
-) -> None:
-    on_call.record(UUID(int=1), "growth")
-    appconfig.live = OTHER
-    assert on_call.json("preview", "--presets", new)["impact"]["changed"] == 0
-
-
-def test_an_appconfig_that_does_not_answer_is_one_line_and_a_code(on_call: OnCall, appconfig: FakeAppConfig) -> None:
-    appconfig.refuses = refusal("AccessDeniedException")
-    result = on_call("presets", "show")
-    assert (result.exit_code, result.stdout) == (3, "")
-    assert result.stderr.startswith("AppConfig cannot be read: An error occurred (AccessDeniedException)")
-
-
-# --- Putting others there -------------------------------------------------------------------------------------------
-
-
-def test_it_is_shown_first_what_they_would_change(on_call: OnCall, appconfig: FakeAppConfig, new: Path) -> None:
-    on_call.record(UUID(int=1), "growth")
-    result = on_call("presets", "put", new)
-    assert result.exit_code == 0
-    assert "1 of 1 companies would change." in result.stdout
-    assert result.stdout.endswith("Nothing was touched: --apply puts them there.\n")
-    assert (appconfig.versions, appconfig.deployments) == ([], [])
-
-
-def test_they_are_brought_in_as_the_stack_says(on_call: OnCall, appconfig: FakeAppConfig, new: Path) -> None:
-    words = f"sha256 {hashlib.sha256(OTHER).hexdigest()}"
-    result = on_call("presets", "put", new, "--apply")
-    assert result.exit_code == 0
-    assert result.stdout.endswith("Deployment 1 of version 1: DEPLOYING, 0 %\n")
-    assert appconfig.versions == [
-        {
-            "ApplicationId": "app1234",
-            "ConfigurationProfileId": "pro1234",
-            "Content": OTHER,
-            "ContentType": "application/toml",
-            "Description": words,
-        }
-    ]
-    (deployment,) = appconfig.deployments
-    assert deployment == deployment | {
-        "ApplicationId": "app1234",
-        "EnvironmentId": "env1234",
-        "ConfigurationProfileId": "pro1234",
-        "ConfigurationVersion": "1",
-        "DeploymentStrategyId": "str1234",
-        "Description": words,
-    }
-    assert "KmsKeyIdentifier" not in deployment
-    rollout = on_call.json("presets", "put", new, "--apply")["rollout"]
-    assert (rollout["number"], rollout["sha256"]) == (2, hashlib.sha256(OTHER).hexdigest())
-
-
-def test_a_key_of_ones_own_is_theirs_too() -> None:
+def test_a_customer_managed_key_encrypts_them() -> None:
     appconfig = FakeAppConfig()
-    ids = {"application_id": "a", "environment_id": "e", "profile_id": "p", "strategy_id": "s"}
-    PresetsInAppConfig(appconfig, **ids, kms_key="arn:aws:kms:eu-west-2:123456789012:key/k").put(OTHER)
+    PresetsInAppConfig(appconfig, **IDS, kms_key="arn:aws:kms:eu-west-2:123456789012:key/k").put(CONTENT)
     assert appconfig.deployments[0]["KmsKeyIdentifier"].endswith("key/k")
 
 
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (OTHER.replace(b'frequency = "weekly"', b'frequency = "hourlyish"'), '"hourlyish" is not a frequency'),
-        (PACKAGED[: PACKAGED.index(b"[plans.scale]")], "plan scale: the deployed package has it"),
-        (b"\xff", "not UTF-8"),
-    ],
-)
-def test_what_would_be_refused_is_refused_here(
-    on_call: OnCall, appconfig: FakeAppConfig, new: Path, content: bytes, words: str
-) -> None:
-    new.write_bytes(content)
-    result = on_call("presets", "put", new, "--apply")
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert words in result.stderr
-    assert appconfig.versions == []
+def test_a_refusal_of_the_validator_is_about_the_presets() -> None:
+    appconfig = FakeAppConfig(refuses=refusal("BadRequestException", "plan new: the deployed package has it"))
+    with pytest.raises(InvalidPresets, match=r"^plan new: the deployed package has it$"):
+        PresetsInAppConfig(appconfig, **IDS).put(CONTENT)
 
 
-def test_no_plan_is_taken_away_from_a_company(on_call: OnCall, appconfig: FakeAppConfig, new: Path) -> None:
-    appconfig.live = MORE
-    on_call.record(UUID(int=1), "extra")
-    result = on_call("presets", "put", new, "--apply")
-    assert result.exit_code == 1
-    assert result.stdout.endswith("Nothing was touched: there are companies on a plan that would be gone.\n")
-    assert appconfig.versions == []
+def test_any_other_refusal_is_passed_on() -> None:
+    appconfig = FakeAppConfig(refuses=refusal("ConflictException", "Deployment in progress"))
+    with pytest.raises(ClientError, match="Deployment in progress"):
+        PresetsInAppConfig(appconfig, **IDS).put(CONTENT)
 
 
-def test_a_plan_that_nobody_knew_before_keeps_nothing_out(on_call: OnCall, appconfig: FakeAppConfig, new: Path) -> None:
-    on_call.record(UUID(int=1), "platinum")
-    assert on_call("presets", "put", new, "--apply").exit_code == 1
-    assert len(appconfig.deployments) == 1
+def test_the_newest_rollout_has_the_highest_number() -> None:
+    profile = PresetsInAppConfig(FakeAppConfig(), **IDS)
+    assert profile.newest() is None
+    for _ in range(3):
+        profile.put(CONTENT)
+    newest = profile.newest()
+    assert newest is not None
+    assert newest.number == 3
 
 
-def test_what_the_validator_of_the_stack_says_is_said(on_call: OnCall, appconfig: FakeAppConfig, new: Path) -> None:
-    appconfig.refuses = None
-    appconfig.live = PACKAGED
-    assert on_call.stack.presets == local_presets()
-    appconfig.refuses = refusal("BadRequestException", "plan new: the deployed package has it")
-    result = on_call("presets", "put", new, "--apply")
-    assert (result.exit_code, result.stderr) == (2, "plan new: the deployed package has it\n")
-
-
-def test_others_under_way_are_waited_for(on_call: OnCall, appconfig: FakeAppConfig, new: Path) -> None:
-    assert on_call.stack.presets == local_presets()
-    appconfig.refuses = refusal("ConflictException", "Deployment in progress")
-    result = on_call("presets", "put", new, "--apply")
-    assert result.exit_code == 3
-    assert "Deployment in progress" in result.stderr
-
-
-@pytest.mark.parametrize("command", [["put", "local/presets.toml"], ["status"]])
-def test_a_stack_that_takes_presets_by_a_deploy_alone_says_so(on_call: OnCall, command: list[str]) -> None:
-    result = on_call("presets", *command)
-    assert (result.exit_code, result.stdout) == (3, "")
-    assert "takes presets by a deploy alone: PresetsFromAppConfig is not true there" in result.stderr
-
-
-# --- What becomes of them -------------------------------------------------------------------------------------------
-
-
-def test_nothing_was_ever_put_there(on_call: OnCall, appconfig: FakeAppConfig) -> None:  # noqa: ARG001
-    result = on_call("presets", "status")
-    assert (result.exit_code, result.stdout) == (
-        0,
-        "Nothing was ever put there: the packaged presets are live.\n",
-    )
-
-
-def test_the_newest_of_many_is_shown_with_appconfigs_own_words(on_call: OnCall, appconfig: FakeAppConfig) -> None:
-    for number, state in enumerate(["COMPLETE", "ROLLED_BACK"], start=1):
-        appconfig.deployments.append(
-            {
-                "DeploymentNumber": number,
-                "ConfigurationVersion": str(number),
-                "State": state,
-                "PercentageComplete": 40.0,
-                "EventLog": [
-                    {"OccurredAt": NOW + timedelta(minutes=1), "Description": "Rolled back by the alarm"},
-                    {"OccurredAt": NOW, "Description": "Deployment started"},
-                ],
-            }
-        )
-    result = on_call("presets", "status")
-    assert result.exit_code == 1
-    assert result.stdout == "Deployment 2 of version 2: ROLLED_BACK, 40 %\nRolled back by the alarm\n"
-    assert on_call.json("presets", "status")["sha256"] is None
-
-
-@pytest.mark.parametrize(("state", "code"), [("COMPLETE", 0), ("DEPLOYING", 1), ("BAKING", 1), ("REVERTED", 1)])
-def test_they_are_live_when_nothing_takes_them_back_any_more(
-    on_call: OnCall, appconfig: FakeAppConfig, state: str, code: int
-) -> None:
-    assert Rollout(1, "1", state, 100.0).is_over is (code == 0)
-    appconfig.deployments.append(
-        {"DeploymentNumber": 1, "ConfigurationVersion": "1", "State": state, "PercentageComplete": 100.0}
-    )
-    assert on_call("presets", "status").exit_code == code
-
-
-def test_without_the_parameter_there_is_no_way_in(on_call: OnCall) -> None:
-    with pytest.raises(StackNotFound):
-        _ = on_call.stack.presets_in_appconfig
+@pytest.mark.parametrize("state", ["COMPLETE", "DEPLOYING", "BAKING", "ROLLED_BACK", "REVERTED"])
+def test_a_rollout_is_complete_once_appconfig_no_longer_rolls_it_back(state: str) -> None:
+    assert Rollout(1, "1", state, 100.0).is_complete is (state == "COMPLETE")

@@ -1,224 +1,75 @@
-"""Asking for a reconciliation, and waiting for what became of it."""
+"""A reconciliation as a use case: what a run leaves open, and when a company's attempt has ended."""
 
-import json
-import time
-from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
-from codat_sync.events.company_events import read_company_reconciliation
-from codat_sync.events.requests import ReconciliationRequest, read_reconciliation_request
-from codat_sync.reconciliation.runs import ReconciliationRuns, Run
-from tests.ops.on_call import COMPANY, OTHER, TABLE, OnCall
+from codat_sync.companies.records import AppliedPreset, CompanyPlan, DesiredPlan, NotedFailure
+from codat_sync.reconciliation.runs import Run
+from ops.reconcile import POLL_SECONDS, Reconciled, left_open, still_open, wait_for_companies
 
-LATER = datetime.now(UTC) + timedelta(days=1)
-FINDINGS = {"checked": 1200, "drifted": 3, "handed_over": 4, "in_step": 1196, "changed_at_codat": 3, "refused": 1}
-
-
-def runs_of(on_call: OnCall) -> ReconciliationRuns:
-    return ReconciliationRuns(on_call.stack.dynamodb, TABLE)
+NOW = datetime(2026, 2, 1, 12, 0, tzinfo=UTC)
+EARLIER, LATER = NOW - timedelta(hours=1), NOW + timedelta(hours=1)
+COMPANY = UUID(int=1)
+DESIRED = DesiredPlan.assumed("growth", "e1")
+APPLIED = AppliedPreset("growth", "fingerprint", "e1", DESIRED.order)
 
 
-def walk(
-    on_call: OnCall,
-    *,
-    counts: dict[str, int] = FINDINGS,
-    outcomes: dict[str, int] | None = None,
-    report_only: bool = False,
-    finished: bool = True,
-) -> None:
-    """A run as the function would leave it, begun after whatever was asked for."""
-    runs = runs_of(on_call)
-    request = ReconciliationRequest("night", LATER, report_only)
-    begun = runs.begin(request, in_place_of=runs.newest(), at=LATER)
-    assert begun
-    advanced = runs.advance(
-        begun,
-        replace(
-            begun,
-            progress_at=LATER,
-            cursor=str(COMPANY),
-            finished_at=LATER if finished else None,
-            counts=counts,
-            by_data_type={"invoices": 3, "bills": 1} if counts.get("drifted") else {},
-            by_plan={"growth": 1000, "free": 200},
-            keeps_drifting=((str(COMPANY), 4),) if counts.get("drifted") else (),
-        ),
-    )
-    assert advanced
-    if outcomes:
-        runs.tally("night", outcomes)
+def run(outcomes: dict[str, int], *, report_only: bool = False) -> Run:
+    counts = {"checked": 10, "drifted": 3, "handed_over": 4}
+    return Run("night", report_only, NOW, NOW, NOW, counts=counts, outcomes=outcomes)
 
 
-def while_waiting(monkeypatch: pytest.MonkeyPatch, *steps: Callable[[], object]) -> list[float]:
-    """One step for each time that it sleeps."""
+@pytest.mark.parametrize(
+    ("outcomes", "waiting", "left"),
+    [
+        ({}, 4, 4),
+        ({"repaired": 3}, 1, 1),
+        ({"repaired": 4}, 0, 0),
+        ({"repaired": 2, "unchanged": 2}, 0, 0),
+        ({"repaired": 3, "degraded": 1}, 0, 1),
+        ({"repaired": 2, "parkedFailed": 1, "parkedPaymentRequired": 1}, 0, 2),
+        ({"repaired": 5}, 0, 0),  # A company that is delivered twice is counted twice.
+    ],
+)
+def test_a_run_leaves_open_what_is_parked_or_has_no_outcome(outcomes: dict[str, int], waiting: int, left: int) -> None:
+    assert (still_open(run(outcomes)), left_open(run(outcomes))) == (waiting, left)
+
+
+def test_a_report_leaves_open_what_drifted() -> None:
+    assert left_open(run({}, report_only=True)) == 3
+
+
+def record(applied_at: datetime | None, failed_at: datetime | None) -> CompanyPlan:
+    failure = NotedFailure("forbidden", "No", "e1", failed_at) if failed_at else None
+    return CompanyPlan(COMPANY, DESIRED, EARLIER, APPLIED, applied_at, failure)
+
+
+class FakePlans:
+    """The table, with one record after the other for the same company."""
+
+    def __init__(self, *records: CompanyPlan | None) -> None:
+        self.records = list(records)
+
+    def get(self, _: UUID) -> CompanyPlan | None:
+        return self.records.pop(0)
+
+
+@pytest.mark.parametrize(
+    ("ended", "failed"),
+    [
+        (record(LATER, None), None),
+        (record(NOW, None), None),
+        (record(EARLIER, LATER), "forbidden: No"),
+        (record(LATER, EARLIER), None),
+        (record(LATER, LATER), "forbidden: No"),
+    ],
+)
+def test_an_attempt_has_ended_once_it_is_confirmed_or_has_failed_since(ended: CompanyPlan, failed: str | None) -> None:
     slept: list[float] = []
-    left = list(steps)
-
-    def sleep(seconds: float) -> None:
-        slept.append(seconds)
-        left.pop(0)()
-
-    monkeypatch.setattr(time, "sleep", sleep)
-    return slept
-
-
-# --- Asking ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("report_only", [True, False])
-def test_all_companies_are_asked_for_by_way_of_the_bus(on_call: OnCall, *, report_only: bool) -> None:
-    result = on_call("reconcile", *(["--report-only"] if report_only else []))
-    assert result.exit_code == 0
-    (event,) = on_call.events()
-    request = read_reconciliation_request(json.dumps(event), sent_at=LATER)
-    assert request.report_only is report_only
-    assert event["source"] == "operations"
-    assert result.stdout == f"Asked for: {request.request_id}\n"
-
-
-def test_some_companies_are_asked_for_by_way_of_the_bus(on_call: OnCall) -> None:
-    answer = on_call.json("reconcile", COMPANY, OTHER)
-    asked = [read_company_reconciliation(json.dumps(event), now=LATER) for event in on_call.events()]
-    assert {event.company_id for event in asked} == {COMPANY, OTHER}
-    assert {event.event_id for event in asked} == set(answer["event_ids"])
-    assert on_call("reconcile", COMPANY).exit_code == 0
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        [COMPANY, "--report-only"],
-        [COMPANY, "--status"],
-        ["--status", "--wait"],
-        ["--status", "--report-only"],
-        ["Kew-Cafe"],
-    ],
-)
-def test_what_makes_no_sense_is_not_asked_for(on_call: OnCall, arguments: list[object]) -> None:
-    assert on_call("reconcile", *arguments).exit_code == 2
-    assert on_call.events() == []
-
-
-# --- The newest run -------------------------------------------------------------------------------------------------
-
-
-def test_there_may_have_been_none(on_call: OnCall) -> None:
-    result = on_call("reconcile", "--status")
-    assert (result.exit_code, result.stdout) == (1, "No reconciliation has ever run.\n")
-    assert on_call.json("reconcile", "--status") is None
-
-
-def test_what_it_found_and_what_became_of_it(on_call: OnCall) -> None:
-    walk(on_call, outcomes={"repaired": 2, "parkedFailed": 1})
-    result = on_call("reconcile", "--status")
-    assert result.exit_code == 1
-    shown = " ".join(result.stdout.split())
-    for words in (
-        "Reconciliation night (with repairs)",
-        "checked 1,200 companies drifted 3",
-        "in what invoices 3, bills 1 plans growth 1,000, free 200",
-        "repaired 2",
-        "parked: failed 1",
-        "still open 1",
-        f"keeps drifting {COMPANY}, 4 times in a row",
-    ):
-        assert words in shown
-    run = on_call.json("reconcile", "--status")
-    assert (run["counts"]["drifted"], run["outcomes"], run["by_data_type"]["invoices"]) == (
-        3,
-        {"repaired": 2, "parkedFailed": 1},
-        3,
-    )
-    assert on_call.events() == []
-
-
-@pytest.mark.parametrize(
-    ("run", "code"),
-    [
-        ({"counts": {"checked": 5, "in_step": 5}}, 0),
-        ({"outcomes": {"repaired": 3, "unchanged": 1}}, 0),
-        ({"outcomes": {"repaired": 3, "degraded": 1}}, 1),
-        ({"outcomes": {"repaired": 3}}, 1),
-        ({"outcomes": {"repaired": 3, "parkedPaymentRequired": 1}}, 1),
-        ({"counts": {"checked": 5, "in_step": 5}, "finished": False}, 1),
-        ({"counts": {"checked": 5, "in_step": 5}, "report_only": True}, 0),
-        ({"report_only": True}, 1),
-    ],
-)
-def test_whether_companies_are_left_out_of_step(on_call: OnCall, run: dict[str, Any], code: int) -> None:
-    walk(on_call, **run)
-    assert on_call("reconcile", "--status").exit_code == code
-
-
-def test_one_that_is_at_work(on_call: OnCall) -> None:
-    walk(on_call, finished=False)
-    assert "at work" in on_call("reconcile", "--status").stdout
-
-
-# --- Waiting --------------------------------------------------------------------------------------------------------
-
-
-def test_it_waits_until_all_that_was_handed_over_has_become_something(
-    on_call: OnCall, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    slept = while_waiting(
-        monkeypatch,
-        lambda: walk(on_call, finished=False),
-        lambda: on_call.stack.dynamodb.delete_item(TableName=TABLE, Key={"companyId": {"S": "#reconciliation"}}),
-        lambda: walk(on_call),
-        lambda: runs_of(on_call).tally("night", {"repaired": 4}),
-    )
-    result = on_call("reconcile", "--wait")
-    assert result.exit_code == 0
-    assert "repaired" in result.stdout
-    assert slept == [2.0] * 4
-
-
-def test_an_older_run_is_not_what_was_asked_for(on_call: OnCall, monkeypatch: pytest.MonkeyPatch) -> None:
-    walk(on_call, counts={"checked": 1}, report_only=True)
-    while_waiting(monkeypatch, lambda: walk(on_call, counts={"checked": 2}))
-    assert on_call.json("reconcile", "--wait")["counts"]["checked"] == 2
-
-
-def test_it_waits_for_one_company(on_call: OnCall, monkeypatch: pytest.MonkeyPatch) -> None:
-    desired = on_call.record(at=datetime.now(UTC) - timedelta(days=1))
-    on_call.confirm(desired, at=datetime.now(UTC) - timedelta(days=1))
-    while_waiting(monkeypatch, lambda: on_call.confirm(desired, at=LATER))
-    result = on_call("reconcile", COMPANY, "--wait")
-    assert result.exit_code == 0
-    assert f"{COMPANY}  at the preset of growth" in result.stdout
-
-
-def test_a_company_that_fails_is_found(on_call: OnCall, monkeypatch: pytest.MonkeyPatch) -> None:
-    on_call.confirm(on_call.record(), at=LATER)
-    while_waiting(
-        monkeypatch,
-        lambda: on_call.record(OTHER),
-        lambda: on_call.plans.note_failure(OTHER, "e1", "forbidden: Not with this key", at=LATER),
-    )
-    result = on_call("reconcile", COMPANY, OTHER, OTHER, "--wait")
-    assert result.exit_code == 1
-    assert "forbidden: Not with this key" in result.stdout
-    assert "at the preset of growth" in result.stdout
-
-
-def test_ctrl_c_ends_the_waiting(on_call: OnCall, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt() -> None:
-        raise KeyboardInterrupt
-
-    while_waiting(monkeypatch, interrupt)
-    assert on_call("reconcile", "--wait").exit_code == 130
-    assert len(on_call.events()) == 1
-
-
-def test_the_samples_are_what_it_sends(on_call: OnCall) -> None:
-    sample = json.loads(Path("events/reconciliation_requested.json").read_text("utf-8"))
-    on_call("reconcile")
-    (event,) = on_call.events()
-    assert (event["source"], event["detail-type"]) == (sample["source"], sample["detail-type"])
-    assert isinstance(runs_of(on_call).newest(), Run | None)
+    plans: Any = FakePlans(None, record(None, None), record(EARLIER, EARLIER), ended)
+    done = wait_for_companies(plans, [COMPANY], since=NOW, sleep=slept.append)
+    assert done == [Reconciled(COMPANY, "growth", failed)]
+    assert slept == [POLL_SECONDS] * 3

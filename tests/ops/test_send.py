@@ -1,113 +1,27 @@
-"""Events sent by hand: all are what the contracts ask for, or none is sent."""
+"""Files of events: all of them are valid, or the error names each that is not."""
 
-import json
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from codat_sync.announcements import SOURCE
-from tests.ops.on_call import COMPANY, OnCall
+from ops.errors import InvalidEvents
+from ops.send import read_files
 
-EVENTS = Path(__file__).parents[2] / "events"
-SAMPLES = sorted(EVENTS.glob("*.json"))
-
-
-@pytest.fixture
-def event(tmp_path: Path) -> Path:
-    """An upgrade, to be altered."""
-    return write(tmp_path)
+NOW = datetime(2026, 2, 1, 12, 0, tzinfo=UTC)
+SAMPLE = Path("events/company_upgraded_plan.json")
 
 
-def write(folder: Path, more: dict[str, Any] | None = None, name: str = "event.json") -> Path:
-    sample = json.loads((EVENTS / "company_upgraded_plan.json").read_text("utf-8"))
-    kept = {field: value for field, value in (sample | (more or {})).items() if value is not None}
-    file = folder / name
-    file.write_text(json.dumps(kept), "utf-8")
-    return file
+def test_the_events_are_read_in_the_order_of_their_files() -> None:
+    files = [Path("events/new_connection.json"), SAMPLE]
+    assert [event.file for event in read_files(files, now=NOW)] == files
 
 
-def test_every_sample_is_good_and_gets_there(on_call: OnCall) -> None:
-    sent = on_call.json("send", *SAMPLES)
-    assert on_call.results[-1].exit_code == 0
-    assert [each["detail_type"] for each in sent] == [
-        json.loads(each.read_text("utf-8"))["detail-type"] for each in SAMPLES
-    ]
-    assert len({each["event_id"] for each in sent}) == len(SAMPLES) > 10
-
-
-def test_an_event_arrives_as_it_stands_in_the_file(on_call: OnCall, event: Path) -> None:
-    (sent,) = on_call.json("send", event)
-    (arrived,) = on_call.events()
-    sample = json.loads(event.read_text("utf-8"))
-    assert [arrived[field] for field in ("source", "detail-type", "detail")] == [
-        sample[field] for field in ("source", "detail-type", "detail")
-    ]
-    assert arrived["id"] == sent["event_id"] != sample["id"]
-    assert sent["company_id"] == str(COMPANY)
-
-
-def test_a_person_sees_the_id_that_it_was_given(on_call: OnCall, event: Path) -> None:
-    result = on_call("send", event)
-    assert result.exit_code == 0
-    assert on_call.events()[0]["id"] in result.stdout.replace("\n", "")
-
-
-def test_a_request_needs_no_time(on_call: OnCall, tmp_path: Path) -> None:
-    file = write(tmp_path, {"detail-type": "Reconciliation Requested", "detail": {}, "time": None})
-    result = on_call("send", file)
-    assert result.exit_code == 0
-    assert "—" in result.stdout
-
-
-@pytest.mark.parametrize(
-    ("more", "problem"),
-    [
-        ({"detail": {"companyId": "Kew Cafe", "plan": "growth"}}, "detail.companyId: Input should be a valid UUID"),
-        ({"detail": {"companyId": str(COMPANY)}}, "detail.plan: Field required"),
-        ({"detail-type": "Company Left"}, "detail-type: 'Company Left' is none of Company Upgraded Plan, "),
-        ({"detail-type": None}, "detail-type: None is none of"),
-        ({"detail-type": ["Company Upgraded Plan"]}, "is none of"),
-        ({"time": "yesterday"}, "time: Value error"),
-        ({"id": None}, "id: Field required"),
-        ({"source": None}, "source: None is nobody whom the rules listen to"),
-        ({"source": SOURCE}, "source: 'codat-sync' is nobody whom the rules listen to"),
-    ],
-)
-def test_what_is_no_event_is_said_and_nothing_is_sent(
-    on_call: OnCall, tmp_path: Path, event: Path, more: dict[str, Any], problem: str
-) -> None:
-    bad = write(tmp_path, more, "bad.json")
-    result = on_call("send", event, bad)
-    assert result.exit_code == 2
-    assert f"{bad}: " in result.stderr
-    assert problem in result.stderr
-    assert on_call.events() == []
-
-
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'"text"', b"\xff", b"NaN"])
-def test_what_is_no_json_object(on_call: OnCall, tmp_path: Path, content: bytes) -> None:
-    bad = tmp_path / "bad.json"
-    bad.write_bytes(content)
-    assert on_call("send", bad).exit_code == 2
-
-
-def test_every_bad_file_is_named(on_call: OnCall, tmp_path: Path) -> None:
-    files = [write(tmp_path, {"detail": {}}, f"bad{number}.json") for number in range(3)]
-    assert len(on_call("send", *files).stderr.splitlines()) == 3
-
-
-def test_a_file_that_is_not_there(on_call: OnCall, tmp_path: Path) -> None:
-    assert on_call("send", tmp_path / "absent.json").exit_code == 2
-    assert on_call("send").exit_code == 2
-
-
-def test_a_bus_that_takes_only_some(on_call: OnCall, event: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def put_events(Entries: list[Any]) -> Any:  # noqa: ANN401, N803
-        answers = [{"EventId": "e1"}, {"ErrorCode": "ThrottlingException", "ErrorMessage": "Slow down"}]
-        return {"Entries": answers[: len(Entries)], "FailedEntryCount": 1}
-
-    monkeypatch.setattr(on_call.stack.events, "put_events", put_events)
-    result = on_call("send", event, event)
-    assert result.exit_code == 3
-    assert result.stderr == "the bus codat-sync-events took 1 of 2 events: ThrottlingException Slow down\n"
+def test_each_bad_file_is_a_line_and_a_good_one_is_not_named(tmp_path: Path) -> None:
+    (tmp_path / "one.json").write_bytes(b"{}\xff")
+    (tmp_path / "two.json").write_text("[]", "utf-8")
+    with pytest.raises(InvalidEvents) as raised:
+        read_files([tmp_path / "one.json", SAMPLE, tmp_path / "two.json"], now=NOW)
+    one, two = str(raised.value).splitlines()
+    assert one == f"{tmp_path / 'one.json'}: not UTF-8, at byte 2"
+    assert two.startswith(f"{tmp_path / 'two.json'}: detail-type: None is not one of ")

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from ops.cli.main import BAD_INPUT, FINE, FOUND, app
+from ops.cli.exit_codes import BAD_INPUT, FINE, FOUND
+from ops.cli.main import app
 from tests.system.system import LOCAL, ROOT, System
 
 RUNBOOK = ROOT / "docs/runbook.md"

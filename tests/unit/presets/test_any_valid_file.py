@@ -19,7 +19,7 @@ from codat_sync.codat.models import Dialect, Frequency, SyncSchedule, SyncSettin
 from codat_sync.presets.file import Presets, packaged_file, validate
 from codat_sync.presets.preset import CompanyPreset, PresetSetting, UnknownPlan
 from ops.presets_check import check
-from ops.preview import in_words
+from ops.preview import describe
 from tests.strategies.presets_files import PresetsFile, presets_files
 from tests.unit.json_strategies import answers
 
@@ -147,7 +147,7 @@ def a_name_in_another_unicode_form_is_the_same_plan(content: bytes, data: st.Dat
 def each_plan_can_be_put_into_words(content: bytes, _data: st.DataObject) -> None:
     presets = Presets.parse(content)
     for plan in presets.plans:
-        words = in_words(presets, plan)
+        words = describe(presets, plan)
         assert words.use_account_defaults or all(words.data_types)
         assert bool(words.data_types) != words.use_account_defaults
 
