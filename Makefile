@@ -38,15 +38,18 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help local demo chaos bench test check system runtime fuzz format schemas dashboard build deploy lock clean
+.PHONY: help presets local demo chaos bench test check system runtime fuzz format schemas dashboard build deploy lock clean
 
 help: ## Say what there is to make.
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-local: $(DEV) $(RUNTIME) $(MINISTACK) ## Run the whole system on this machine until Ctrl-C (CODAT_BASE_URL=... CODAT_API_KEY=... name another Codat).
+presets: $(DEV) ## Check the packaged presets; build, local, demo, deploy and check begin with it.
+	@exec $(VENV) -m ops presets check
+
+local: presets $(RUNTIME) $(MINISTACK) ## Run the whole system on this machine until Ctrl-C (CODAT_BASE_URL=... CODAT_API_KEY=... name another Codat).
 	@exec $(VENV) -m local $(if $(filter command,$(origin CODAT_BASE_URL)),--codat-base-url "$(CODAT_BASE_URL)")
 
-demo: $(DEV) $(RUNTIME) $(MINISTACK) ## Show the whole system at work on this machine.
+demo: presets $(RUNTIME) $(MINISTACK) ## Show the whole system at work on this machine.
 	@exec $(WITH_LAYER) -m local.demo $(ARGS)
 
 # The model first: it searches the orders of steps that a storm reaches by chance alone.
@@ -61,7 +64,7 @@ bench: $(DEV) ## Measure what a reconciliation run and a live event cost: time, 
 test: $(DEV) ## The tests, with branch coverage.
 	$(VENV) -m pytest --cov $(ARGS)
 
-check: $(DEV) $(CHECKOV) ## All that has to hold before a commit; changes no file.
+check: presets $(CHECKOV) ## All that has to hold before a commit; changes no file.
 	$(VENV) -m ruff format --check
 	$(VENV) -m ruff check
 	$(VENV) -m mypy
@@ -90,7 +93,7 @@ schemas: $(DEV) ## Write the JSON Schemas of all events, from the models.
 dashboard: $(DEV) ## Draw the dashboard from recorded metrics (ARGS="record --about '...'" records the running stack).
 	@exec $(VENV) -m local.dashboard $(ARGS)
 
-build: $(DEV) ## What `sam deploy` takes to AWS (needs the runtime's own Python: BUILD_PYTHON=3.13).
+build: presets ## What `sam deploy` takes to AWS (needs the runtime's own Python: BUILD_PYTHON=3.13).
 	@python="$$(PYENV_VERSION=$(BUILD_PYTHON) $(VENV) -m uv python find --system --no-python-downloads --no-project $(BUILD_PYTHON))" && \
 		exec env PATH="$$(dirname "$$python"):$$PATH" $(VENV) -m samcli build $(ARGS)
 

@@ -13,7 +13,7 @@ KEPT = {"HOME", "PATH", "TMPDIR", "PYTHONPATH", "LANG", "LC_ALL"}
 
 @pytest.fixture(autouse=True)
 def environment() -> Iterator[None]:
-    """An environment with nothing in it but what a process needs, and credentials that open nothing."""
+    """Give each test an environment with only what a process needs, and credentials that open nothing."""
     kept = {name: value for name, value in os.environ.items() if name in KEPT or name.startswith("COV")}
     with mock.patch.dict(os.environ, kept, clear=True):
         os.environ.update(

@@ -70,7 +70,7 @@ def test_any_other_refusal_of_aws_is_passed_on(cloudformation: Stubber) -> None:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """The file that `make local` writes."""
+    """Write the file that `make local` writes."""
     aws = LocalAws("http://127.0.0.1:4566", tmp_path / "an authority.pem")
     aws.ca_bundle.touch()
     endpoints.write(tmp_path / "endpoints.env", aws.environment | {"CODAT_BASE_URL": "http://127.0.0.1:1"})

@@ -118,7 +118,7 @@ def test_they_are_rolled_out_with_the_strategy_of_the_stack(
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (OTHER.replace(b'frequency = "weekly"', b'frequency = "hourlyish"'), "'hourlyish' is not a frequency"),
+        (OTHER.replace(b'frequency = "weekly"', b'frequency = "hourlyish"'), '"hourlyish" is not a frequency'),
         (PACKAGED[: PACKAGED.index(b"[plans.scale]")], "plan scale: the deployed package has it"),
         (b"\xff", "not UTF-8"),
     ],

@@ -163,7 +163,7 @@ def test_a_bad_file_names_every_problem(on_call: OnCall, tmp_path: Path) -> None
     bad.write_text(AT_LARGE + '[plans.one.data_types]\ninvoice = "hourlyish"')
     result = on_call("preview", "--presets", bad)
     assert result.exit_code == 2
-    assert "plan one, invoice, frequency: 'hourlyish' is not a frequency" in result.stderr
+    assert 'plan one, invoice, frequency: "hourlyish" is not a frequency' in result.stderr
     assert "plan one, invoice: not a data type that Codat documents; did you mean invoices?" in result.stderr
     assert result.stdout == ""
     bad.write_bytes(b"\xff")

@@ -15,7 +15,7 @@ SAMPLES = sorted(EVENTS.glob("*.json"))
 
 @pytest.fixture
 def event(tmp_path: Path) -> Path:
-    """A file with a valid event."""
+    """Write a file with a valid event."""
     return write(tmp_path)
 
 
