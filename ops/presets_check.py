@@ -1,4 +1,4 @@
-"""Every problem of a presets file, each with its line. Calls nobody."""
+"""Every problem of a presets file, each with its line. Makes no call to AWS or Codat."""
 
 import re
 from collections.abc import Iterable, Sequence
