@@ -198,7 +198,7 @@ bills: hourly
         "1: not TOML: not a value; text needs quotation marks",
         "4: not TOML: not a value; text needs quotation marks",
         '5: plan free, hour_of_day: 25 is not an hour of day: 0 to 23, or "spread"',
-        f"6: not TOML: a table begins with [NAME]; {QUOTATION_MARKS}",
+        f"6: not TOML: a table begins with [NAME]; {QUOTATION_MARKS}; the lines of this table were not checked",
         "9: not TOML: text is not closed, or has a control character",
         "10: plan pro, freqency: unknown key; did you mean frequency?",
         f"11: not TOML: a line is KEY = VALUE; {QUOTATION_MARKS}",
