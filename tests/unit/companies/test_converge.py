@@ -318,6 +318,13 @@ def test_a_plan_without_a_preset_is_never_recorded(convergence: Convergence, pla
     assert plans.items == {}
 
 
+def test_a_plan_is_recorded_in_the_spelling_of_the_presets(codat: FakeCodat, plans: FakePlans) -> None:
+    """The producer's Unicode form may be another one: an e and its accent as two characters."""
+    presets = Presets.parse('default_plan = "é"\non_cancelled = "é"\n[plans."é"]\n'.encode())
+    convergence = Convergence(codat, plans, presets, lambda: NOW)
+    assert convergence.desired_by(event(plan="e\u0301")).plan == "é"
+
+
 def test_a_plan_that_a_deploy_removed_is_named(convergence: Convergence) -> None:
     company = convergence.record(COMPANY, desired("legacy"))
     with pytest.raises(UnknownPlan, match="legacy"):
