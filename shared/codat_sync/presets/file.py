@@ -135,7 +135,7 @@ def read_toml(text: str) -> dict[str, Any]:
 def problems_in(raw: dict[str, Any], *, is_complete: bool = True) -> tuple[PresetProblem, ...]:
     """Find every problem of parsed TOML of any shape.
 
-    ``is_complete`` is false for what is left of a file after its syntax errors. Keys and plans that it lacks are then no
+    ``is_complete`` is false for what is left of a file after its syntax errors. Missing keys and plans are then no
     problem: the lines with errors may have them.
     """
     always = (
