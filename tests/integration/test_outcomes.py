@@ -15,7 +15,7 @@ import pytest
 import requests
 import responses
 
-from tests.fakes import FakeContext
+from tests.fakes.lambda_ import FakeContext
 from tests.integration.surroundings import URL, record, surroundings
 
 ROOT = Path(__file__).parents[2]

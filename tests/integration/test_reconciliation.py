@@ -22,7 +22,8 @@ from codat_sync.reconciliation.queue import CompanyReconciliations
 from codat_sync.reconciliation.runs import ReconciliationRuns, Run
 from local.presets import local_presets
 from ops.backfill import Backfill, Surveyed
-from tests.fakes import FakeContext, fixed_key
+from tests.fakes.codat import fixed_key
+from tests.fakes.lambda_ import FakeContext
 from tests.integration.surroundings import URL, record, surroundings
 
 ROOT = Path(__file__).parents[2]

@@ -20,7 +20,7 @@ from mypy_boto3_sqs import SQSClient
 
 from codat_sync.outcomes import parked_events
 from codat_sync.outcomes.parked_events import DeadLetterQueue
-from tests.fakes import FakeContext
+from tests.fakes.lambda_ import FakeContext
 from tests.integration.surroundings import URL, record, surroundings
 
 ROOT = Path(__file__).parents[2]

@@ -19,7 +19,10 @@ from codat_sync.companies.records import DesiredPlan
 from codat_sync.deadline import Deadline, OutOfTime
 from codat_sync.events.company_events import Authority, CompanyEvent
 from codat_sync.presets.file import Presets, UnknownPlan
-from tests.fakes import COMPANY, NOW, FakeCodat, FakePlans, deadline, hourly_types, setting, settings
+from tests.fakes.clock import NOW
+from tests.fakes.codat import FakeCodat, hourly_types, setting, settings
+from tests.fakes.companies import COMPANY, FakePlans
+from tests.fakes.lambda_ import deadline
 
 PRESETS = Presets.parse("""
 default_plan = "free"

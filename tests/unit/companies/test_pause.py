@@ -26,7 +26,11 @@ from codat_sync.consuming.consume import Consumer, ConsumerSettings
 from codat_sync.consuming.settle import Settlement
 from codat_sync.events.company_events import read_plan_event
 from local.presets import local_presets
-from tests.fakes import COMPANY, NOW, FakeCodat, FakeContext, FakeDeadLetters, FakePlans, FakeQueue, sqs_event
+from tests.fakes.clock import NOW
+from tests.fakes.codat import FakeCodat
+from tests.fakes.companies import COMPANY, FakePlans
+from tests.fakes.lambda_ import FakeContext, sqs_event
+from tests.fakes.outcomes import FakeDeadLetters, FakeQueue
 
 EXPIRED = PaymentRequired("Account expired", kind=PaymentRequiredKind.ACCOUNT_EXPIRED)
 HOUR = timedelta(hours=1)

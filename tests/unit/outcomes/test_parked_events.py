@@ -20,7 +20,9 @@ from codat_sync.outcomes import parked_events
 from codat_sync.outcomes.dead_letters import DeadLetters, ReceivedEvent
 from codat_sync.outcomes.parked_events import CLOSING_SECONDS, DeadLetterQueue, ParkedEvent
 from codat_sync.outcomes.triage import Failure, Outcome
-from tests.fakes import NOW, FakeSqs, deadline
+from tests.fakes.aws import FakeSqs
+from tests.fakes.clock import NOW
+from tests.fakes.lambda_ import deadline
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageTypeDef

@@ -24,7 +24,8 @@ from codat_sync.deadline import OutOfTime
 from codat_sync.events.company_events import Authority
 from codat_sync.presets.file import Presets, UnknownPlan
 from codat_sync.reconciliation.findings import AT_WORK, DLQ_KEEPS, Finding, expectation, finding_of, is_parked
-from tests.fakes import COMPANY, NOW
+from tests.fakes.clock import NOW
+from tests.fakes.companies import COMPANY
 
 PRESETS = Presets.parse("""
 default_plan = "free"

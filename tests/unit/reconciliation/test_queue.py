@@ -12,7 +12,8 @@ from mypy_boto3_sqs import SQSClient
 
 from codat_sync.events.company_events import Authority, CompanyEvent, read_company_reconciliation
 from codat_sync.reconciliation.queue import CompanyReconciliations, CompanyRequest, NotHandedOver
-from tests.fakes import COMPANY, NOW
+from tests.fakes.clock import NOW
+from tests.fakes.companies import COMPANY
 
 
 @pytest.fixture

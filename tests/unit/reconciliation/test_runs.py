@@ -17,7 +17,8 @@ from codat_sync.consuming.deliveries import Settled
 from codat_sync.events.requests import ReconciliationRequest
 from codat_sync.outcomes.triage import Outcome
 from codat_sync.reconciliation.runs import TALLIED, ReconciliationRuns, Run, Tally, run_id
-from tests.fakes import COMPANY, NOW, OTHER_COMPANY
+from tests.fakes.clock import NOW
+from tests.fakes.companies import COMPANY, OTHER_COMPANY
 
 TABLE = "company-plans"
 LATER = NOW + timedelta(minutes=1)
