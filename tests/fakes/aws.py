@@ -1,14 +1,21 @@
-"""Fakes of AWS's clients: SQS and EventBridge, as far as this project calls them."""
+"""Fakes of AWS's clients, SQS and EventBridge, as far as this project calls them; and what Moto's need."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 from botocore.exceptions import ClientError
+from botocore.loaders import create_loader
 
 from tests.fakes.clock import NOW
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 
 @dataclass
@@ -148,3 +155,23 @@ class FakeEventBridge:
         if isinstance(answer, Exception):
             raise answer
         return {"FailedEntryCount": 0, "Entries": [{"EventId": str(n)} for n in range(len(Entries))]} | answer
+
+
+@contextmanager
+def botocore_data_read_once() -> Iterator[None]:
+    """Share one loader among all sessions of botocore: it holds endpoints and service models, which no test changes.
+
+    Moto gives each test a new session, and each session would parse half a megabyte of endpoints anew.
+    """
+    with mock.patch("botocore.session.create_loader", cache(create_loader)):
+        yield
+
+
+def create_company_plans_table(dynamodb: "DynamoDBClient", name: str = "company-plans") -> None:
+    """Create the companies' table as template.yaml does, without its backups."""
+    dynamodb.create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": "companyId", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "companyId", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
