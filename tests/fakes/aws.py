@@ -20,13 +20,18 @@ if TYPE_CHECKING:
 
 @dataclass
 class FakeMessage:
-    """A message on a queue. ``handle`` is its receipt handle while a reader holds it, else None."""
+    """A message on a queue.
+
+    ``handle`` is its receipt handle while a reader holds it, else None. ``receipt`` is the newest one: it deletes the
+    message.
+    """
 
     message_id: str
     body: str
     attributes: Mapping[str, Any]
     sent_at: datetime
     handle: str | None = None
+    receipt: str | None = None
 
 
 @dataclass
@@ -71,7 +76,7 @@ class FakeSqs:
         def hold() -> None:
             for each in shown:
                 self.received += 1
-                each.handle = f"receipt {self.received} of {each.message_id}"
+                each.handle = each.receipt = f"receipt {self.received} of {each.message_id}"
 
         self._call("receive_message", hold)
         return {"Messages": [_as_received(each) for each in shown]} if shown else {}
@@ -81,7 +86,7 @@ class FakeSqs:
 
         def delete() -> None:
             handles = {entry["ReceiptHandle"] for entry in arguments["Entries"]}
-            queue[:] = [each for each in queue if each.handle not in handles]
+            queue[:] = [each for each in queue if each.receipt not in handles]
 
         return self._call("delete_message_batch", delete)
 
