@@ -38,7 +38,7 @@ from local.chaos.storm import (
     storm,
 )
 from local.presets import local_presets
-from tests.fakes import FakeMessage, FakeSqs
+from tests.fakes.aws import FakeMessage, FakeSqs
 
 NOW = datetime(2026, 2, 1, 12, tzinfo=UTC)
 PRESETS = local_presets()

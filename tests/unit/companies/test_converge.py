@@ -20,7 +20,10 @@ from codat_sync.deadline import Deadline, OutOfTime
 from codat_sync.events.company_events import Authority, CompanyEvent
 from codat_sync.presets.file import Presets
 from codat_sync.presets.preset import UnknownPlan
-from tests.fakes import COMPANY, NOW, FakeCodat, FakePlans, deadline, hourly_types, setting, settings
+from tests.fakes.clock import NOW
+from tests.fakes.codat import FakeCodat, hourly_types, setting, settings
+from tests.fakes.companies import COMPANY, FakePlans
+from tests.fakes.lambda_ import deadline
 
 PRESETS = Presets.parse(b"""
 default_plan = "free"
