@@ -103,6 +103,35 @@ def test_what_one_function_counts_stands_under_its_name(write: Callable[[], None
     assert dimensions(line) == {"service": "tests"}
 
 
+@pytest.mark.parametrize(
+    ("plan", "dimension"),
+    [
+        ("Team + Annual", "Team + Annual"),
+        ("Größe L", r"Gr\xf6\xdfe L"),
+        ("成長", r"\u6210\u9577"),
+        ("😀", r"\U0001f600"),
+    ],
+)
+@pytest.mark.parametrize(
+    "write",
+    [lambda plan: count_outcomes([(Outcome.APPLIED, plan)], []), lambda plan: count_companies({plan: 3})],
+    ids=["Events", "CompaniesByPlan"],
+)
+def test_a_plan_in_a_dimension_is_escaped_where_cloudwatch_refuses_it(
+    write: Callable[[str], None], plan: str, dimension: str, said: Said
+) -> None:
+    write(plan)
+    assert [dimensions(line)["plan"] for line in said() if "plan" in line] == [dimension]
+
+
+def test_the_longest_plan_is_not_too_long_for_a_dimension(said: Said) -> None:
+    """CloudWatch takes 1,024 characters. https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Dimension.html."""
+    count_companies({"😀" * 64: 1})
+    (line,) = said()
+    assert line["plan"].isascii()
+    assert len(line["plan"]) <= 1024
+
+
 def test_metrics_are_in_the_namespace_of_the_stack(said: Said) -> None:
     count_outcomes([(Outcome.APPLIED, "growth")], ["forbidden"])
     CodatCalls().note(answer())

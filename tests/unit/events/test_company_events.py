@@ -1,6 +1,9 @@
 """The events about one company are read."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
+from unicodedata import normalize
 
 import pytest
 
@@ -13,10 +16,11 @@ from codat_sync.events.company_events import (
     Authority,
     CompanyEvent,
     read_connection_event,
+    tagged_plan,
 )
 from tests.fakes.clock import NOW
 from tests.fakes.companies import COMPANY
-from tests.fakes.events import CONNECTION
+from tests.fakes.events import CONNECTION, LONGEST_PLAN, PLAN_NAMES
 from tests.unit.events.bodies import (
     body,
     codat_body,
@@ -58,6 +62,28 @@ def test_white_space_around_a_plan_is_no_part_of_it() -> None:
 @pytest.mark.parametrize("plan", ["", "  ", None, 3, True, ["growth"], {"name": "growth"}, "x" * 65], ids=repr)
 def test_a_plan_is_a_short_text(plan: object) -> None:
     assert words(read_plan, plan_body(plan=plan)).startswith("detail.plan: ")
+
+
+@pytest.mark.parametrize("plan", PLAN_NAMES)
+def test_a_plan_is_read_as_billing_calls_it(plan: str) -> None:
+    assert len(LONGEST_PLAN) == 64
+    assert read_plan(plan_body(plan=plan)).plan == plan
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda plan: read_plan(plan_body(plan=plan)),
+        lambda plan: read_connection(connection_body(plan=plan)),
+        lambda plan: read_connection(codat_body({"id": str(COMPANY), "tags": {"plan": plan}})),
+        lambda plan: read_company(body(COMPANY_RECONCILIATION, {"companyId": str(COMPANY), "plan": plan})),
+    ],
+    ids=["billing", "onboarding", "tag", "reconciliation"],
+)
+def test_a_plan_in_another_unicode_composition_is_the_same_plan(read: Callable[[str], CompanyEvent]) -> None:
+    composed, decomposed = (normalize(form, "Größe L") for form in ("NFC", "NFD"))
+    assert composed != decomposed
+    assert read(composed).plan == read(decomposed).plan == composed
 
 
 def test_a_plan_event_without_a_plan_is_malformed() -> None:
@@ -144,6 +170,30 @@ def test_a_company_need_not_have_tags() -> None:
 def test_the_tag_that_carries_the_plan_is_ours_to_name() -> None:
     text = codat_body({"id": str(COMPANY), "tags": {"plan": "growth", "syncTier": " scale "}})
     assert read_connection_event(text, now=NOW, plan_tag="syncTier").plan == "scale"
+
+
+@pytest.mark.parametrize(
+    ("tags", "plan"),
+    [
+        ({"plan": "growth"}, "growth"),
+        ({"plan": " growth\n"}, "growth"),
+        ({"plan": "Team + Annual"}, "Team + Annual"),
+        ({"plan": "Gro\u0308\u00dfe"}, "Größe"),
+        ({"plan": 3}, "3"),
+        ({"region": "uk"}, None),
+        ({"Plan": "growth"}, None),
+        ({"plan": None}, None),
+        ({"plan": " "}, None),
+        ({}, None),
+    ],
+    ids=repr,
+)
+def test_a_tagged_plan_is_text_in_its_composed_form_or_none(tags: dict[str, Any], plan: str | None) -> None:
+    assert tagged_plan(tags, "plan") == plan
+
+
+def test_a_tagged_plan_is_that_of_the_tag_that_carries_plans() -> None:
+    assert tagged_plan({"plan": "growth", "syncTier": "scale"}, "syncTier") == "scale"
 
 
 def test_without_a_generated_date_the_envelopes_time_counts() -> None:
