@@ -1,4 +1,4 @@
-"""Metrics can be found where they are looked for, and cost little."""
+"""Metrics have the dimensions that alarms and the dashboard read, and few bytes."""
 
 import json
 from collections.abc import Callable
@@ -45,7 +45,7 @@ QUOTA = RateLimit(limit=1000, remaining=7)
 
 @pytest.fixture
 def said(capsys: pytest.CaptureFixture[str]) -> Said:
-    """The metrics that were written since one last asked."""
+    """Return a function that gives the metrics written since its last call."""
     return lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
@@ -54,7 +54,7 @@ def answer(status: int | None = 200, seconds: float = 0.25, quota: RateLimit = Q
 
 
 def dimensions(line: dict[str, Any]) -> dict[str, str]:
-    """The one set of dimensions that a line's metrics stand under."""
+    """Return the only set of dimensions of a line's metrics."""
     (directive,) = line["_aws"]["CloudWatchMetrics"]
     (names,) = directive["Dimensions"]
     return {name: line[name] for name in names}
@@ -78,10 +78,10 @@ def dimensions(line: dict[str, Any]) -> dict[str, str]:
         (partial(count_companies, {"growth": 3}), "CompaniesByPlan", {"plan": "growth"}),
     ],
 )
-def test_what_all_functions_count_together_stands_under_no_function(
+def test_a_metric_of_all_functions_has_no_function_as_dimension(
     write: Callable[[], None], name: str, under: dict[str, str], said: Said
 ) -> None:
-    """An alarm reads one set of dimensions, and finds only what was written under exactly that."""
+    """An alarm reads one set of dimensions, and finds only what was written under exactly this set."""
     write()
     (line,) = [line for line in said() if name in line]
     assert dimensions(line) == under
@@ -97,7 +97,7 @@ def test_what_all_functions_count_together_stands_under_no_function(
         (partial(count_reconciled, 9, 2, 1, {}), "CompaniesKeepDrifting"),
     ],
 )
-def test_what_one_function_counts_stands_under_its_name(write: Callable[[], None], name: str, said: Said) -> None:
+def test_a_metric_of_one_function_has_its_name_as_dimension(write: Callable[[], None], name: str, said: Said) -> None:
     write()
     (line,) = [line for line in said() if name in line]
     assert dimensions(line) == {"service": "tests"}
@@ -125,7 +125,7 @@ def test_a_plan_in_a_dimension_is_escaped_where_cloudwatch_refuses_it(
 
 
 def test_the_longest_plan_is_not_too_long_for_a_dimension(said: Said) -> None:
-    """CloudWatch takes 1,024 characters. https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Dimension.html."""
+    """CloudWatch allows 1,024 characters. https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Dimension.html."""
     count_companies({"😀" * 64: 1})
     (line,) = said()
     assert line["plan"].isascii()
@@ -138,7 +138,7 @@ def test_metrics_are_in_the_namespace_of_the_stack(said: Said) -> None:
     assert {each["Namespace"] for line in said() for each in line["_aws"]["CloudWatchMetrics"]} == {"codat-sync"}
 
 
-def test_nothing_to_count_is_no_line(said: Said) -> None:
+def test_where_there_is_nothing_to_count_no_line_is_written(said: Said) -> None:
     count_outcomes([], [])
     CodatCalls().write()
     assert said() == []
@@ -153,7 +153,7 @@ def test_calls_are_counted_by_status(said: Said) -> None:
     assert counted == {"200": [2], "429": [1], "no_answer": [1]}
 
 
-def test_the_latency_is_that_of_answers_each_in_whole_milliseconds(said: Said) -> None:
+def test_the_latency_of_each_answer_is_in_whole_milliseconds(said: Said) -> None:
     calls = CodatCalls()
     for status, seconds in ((200, 0.0804), (500, 1.5), (None, 6.0)):
         calls.note(answer(status, seconds))
@@ -172,7 +172,7 @@ def test_the_latency_is_that_of_answers_each_in_whole_milliseconds(said: Said) -
         (RateLimit(), {}),
     ],
 )
-def test_the_quota_is_what_the_newest_answer_said_of_it(
+def test_the_quota_is_that_of_the_newest_answer_that_came(
     quota: RateLimit, written: dict[str, list[int]], said: Said
 ) -> None:
     calls = CodatCalls()
@@ -184,7 +184,7 @@ def test_the_quota_is_what_the_newest_answer_said_of_it(
     assert {name: value for name, value in line.items() if name.startswith("CodatQuota")} == written
 
 
-def test_what_was_written_is_not_written_again(said: Said) -> None:
+def test_an_answer_is_written_once(said: Said) -> None:
     calls = CodatCalls()
     calls.note(answer())
     calls.write()
@@ -193,7 +193,7 @@ def test_what_was_written_is_not_written_again(said: Said) -> None:
     assert said() == []
 
 
-def test_many_answers_are_written_without_being_asked(said: Said) -> None:
+def test_many_answers_are_written_before_the_end_of_the_batch(said: Said) -> None:
     calls = CodatCalls()
     for _ in range(MANY_ANSWERS - 1):
         calls.note(answer())
@@ -202,7 +202,7 @@ def test_many_answers_are_written_without_being_asked(said: Said) -> None:
     assert len(said()) == 2
 
 
-def test_threads_lose_no_answer_and_no_line_holds_more_than_it_may(said: Said) -> None:
+def test_threads_lose_no_answer_and_no_line_exceeds_its_limit(said: Said) -> None:
     calls = CodatCalls()
     with ThreadPoolExecutor(10) as threads:
         list(threads.map(lambda number: calls.note(answer(seconds=number / 1000)), range(2_000)))
@@ -212,8 +212,8 @@ def test_threads_lose_no_answer_and_no_line_holds_more_than_it_may(said: Said) -
     assert max(map(len, lines)) < 100
 
 
-def test_the_calls_of_a_batch_cost_less_than_one_line_of_a_kilobyte(capsys: pytest.CaptureFixture[str]) -> None:
-    """Ten events make two calls each where all is new; one line for each call would be eleven kilobytes."""
+def test_the_calls_of_a_batch_are_less_than_a_kilobyte(capsys: pytest.CaptureFixture[str]) -> None:
+    """Ten events make two calls each at most. A line for each call would be eleven kilobytes."""
     calls = CodatCalls()
     for number in range(20):
         calls.note(answer(200 + 4 * (number % 2), seconds=0.1 + number / 100))
@@ -221,7 +221,7 @@ def test_the_calls_of_a_batch_cost_less_than_one_line_of_a_kilobyte(capsys: pyte
     assert len(capsys.readouterr().out) < 1024
 
 
-def test_a_batch_writes_what_was_gathered_when_all_else_is_done() -> None:
+def test_a_batch_writes_the_metrics_of_its_calls_last() -> None:
     written: list[str] = []
     consumer = Consumer(
         read_plan_event,
@@ -230,7 +230,7 @@ def test_a_batch_writes_what_was_gathered_when_all_else_is_done() -> None:
         FakeQueue(),
         ConsumerSettings(first_deferral_seconds=60, max_concurrent_companies=1),
         now=lambda: NOW,
-        random=Random(0),  # noqa: S311  # No wait is waited for.
+        random=Random(0),  # noqa: S311  # No test waits.
         write_metrics=lambda: written.append("written"),
     )
     consumer.consume(sqs_event("{"), FakeContext())
@@ -238,7 +238,7 @@ def test_a_batch_writes_what_was_gathered_when_all_else_is_done() -> None:
 
 
 class FailingDuty:
-    """A duty that says when it is done, and does not get far."""
+    """A duty that notes its call, and fails."""
 
     def __init__(self, log: list[str]) -> None:
         self._log = log
@@ -248,7 +248,7 @@ class FailingDuty:
         raise ZeroDivisionError
 
 
-def test_a_duty_that_fails_has_its_calls_written_too() -> None:
+def test_a_failed_duty_writes_the_metrics_of_its_calls() -> None:
     log: list[str] = []
     consumer = DutyConsumer(
         read_reconciliation_request, FailingDuty(log), FakeDeadLetters(), FakeQueue(), lambda: log.append("written")
