@@ -35,10 +35,10 @@ def test_a_gateway_error_is_retried_exactly_twice(status: int, name: str) -> Non
     assert str(raised.value) == "Down."
 
 
-@pytest.mark.parametrize("trouble", [answer(502), answer(503), answer(504), cut, raw(b"nonsense\r\n\r\n")])
+@pytest.mark.parametrize("failure", [answer(502), answer(503), answer(504), cut, raw(b"nonsense\r\n\r\n")])
 @pytest.mark.parametrize("times", [1, 2])
-def test_a_failure_that_passes_at_once_is_hidden_by_the_retries(trouble: Reaction, times: int) -> None:
-    with scripted_server(*[trouble] * times, answer(200, json.dumps(HOURS_FORM).encode())) as server:
+def test_a_failure_that_passes_at_once_is_hidden_by_the_retries(failure: Reaction, times: int) -> None:
+    with scripted_server(*[failure] * times, answer(200, json.dumps(HOURS_FORM).encode())) as server:
         assert client_of(server.url).get_sync_settings(COMPANY).dialect is Dialect.HOURS
     assert len(server.heard) == times + 1
 
@@ -132,7 +132,7 @@ def test_an_answer_that_is_no_http_is_unreachable(garbage: bytes) -> None:
 def test_the_client_is_usable_after_failures() -> None:
     with scripted_server(cut, cut, cut, answer(500), silence, answer(200)) as server:
         codat = client_of(server.url)
-        for trouble in (Unreachable, ServerError, Unreachable):
-            with pytest.raises(trouble):
+        for failure in (Unreachable, ServerError, Unreachable):
+            with pytest.raises(failure):
                 codat.get_account_sync_settings()
         assert codat.get_account_sync_settings() == SyncSettings()

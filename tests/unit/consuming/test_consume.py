@@ -146,7 +146,7 @@ def test_every_announcer_gets_the_outcome_of_each_event(bench: Bench) -> None:
     bench.codat.failures = [None, None, ServerError("no", status=500)]
     bench.consume(plan_event("growth"), plan_event("free", company=OTHER_COMPANY), "{")
     for announcing in (bench.announcer, bench.other_announcer):
-        assert {(each.event_id, each.company_id, each.outcome) for each in announcing.told} == {
+        assert {(each.event_id, each.company_id, each.outcome) for each in announcing.settled} == {
             ("growth-0", str(COMPANY), Outcome.APPLIED),
             ("free-0", str(OTHER_COMPANY), Outcome.DEFERRED),
             (None, None, Outcome.PARKED_FAILED),
@@ -155,14 +155,14 @@ def test_every_announcer_gets_the_outcome_of_each_event(bench: Bench) -> None:
 
 def test_an_applied_event_is_announced_with_the_record_and_the_differences(bench: Bench) -> None:
     bench.consume(plan_event("growth"))
-    (told,) = bench.announcer.told
-    assert told.company == bench.plans.items[COMPANY]
-    assert {each.data_type for each in told.differences} >= {"invoices", "company"}
+    (announced,) = bench.announcer.settled
+    assert announced.company == bench.plans.items[COMPANY]
+    assert {each.data_type for each in announced.differences} >= {"invoices", "company"}
 
 
 def test_of_the_events_of_one_company_a_single_one_carries_the_differences(bench: Bench) -> None:
     bench.consume(plan_event("free"), plan_event("scale", minutes=2), plan_event("scale", minutes=2))
-    assert [(bool(each.differences), bool(each.to_refresh)) for each in bench.announcer.told] == [
+    assert [(bool(each.differences), bool(each.to_refresh)) for each in bench.announcer.settled] == [
         (False, False),
         (True, True),
         (False, False),
@@ -173,14 +173,14 @@ def test_a_stale_event_that_repaired_codat_is_announced_with_the_differences(ben
     bench.consume(plan_event("growth", minutes=5))
     bench.codat.companies[COMPANY] = PRESETS.for_company("free", COMPANY).over(bench.codat.companies[COMPANY])
     assert bench.consume(plan_event("free"), receive_count=2) == ["stale"]
-    assert bench.announcer.told[-1].differences
+    assert bench.announcer.settled[-1].differences
     assert bench.lines("event_settled")[0]["differences"]
 
 
 def test_a_failure_is_announced_with_the_desired_plan_of_the_company(bench: Bench) -> None:
     bench.codat.failures = [BadRequest("not valid", status=400)]
     bench.consume(plan_event("free"), plan_event("growth", minutes=1))
-    stale, parked = bench.announcer.told
+    stale, parked = bench.announcer.settled
     assert (stale.failure, parked.failure and parked.failure.reason) == (None, "bad_request")
     assert parked.company is not None
     assert parked.company.desired.plan == "growth"
@@ -202,6 +202,6 @@ def test_an_announcer_that_fails_changes_no_outcome(bench: Bench, capsys: pytest
     assert bench.consume(plan_event("growth"), "{") == ["parked_failed", "applied"]
     assert bench.stays == set()
     assert len(bench.lines("announcement_lost")) == 1
-    assert len(bench.other_announcer.told) == 2
+    assert len(bench.other_announcer.settled) == 2
     metrics = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
     assert [line["AnnouncementsLost"] for line in metrics if "AnnouncementsLost" in line] == [[1.0]]

@@ -186,7 +186,7 @@ class TestParkedEvent:
             "status": "402",
             "correlationId": "c0ffee",
             "parkedAt": "2026-01-01T00:00:00+00:00",
-            "sourceQueue": "arn:aws:sqs:eu-west-2:123456789012:elsewhere",
+            "sourceQueue": "arn:aws:sqs:eu-west-2:123456789012:another",
             "companyId": "company",
             "eventId": "event-1",
             "plan": "scale",
