@@ -32,7 +32,7 @@ def access_denied() -> ClientError:
 
 
 def lose_the_answer(bench: "Bench") -> None:
-    """A write takes effect, and its caller never comes to know it."""
+    """Let a write take effect, and lose its answer."""
     bench.codat.before_write = lambda: None
     preset = PRESETS.for_company("growth", COMPANY)
     bench.codat.update_sync_settings(COMPANY, preset.over(bench.codat.companies[COMPANY]))
@@ -63,7 +63,7 @@ class Bench:
     def consume(
         self, *bodies: str, receive_count: int = 1, attributes: tuple[str, ...] = (), context: FakeContext | None = None
     ) -> list[str]:
-        """The outcomes that were logged, by message; and what stays on the queue is what was deferred."""
+        """Return the outcome of each message, as logged; check that only deferred ones stay on the queue."""
         event = sqs_event(*bodies, receive_count=receive_count, attributes=attributes)
         answer = self._consumer.consume(event, context or FakeContext())
         self.logged = [vars(record) for record in self.caplog.records]
@@ -76,5 +76,5 @@ class Bench:
         return [line["outcome"] for line in settled]
 
     def lines(self, message: str) -> list[dict[str, Any]]:
-        """What was logged under this message by the last batch."""
+        """Return what the last batch logged under this message."""
         return [line for line in self.logged if line["msg"] == message]
