@@ -53,7 +53,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> Said:
 
 @pytest.fixture
 def new_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A process with no logger yet, as that of a function which starts; its value names the function."""
+    """Start without a logger, as a function does; return the function's name."""
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", request.node.name)
     logger.cache_clear()
     yield request.node.name
