@@ -41,7 +41,7 @@ def test_the_environment_is_read_and_other_variables_are_ignored() -> None:
     assert read.source_queue_url.endswith("/source")
 
 
-def test_what_the_environment_need_not_say_has_a_default() -> None:
+def test_an_optional_variable_has_a_default() -> None:
     read = config()
     assert (read.codat_sync_schedule_format, read.company_plan_tag) == ("auto", "plan")
     assert (read.max_concurrent_companies, read.max_receive_count, read.first_deferral_seconds) == (4, 10, 60)

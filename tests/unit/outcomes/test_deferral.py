@@ -66,7 +66,7 @@ def test_ten_receives_take_about_four_hours() -> None:
 
 
 @pytest.mark.parametrize("asked", [timedelta(0), timedelta(seconds=90.9), timedelta(hours=5)])
-def test_an_event_waits_for_what_codat_asked_and_its_jitter(asked: timedelta) -> None:
+def test_an_event_waits_for_as_long_as_codat_asked_plus_jitter(asked: timedelta) -> None:
     seconds = asked.total_seconds()
     assert wait_of(1, asked, random=LOWEST) == ceil(seconds + 5)
     assert wait_of(1, asked, random=HIGHEST) == ceil(seconds + 60 + SPREAD * seconds)

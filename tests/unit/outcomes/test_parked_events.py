@@ -1,4 +1,4 @@
-"""A DLQ can be read and emptied, and at no moment is a message of it in no queue at all.
+"""A DLQ can be read and emptied, and each of its messages is in at least one queue at any moment.
 
 Moto's SQS and the fake that other tests use are held to the same claims.
 """

@@ -73,7 +73,7 @@ class CodatByCompany(FakeCodat):
 
 
 class Bench:
-    """A reconciliation on fakes, with a clock that a test moves: "night" stands for a run a day later."""
+    """A reconciliation on fakes, with a clock that a test moves. Companies are numbered."""
 
     def __init__(self) -> None:
         self.now = NOW - 30 * DAY
