@@ -1,17 +1,13 @@
 """Which messages of a batch are handled now: one that may kill its function is handled alone."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from codat_sync.consuming.deliveries import receive_count, waited
 from codat_sync.errors import PermanentError, TransientError
-from codat_sync.outcomes.deferral import Patience
-
-GRACE: Final = timedelta(hours=1)
-"""How long after the end of its patience an event's last attempt is due at the latest."""
+from codat_sync.outcomes.deferral import GRACE, Patience
 
 
 class HandledAlone(TransientError):

@@ -24,6 +24,8 @@ https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_Change
 RECEIPT_MARGIN_SECONDS: Final = 15 * 60
 """How long before the function's start its oldest message may have been received: Lambda polls, gathers a batch for up
 to 300 s, and may start a new environment. SQS refuses a wait that is one second too long."""
+GRACE: Final = timedelta(hours=1)
+"""How long after the end of its patience an event's last attempt is due at the latest."""
 SQS_BATCH: Final = 10
 
 
