@@ -31,7 +31,7 @@ from codat_sync.events.requests import (
 )
 from codat_sync.observability import CodatCalls
 from codat_sync.outcomes.dead_letters import DeadLetters
-from codat_sync.outcomes.deferral import SourceQueue
+from codat_sync.outcomes.deferral import Patience, SourceQueue
 from codat_sync.outcomes.parked_events import DeadLetterQueue
 from codat_sync.outcomes.triage import Outcome
 from codat_sync.presets.file import Presets
@@ -77,8 +77,9 @@ def _consumer(
     announcers: Sequence[Announcer],
     presets_age: timedelta,
 ) -> Consuming:
-    settlement = Settlement(parts.dead_letters, max_receive_count=config.max_receive_count)
-    settings = ConsumerSettings(config.first_deferral_seconds, config.max_concurrent_companies)
+    patience = Patience(timedelta(hours=config.patience_hours), config.first_deferral_seconds)
+    settlement = Settlement(parts.dead_letters, patience, now)
+    settings = ConsumerSettings(patience, config.max_concurrent_companies)
     receivers, random = [parts.announcements, *announcers], SystemRandom()
 
     def consumer(presets: Presets) -> Consumer:

@@ -109,6 +109,7 @@ class Message:
     body: str
     queue: str
     visible_at: datetime
+    sent_at: datetime
     attributes: dict[str, dict[str, str]] = field(default_factory=dict)
     receive_count: int = 0
     receipt_handle: str = ""
@@ -121,7 +122,10 @@ class Message:
             "messageId": self.id,
             "receiptHandle": self.receipt_handle,
             "body": self.body,
-            "attributes": {"ApproximateReceiveCount": str(self.receive_count), "SentTimestamp": "1769947200000"},
+            "attributes": {
+                "ApproximateReceiveCount": str(self.receive_count),
+                "SentTimestamp": str(int(self.sent_at.timestamp() * 1000)),
+            },
             "messageAttributes": {
                 name: {"dataType": value["DataType"], "stringValue": value["StringValue"]}
                 for name, value in self.attributes.items()
@@ -198,4 +202,4 @@ class Queues:
         self.messages.append(again)
 
     def _message(self, body: str, queue: str, attributes: dict[str, dict[str, str]]) -> Message:
-        return Message(f"message {next(self._numbers)}", body, queue, self._now(), attributes)
+        return Message(f"message {next(self._numbers)}", body, queue, self._now(), self._now(), attributes)

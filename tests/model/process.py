@@ -21,9 +21,9 @@ from codat_sync.consuming.settle import Settlement
 from codat_sync.errors import SyncError
 from codat_sync.events.company_events import read_connection_event, read_plan_event
 from codat_sync.outcomes.dead_letters import DeadLetters, ReceivedEvent
-from codat_sync.outcomes.deferral import SourceQueue
+from codat_sync.outcomes.deferral import Patience, SourceQueue
 from codat_sync.outcomes.triage import Failure, Outcome
-from tests.model.aws import MAX_RECEIVE_COUNT, Message
+from tests.model.aws import Message
 from tests.model.codat import ModelCodat
 from tests.model.gate import CallResult, Effect, Gate, Gated
 
@@ -43,7 +43,8 @@ READ: Final[dict[str, ReadEvent]] = {
 PAYMENT_REQUIRED: Final = "payment-required"
 FAILED: Final = "failed-events"
 FUNCTION_TIMEOUT: Final = timedelta(seconds=60)
-FIRST_DEFERRAL_SECONDS: Final = 60
+PATIENCE: Final = Patience(timedelta(seconds=5), first_ceiling=60)
+"""So short that an event is deferred once: the search reaches the end of its patience."""
 LATENESS: Final = timedelta(seconds=5)
 """The longest time after its caller gave up in which a write may still take effect at Codat: no longer than the
 shortest deferral."""
@@ -104,10 +105,10 @@ class Process(Gate):
         return Consumer(
             READ[self.queue],
             Convergence(pausing_codat, CompanyPlans(dynamodb, "table"), world.presets, world.now),
-            WatchedSettlement(DeadLetters(sqs, dlqs, world.now), self),
+            WatchedSettlement(DeadLetters(sqs, dlqs, world.now), self, world.now),
             SourceQueue(sqs, self.queue),
             # A single thread runs at a time: the test decides which process moves.
-            ConsumerSettings(first_deferral_seconds=FIRST_DEFERRAL_SECONDS, max_concurrent_companies=1),
+            ConsumerSettings(PATIENCE, max_concurrent_companies=1),
             now=world.now,
             random=Random(0),  # noqa: S311  # Jitter that a test can repeat.
         )
@@ -244,8 +245,8 @@ class Process(Gate):
 class WatchedSettlement(Settlement):
     """The settlement of messages, which notes each outcome as it is decided."""
 
-    def __init__(self, dead_letters: DeadLetters, process: Process) -> None:
-        super().__init__(dead_letters, max_receive_count=MAX_RECEIVE_COUNT)
+    def __init__(self, dead_letters: DeadLetters, process: Process, now: Callable[[], datetime]) -> None:
+        super().__init__(dead_letters, PATIENCE, now)
         self._process = process
 
     def settle(

@@ -44,7 +44,7 @@ def test_the_environment_is_read_and_other_variables_are_ignored() -> None:
 def test_an_optional_variable_has_a_default() -> None:
     read = config()
     assert (read.codat_sync_schedule_format, read.company_plan_tag) == ("auto", "plan")
-    assert (read.max_concurrent_companies, read.max_receive_count, read.first_deferral_seconds) == (4, 10, 60)
+    assert (read.max_concurrent_companies, read.patience_hours, read.first_deferral_seconds) == (4, 96, 60)
     assert read.presets_profile == ""
 
 
@@ -99,8 +99,8 @@ def test_white_space_around_a_value_is_ignored(name: str) -> None:
         ("MAX_CONCURRENT_COMPANIES", ""),
         ("FIRST_DEFERRAL_SECONDS", "0"),
         ("FIRST_DEFERRAL_SECONDS", "901"),
-        ("MAX_RECEIVE_COUNT", "0"),
-        ("MAX_RECEIVE_COUNT", "1001"),
+        ("PATIENCE_HOURS", "0"),
+        ("PATIENCE_HOURS", "169"),
         ("PRESETS_PROFILE", "presets"),
         ("PRESETS_PROFILE", "live/presets"),
         ("PRESETS_PROFILE", "codat-sync//presets"),

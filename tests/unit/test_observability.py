@@ -38,7 +38,7 @@ from local.presets import local_presets
 from tests.fakes.clock import NOW
 from tests.fakes.codat import FakeCodat
 from tests.fakes.companies import FakePlans
-from tests.fakes.lambda_ import FakeContext, sqs_event
+from tests.fakes.lambda_ import PATIENCE, FakeContext, sqs_event
 from tests.fakes.outcomes import FakeDeadLetters, FakeQueue
 
 Said = Callable[[], list[dict[str, Any]]]
@@ -254,9 +254,9 @@ def test_a_batch_writes_the_metrics_of_its_calls_last() -> None:
     consumer = Consumer(
         read_plan_event,
         Convergence(FakeCodat(), FakePlans(), local_presets(), lambda: NOW),
-        Settlement(FakeDeadLetters(), max_receive_count=10),
+        Settlement(FakeDeadLetters(), PATIENCE, lambda: NOW),
         FakeQueue(),
-        ConsumerSettings(first_deferral_seconds=60, max_concurrent_companies=1),
+        ConsumerSettings(PATIENCE, max_concurrent_companies=1),
         now=lambda: NOW,
         random=Random(0),  # noqa: S311  # No test waits.
         write_metrics=lambda: written.append("written"),

@@ -24,7 +24,7 @@ LAYER_ROOMS = {
     "presets": {"errors", "observability", "codat"},
     "outcomes": {"errors", "deadline", "observability", "codat"},
     "companies": {"errors", "deadline", "observability", "codat", "events", "presets"},
-    "consuming": {"deadline", "observability", "codat", "events", "presets", "outcomes", "companies"},
+    "consuming": {"errors", "deadline", "observability", "codat", "events", "presets", "outcomes", "companies"},
     "reconciliation": {
         *("errors", "deadline", "api_key", "observability"),
         *("codat", "events", "presets", "outcomes", "companies", "consuming"),

@@ -10,7 +10,7 @@ from codat_sync.codat.errors import RateLimited, Unauthorized
 from codat_sync.consuming.duties import AFTER_A_FAILURE, DutyConsumer
 from codat_sync.deadline import Deadline
 from codat_sync.events.requests import ReconciliationRequest, read_reconciliation_request
-from codat_sync.outcomes.deferral import SQS_LONGEST_SECONDS
+from codat_sync.outcomes.deferral import longest_wait
 from codat_sync.outcomes.triage import Outcome
 from tests.fakes.lambda_ import FakeContext, sqs_event
 from tests.fakes.outcomes import FakeDeadLetters, FakeQueue
@@ -88,7 +88,7 @@ def test_a_wait_is_rounded_up_to_whole_seconds() -> None:
 def test_no_wait_is_longer_than_sqs_allows_since_the_receipt() -> None:
     bench = Bench(timedelta(hours=20))
     bench.consume(BODY, context=FakeContext(900.0, 500.0))
-    assert bench.queue.waits == {"handle-0": SQS_LONGEST_SECONDS - 400 - 1}
+    assert bench.queue.waits == {"handle-0": longest_wait(400)}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Each message gets its outcome: parked where that is the outcome, and logged."""
 
+from datetime import timedelta
+
 import pytest
 
 from codat_sync.codat.errors import (
@@ -15,10 +17,10 @@ from tests.fakes.events import plan_event
 from tests.unit.consuming.bench import PRESETS, Bench, access_denied
 
 
-def test_an_event_of_an_unknown_company_is_parked_with_the_reason_at_the_last_receive(bench: Bench) -> None:
+def test_an_event_of_an_unknown_company_is_parked_with_the_reason_when_its_patience_ends(bench: Bench) -> None:
     bench.codat.failures = [NotFound("No company was found", status=404)] * 2
-    assert bench.consume(plan_event("growth"), receive_count=9) == ["deferred"]
-    assert bench.consume(plan_event("growth"), receive_count=10) == ["parked_failed"]
+    assert bench.consume(plan_event("growth"), receive_count=30, waited=timedelta(hours=3.9)) == ["deferred"]
+    assert bench.consume(plan_event("growth"), receive_count=2, waited=timedelta(hours=4)) == ["parked_failed"]
     ((_, outcome, failure),) = bench.dead_letters.parked
     assert (outcome, failure.reason, failure.status) == (Outcome.PARKED_FAILED, "company_not_found", 404)
 
