@@ -84,9 +84,9 @@ def codat() -> FakeCodat:
 
 @pytest.fixture
 def paused(codat: FakeCodat, record: FakeRecord, clock: Clock) -> PausingCodat:
-    """A process whose first call has met a 429 that asks for an hour."""
+    """A process whose first call has met a 429 that asks for an hour, as has the call that confirms it."""
     process = PausingCodat(codat, record, clock)
-    codat.failures = [RateLimited("quota used up", retry_after=HOUR)]
+    codat.failures = [RateLimited("quota used up", retry_after=HOUR)] * 2
     with pytest.raises(RateLimited):
         process.get_sync_settings(COMPANY)
     codat.calls.clear()
@@ -163,7 +163,7 @@ def test_a_probe_that_meets_the_same_begins_the_pause_anew(
     paused: PausingCodat, codat: FakeCodat, record: FakeRecord, clock: Clock
 ) -> None:
     clock.forward(HOUR)
-    codat.failures = [RateLimited("quota used up", retry_after=HOUR)]
+    codat.failures = [RateLimited("quota used up", retry_after=HOUR)] * 2
     with pytest.raises(RateLimited):
         paused.get_sync_settings(COMPANY)
     assert record.pause is not None
@@ -203,7 +203,7 @@ def test_a_probe_that_is_asked_for_two_seconds_does_not_stop_everybody_for_a_min
     paused: PausingCodat, codat: FakeCodat, record: FakeRecord, clock: Clock
 ) -> None:
     clock.forward(HOUR)
-    codat.failures = [RateLimited("not yet", retry_after=timedelta(seconds=2))]
+    codat.failures = [RateLimited("not yet", retry_after=timedelta(seconds=2))] * 2
     with pytest.raises(RateLimited):
         paused.get_sync_settings(COMPANY)
     assert record.pause is not None
@@ -255,7 +255,7 @@ def test_what_does_not_concern_the_whole_account_pauses_nothing(
 
 
 def test_a_header_that_asks_for_a_year_is_not_believed(codat: FakeCodat, record: FakeRecord, clock: Clock) -> None:
-    codat.failures = [RateLimited("no", retry_after=timedelta(days=365))]
+    codat.failures = [RateLimited("no", retry_after=timedelta(days=365))] * 2
     with pytest.raises(RateLimited):
         PausingCodat(codat, record, clock).get_sync_settings(COMPANY)
     assert record.pause is not None
@@ -283,9 +283,9 @@ def test_a_pause_of_another_process_is_taken_up_within_seconds(
         process.get_sync_settings(COMPANY)
 
 
-def test_a_thousand_waiting_events_cost_one_call(codat: FakeCodat, record: FakeRecord, clock: Clock) -> None:
+def test_a_thousand_waiting_events_cost_two_calls(codat: FakeCodat, record: FakeRecord, clock: Clock) -> None:
     """Two functions with batches of ten, and every company another one."""
-    codat.failures = [RateLimited("quota used up", retry_after=HOUR)]
+    codat.failures = [RateLimited("quota used up", retry_after=HOUR)] * 2
     queue = FakeQueue()
     deferred = 0
     consumers = [
@@ -314,7 +314,7 @@ def test_a_thousand_waiting_events_cost_one_call(codat: FakeCodat, record: FakeR
         ]
         deferred += len(consumers[batch % 2].consume(sqs_event(*bodies), FakeContext())["batchItemFailures"])
     assert deferred == 1000
-    assert codat.calls == ["get"]
+    assert codat.calls == ["get", "get account"]
     assert min(queue.waits.values()) >= HOUR.total_seconds()
 
 

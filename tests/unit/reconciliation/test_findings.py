@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from codat_sync.api_key import ApiKeyUnusable
 from codat_sync.codat.errors import (
     BadRequest,
+    CodatError,
     Conflict,
     Forbidden,
     NotFound,
@@ -64,6 +65,12 @@ def applied_as(record: CompanyPlan, **changes: str) -> CompanyPlan:
 
 def degraded(applied_at: datetime = YESTERDAY) -> CompanyPlan:
     return applied_as(company("scale", applied_at=applied_at), fingerprint=DEGRADED.fingerprint, degraded_to="daily")
+
+
+def of_the_account(error: CodatError) -> CodatError:
+    """Mark an error as confirmed for the whole account."""
+    error.concerns_account = True
+    return error
 
 
 def failed(record: CompanyPlan, reason: str, at: datetime = HOUR_AGO) -> CompanyPlan:
@@ -138,9 +145,9 @@ def test_a_company_waits_for_codats_bill_only_while_its_event_lies_in_the_dlq(re
         BotoCoreError(),
         ClientError({"Error": {"Code": "Throttled", "Message": ""}}, "Scan"),
         OutOfTime("soon over"),
-        PaymentRequired("Account expired", kind=PaymentRequiredKind.ACCOUNT_EXPIRED),
-        RateLimited("slow down", retry_after=None),
-        Unauthorized("who are you"),
+        of_the_account(PaymentRequired("Account expired", kind=PaymentRequiredKind.ACCOUNT_EXPIRED)),
+        of_the_account(RateLimited("slow down", retry_after=None)),
+        of_the_account(Unauthorized("who are you")),
     ],
     ids=lambda error: type(error).__name__,
 )
@@ -156,6 +163,9 @@ def test_what_concerns_all_companies_alike_says_nothing_of_one(error: Exception)
         (BadRequest("no"), Finding.REFUSED),
         (Forbidden("no"), Finding.REFUSED),
         (PaymentRequired("limit", kind=PaymentRequiredKind.COMPANY_LIMIT), Finding.REFUSED),
+        (PaymentRequired("Account expired", kind=PaymentRequiredKind.ACCOUNT_EXPIRED), Finding.REFUSED),
+        (RateLimited("slow down", retry_after=timedelta(hours=12)), Finding.UNANSWERED),
+        (Unauthorized("who are you"), Finding.UNANSWERED),
         (ServerError("oh"), Finding.UNANSWERED),
         (Unreachable("cut"), Finding.UNANSWERED),
         (Conflict("busy"), Finding.UNANSWERED),

@@ -36,7 +36,7 @@ from codat_sync.reconciliation._progress import NAMED
 from codat_sync.reconciliation.check import KEEPS_DRIFTING, CompanyCheck
 from codat_sync.reconciliation.findings import AT_WORK, DLQ_KEEPS, Drift, Finding
 from codat_sync.reconciliation.pace import Pace, Quota
-from codat_sync.reconciliation.queue import CompanyRequest
+from codat_sync.reconciliation.queue import CompanyRequest, fingerprint
 from codat_sync.reconciliation.reconcile import ANOTHER_AT_WORK, FEW, LOST, Reconciliation, ReconciliationLimits
 from codat_sync.reconciliation.runs import Run, run_id
 from tests.fakes import NOW, FakeCodat, FakePlans, deadline
@@ -58,8 +58,13 @@ invoices = "hourly"
 """
 WEEKLY_GROWTH = PRESETS.replace("daily", "weekly", 1)
 DAY = timedelta(days=1)
-EXPIRED = PaymentRequired("Account expired", kind=PaymentRequiredKind.ACCOUNT_EXPIRED)
 UNANSWERED = ServerError("oh no", status=503)
+
+
+def of_the_account(error: CodatError) -> CodatError:
+    """Mark an error as confirmed for the whole account."""
+    error.concerns_account = True
+    return error
 
 
 def company(number: int) -> UUID:
@@ -93,15 +98,19 @@ class FakeRuns:
     def newest(self) -> Run | None:
         return self.run
 
-    def begin(self, request: ReconciliationRequest, *, in_place_of: Run | None, at: datetime) -> Run | None:
+    def begin(
+        self, request: ReconciliationRequest, *, in_place_of: Run | None, at: datetime, presets: str | None = None
+    ) -> Run | None:
         if in_place_of != self.run:
             return None
-        self.run = Run(run_id(request), request.report_only, started_at=at, progress_at=at)
+        self.run = Run(run_id(request), request.report_only, started_at=at, progress_at=at, presets=presets)
         return self.run
 
     def advance(self, run: Run, to: Run) -> Run | None:
         now = self.run
-        if now is None or now.finished_at or (now.run_id, now.cursor) != (run.run_id, run.cursor):
+        if now is None or now.finished_at:
+            return None
+        if (now.run_id, now.started_at, now.cursor) != (run.run_id, run.started_at, run.cursor):
             return None
         self.run = to
         return to
@@ -159,6 +168,8 @@ class Bench:
                 page_size=page_size,
             ),
             lambda: self.now,
+            presets=fingerprint(self.presets),
+            ask_account=self.codat.get_account_sync_settings,
         )
 
     # What happened before.
@@ -433,7 +444,9 @@ def test_what_is_handed_over_is_an_event_of_its_run(bench: Bench) -> None:
     bench.at_plan(1)
     bench.tamper(1)
     bench.night()
-    assert bench.queue.requests == [CompanyRequest(f"night-1/{company(1)}", company(1), bench.now)]
+    assert bench.queue.requests == [
+        CompanyRequest(f"night-1/{company(1)}", company(1), bench.now, presets=fingerprint(bench.presets))
+    ]
 
 
 def test_an_empty_table_is_done_at_once(bench: Bench) -> None:
@@ -624,9 +637,9 @@ def test_it_keeps_its_pace(bench: Bench) -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        RateLimited("quota", retry_after=timedelta(hours=3)),
-        Unauthorized("who are you", status=401),
-        EXPIRED,
+        of_the_account(RateLimited("quota", retry_after=timedelta(hours=3))),
+        of_the_account(Unauthorized("who are you", status=401)),
+        of_the_account(PaymentRequired("Account expired", kind=PaymentRequiredKind.ACCOUNT_EXPIRED)),
         ClientError({"Error": {"Code": "Throttled", "Message": ""}}, "GetItem"),
     ],
     ids=lambda error: type(error).__name__,
@@ -648,7 +661,8 @@ def test_news_of_the_whole_account_stops_it_and_what_was_done_before_is_kept(ben
 
 def test_news_of_the_whole_account_at_the_first_company_notes_no_progress(bench: Bench) -> None:
     bench.at_plan(1, 2)
-    bench.codat.refusals[company(1)] = EXPIRED
+    expired = PaymentRequired("Account expired", kind=PaymentRequiredKind.ACCOUNT_EXPIRED)
+    bench.codat.refusals[company(1)] = of_the_account(expired)
     with pytest.raises(PaymentRequired):
         bench.night()
     assert (bench.run.cursor, dict(bench.run.counts), bench.asked) == (None, {}, [1])
@@ -660,6 +674,7 @@ def test_where_codat_answers_nobody_nobody_is_handed_over(bench: Bench) -> None:
     bench.now += DAY
     bench.named(99)  # Left to its event without a question to Codat.
     bench.codat.refusals = {company(number): UNANSWERED for number in numbers}
+    bench.codat.failures = [UNANSWERED]  # Nor does the call that concerns no company get an answer.
     with pytest.raises(CodatError, match="oh no"):
         bench.go_on(page_size=100)
     assert (bench.handed_over, dict(bench.run.counts)) == ([], {})
