@@ -24,7 +24,8 @@ answer to Lambda, until a step lets it go on. So a step is one of these:
 - The table desires what the newest of all recorded events says, by authority, business time and id. What it notes as
   applied was desired at that moment.
 - While a pause is in force and had the time to get around, nobody calls Codat but the one who took over a lapsed one,
-  and that one once. Who meets news of the whole account notes it before anything else.
+  and that one once; and whoever asks whether an answer concerns the whole account. No pause begins on one company's
+  answer. Who meets a refusal of the whole account notes it before anything else.
 
 **What holds for each company that nothing is under way for** (no message of it on a queue, no write on its way to
 Codat): Codat is at the preset of its newest plan, or at what is left of it without hourly while an event in the DLQ

@@ -19,7 +19,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import BotoCoreError, ClientError
 
 from codat_sync.codat.differences import differences
-from codat_sync.codat.errors import CodatError, PaymentRequired, PaymentRequiredKind, RateLimited
+from codat_sync.codat.errors import CodatError
 from codat_sync.companies.converge import Convergence
 from codat_sync.companies.pause import CACHE, PausingCodat, StoredPause
 from codat_sync.companies.records import CompanyPlans
@@ -37,6 +37,7 @@ from tests.fakes import NOW
 from tests.model.aws import MAX_RECEIVE_COUNT, Message, Queues, Table
 from tests.model.codat import Account, ModelCodat
 from tests.model.gate import PASS, Crashed, Effect, Fate, Gate, Gated
+from tests.model.manners import Manners
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -128,7 +129,7 @@ class Process(Gate):
         self._world = world
         self._may_probe = False
         self._lease: datetime | None = None
-        self._owes_pause = False
+        self._manners = Manners(world.now, lambda how: world.broken(f"{name}: {how}"))
         dynamodb = cast("DynamoDBClient", Gated(world.table, self._call))
         sqs = cast("SQSClient", Gated(world.queues, self._call))
         codat = cast("ModelCodat", Gated(world.codat, self._call))
@@ -182,7 +183,9 @@ class Process(Gate):
         """One call of this process to the world."""
         step = _step(name, request)
         if not self.is_dead:
-            self._check_manners(step)
+            self._check_manners(step, request)
+        company = args[0] if step in CODAT_CALLS and args else None
+        ended = partial(self._manners.after, step, self._world.now(), company)
         fate = self.wait(step)
         answer: Any = None
         if step == WRITE:
@@ -196,12 +199,12 @@ class Process(Gate):
             try:
                 answer = effect(*args, **request)
             except (ClientError, CodatError) as refusal:
-                self._note_refusal(fate.meets or refusal)
+                ended(fate.meets or refusal)
                 raise fate.meets or refusal from None
             if step == "pause":
                 self._count_pause(request, paused_until)
+        ended(fate.meets)
         if fate.meets is not None:
-            self._note_refusal(fate.meets)
             raise fate.meets
         if step == "park":
             assert self.attempt is not None
@@ -231,20 +234,12 @@ class Process(Gate):
 
         return write_and_note
 
-    def _note_refusal(self, refusal: BaseException) -> None:
-        """News that concerns the whole account is not kept to oneself."""
-        match refusal:
-            case RateLimited(retry_after=timedelta() as wait) if wait:
-                self._owes_pause = True
-            case PaymentRequired(kind=PaymentRequiredKind.ACCOUNT_EXPIRED):
-                self._owes_pause = True
-
-    def _check_manners(self, step: str) -> None:
-        """A pause is noted at once, and nobody calls Codat in spite of one, but for the one who probes."""
-        if self._owes_pause and step != "pause":
-            self._world.broken(f"{self.name} met news of the whole account and went on to {step} without a pause")
-        self._owes_pause = False
-        if step in CODAT_CALLS:
+    def _check_manners(self, step: str, request: dict[str, Any]) -> None:
+        """Nobody calls Codat in spite of a pause, but for the one who probes, or who asks about the account."""
+        self._manners.before(step)
+        if step == "pause" and ":old" not in request["ExpressionAttributeValues"]:
+            self._manners.before_pause()
+        if step in CODAT_CALLS and not self._manners.is_asking:
             now, until = self._world.now(), self._world.paused_until
             is_known = now - self._world.pause_changed_at >= CACHE
             if until is not None and now < until and is_known and not self._may_probe:

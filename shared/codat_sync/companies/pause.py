@@ -178,7 +178,7 @@ class PausingCodat:
     def _learn(self, error: CodatError, refusal: Refusal | None, probed: Pause | None) -> None:
         """Begin a pause where Codat refuses the whole account and says for how long. End or pass on a probe."""
         error.concerns_account = refusal is not None
-        pause = None if refusal is None else _pause_for(refusal.error, refusal.at) or _pause_for(error, refusal.at)
+        pause = None if refusal is None else _pause_for(refusal.error, refusal.at)
         if pause is not None:
             self._begin(pause, probed)
         elif probed is not None and isinstance(error, NoAnswer):
