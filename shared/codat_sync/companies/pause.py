@@ -211,7 +211,7 @@ class PausingCodat:
     def _begin(self, pause: Pause, probed: Pause | None) -> None:
         """Begin the pause, once for all threads that met it. A probe's result replaces its lease."""
         with self._lock:
-            if self._known == pause:
+            if probed is None and self._known == pause:
                 return
             self._known, self._read_at = pause, self._now()
             if probed is None or not self._record.swap(probed, pause):
