@@ -144,7 +144,17 @@ def wire_redrive(config: RedriveConfig, now: Callable[[], datetime] = _utc_now) 
 
     def redrive(presets: Presets) -> Redrive:
         convergence = Convergence(parts.codat, parts.plans, presets, now)
-        return Redrive(parked, convergence, parts.plans, parts.pause, pace, parts.announcements, now=now, sleep=sleep)
+        return Redrive(
+            parked,
+            convergence,
+            parts.plans,
+            parts.pause,
+            pace,
+            parts.announcements,
+            ask_account=parts.codat.get_account_sync_settings,
+            now=now,
+            sleep=sleep,
+        )
 
     duty = LiveDuty(parts.live_presets(AT_ONCE), redrive)
     return DutyConsumer(read_redrive_request, duty, parts.dead_letters, parts.source, parts.calls.write)
