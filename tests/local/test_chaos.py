@@ -38,7 +38,7 @@ from local.chaos.storm import (
     storm,
 )
 from local.presets import local_presets
-from tests.fakes import FakeMessage, FakeSqs
+from tests.fakes.aws import FakeMessage, FakeSqs
 
 NOW = datetime(2026, 2, 1, 12, tzinfo=UTC)
 PRESETS = local_presets()
@@ -165,41 +165,42 @@ def settle(events: list[StormEvent], observed: Observations, kills: int = 0) -> 
 def discrepancies(events: list[StormEvent]) -> Iterator[tuple[str, Observations]]:
     """Yield each discrepancy alone, with its name."""
     good = observed_after(events)
-    company = next(iter(good.companies))
-    state = good.companies[company]
-    other = next(plan for plan in PRESETS.plans if plan != state.desired)
-    other_settings = CompanyState(state.desired, at(other, company), 1)
-    misrecorded = CompanyState(other, state.settings, 1)
-    fine = next(event for event in events if event.parked_for is None)
-    [first, *rest] = good.parked
-    stranger = new_uuid(Random(0))
     parts: dict[str, dict[str, Any]] = {
         "a message is still on its queue": {"waiting": 1},
         "a message was not delivered": {"undelivered": 1},
-        "a parked event is missing": {"parked": [each for each in rest if each.key != first.key]},
-        "a good event is parked": {
-            "parked": [*good.parked, ParkedMessage("FailedEventsQueueUrl", fine.body, MALFORMED)]
-        },
-        "another reason": {"parked": [ParkedMessage(first.dlq, first.body, "bad_request"), *rest]},
-        "an event that was never sent": {
-            "parked": [*good.parked, ParkedMessage(first.dlq, '{"id": "nobody\'s"}', MALFORMED)]
-        },
-        "a body that was altered": {
-            "parked": [
-                ParkedMessage(each.dlq, each.body.replace("platinum", "gold"), each.reason) for each in good.parked
-            ]
-        },
-        "a copy too many": {"parked": [*good.parked, first]},
-        "not at its preset": {"companies": {**good.companies, company: other_settings}},
-        "the wrong plan recorded": {"companies": {**good.companies, company: misrecorded}},
-        "nothing recorded": {"companies": {**good.companies, company: CompanyState(None, state.settings, 1)}},
-        "written without an event": {
-            "companies": {**good.companies, stranger: CompanyState(None, at("free", stranger), 1)}
-        },
         "a record of an unknown company": {"unknown_records": 1},
+        **{name: {"parked": parked} for name, parked in wrongly_parked(events, good).items()},
+        **{name: {"companies": {**good.companies, **wrong}} for name, wrong in wrong_companies(good).items()},
     }
     for name, part in parts.items():
         yield name, Observations(**{**vars(good), **part})
+
+
+def wrongly_parked(events: list[StormEvent], good: Observations) -> dict[str, list[ParkedMessage]]:
+    valid = next(event for event in events if event.parked_for is None)
+    [first, *rest] = good.parked
+    return {
+        "a parked event is missing": [each for each in rest if each.key != first.key],
+        "a valid event is parked": [*good.parked, ParkedMessage("FailedEventsQueueUrl", valid.body, MALFORMED)],
+        "another reason": [ParkedMessage(first.dlq, first.body, "bad_request"), *rest],
+        "an event that was never sent": [*good.parked, ParkedMessage(first.dlq, '{"id": "unknown"}', MALFORMED)],
+        "a body that was altered": [
+            ParkedMessage(each.dlq, each.body.replace("platinum", "gold"), each.reason) for each in good.parked
+        ],
+        "a copy too many": [*good.parked, first],
+    }
+
+
+def wrong_companies(good: Observations) -> dict[str, dict[UUID, CompanyState]]:
+    company, state = next(iter(good.companies.items()))
+    other = next(plan for plan in PRESETS.plans if plan != state.desired)
+    unknown = new_uuid(Random(0))
+    return {
+        "not at its preset": {company: CompanyState(state.desired, at(other, company), 1)},
+        "the wrong plan recorded": {company: CompanyState(other, state.settings, 1)},
+        "nothing recorded": {company: CompanyState(None, state.settings, 1)},
+        "written without an event": {unknown: CompanyState(None, at("free", unknown), 1)},
+    }
 
 
 class TestLedger:
@@ -245,8 +246,8 @@ class TestRecovery:
         return Recovery(stack)
 
     def parked(self, number: int, reason: str | None) -> FakeMessage:
-        said = {"sourceQueue": self.ARN} | ({"reason": reason} if reason else {})
-        attributes = {name: {"DataType": "String", "StringValue": text} for name, text in said.items()}
+        texts = {"sourceQueue": self.ARN} | ({"reason": reason} if reason else {})
+        attributes = {name: {"DataType": "String", "StringValue": text} for name, text in texts.items()}
         return FakeMessage(f"m{number}", f"event {number}", attributes, NOW)
 
     def test_puts_back_every_event_but_the_invalid_ones(self) -> None:
@@ -275,8 +276,8 @@ class TestKiller:
         assert workers_of(7, processes) == [21]
 
     def test_counts_each_interrupted_invocation_once_and_no_timeout(self, tmp_path: Path) -> None:
-        said = "WARNING [lambda] ESM: Lambda F failed processing SQS batch from Q (errorType=X errorMessage={})\n"
-        died, timed_out = said.format("Worker process died"), said.format("Task timed out after 60.00 seconds")
+        line = "WARNING [lambda] ESM: Lambda F failed processing SQS batch from Q (errorType=X errorMessage={})\n"
+        died, timed_out = line.format("Worker process died"), line.format("Task timed out after 60.00 seconds")
         log = tmp_path / "ministack.log"
         log.write_text(f"INFO nothing\n{died}{timed_out}{died[:70]}")
         killer = Killer(emulator=7, log=log, random=Random(0))

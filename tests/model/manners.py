@@ -1,4 +1,4 @@
-"""How a process has to behave towards the other processes when Codat refuses something."""
+"""What a process of the model has to do when Codat refuses something, before it goes on."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -15,10 +15,10 @@ EARLY: Final = timedelta(seconds=REQUEST_SECONDS - CONFIRMATION_SECONDS)
 
 
 class Manners:
-    """What one process owes the others.
+    """The steps that a refusal requires of one process.
 
-    It takes no company's answer for one about the whole account: it asks first, by a call that concerns no company.
-    Once that is refused, it notes the pause before anything else.
+    A refusal of one company that sounds account-wide requires a call that concerns no company. Where that call is
+    refused, too, the pause has to be stored before any other step.
     """
 
     def __init__(self, now: Callable[[], datetime], broken: Callable[[str], None]) -> None:
@@ -27,7 +27,7 @@ class Manners:
         self._owes_question = False
         self._owes_pause = False
         self._knows_until = now()
-        self._is_in_the_dark = False
+        self._account_is_unknown = False
         self._refused: set[UUID] = set()
 
     @property
@@ -38,14 +38,14 @@ class Manners:
     def before(self, step: str) -> None:
         """Check the step that a process is about to take."""
         if self._owes_question and step != ACCOUNT_CALL:
-            self._broken(f"one company was refused as if the account were, and the process went on to {step}")
+            self._broken(f"a refusal sounded account-wide, and {step} came before the confirming call")
         if self._owes_pause and step != "pause":
-            self._broken(f"the account was refused, and the process went on to {step} without a pause")
+            self._broken(f"the account was refused, and {step} came before a pause")
 
     def before_pause(self) -> None:
-        """Check that there is a reason for a new pause: the account was refused, or two companies in the dark."""
-        if not self._owes_pause and not (self._is_in_the_dark and len(self._refused) > 1):
-            self._broken("a pause begins on the word of one company")
+        """Check that there is a reason for a new pause: the account was refused, or two companies without an answer for it."""
+        if not self._owes_pause and not (self._account_is_unknown and len(self._refused) > 1):
+            self._broken("a pause began on the refusal of one company")
 
     def after(self, step: str, began: datetime, company: UUID | None, error: BaseException | None) -> None:
         """Note how a step ended."""
@@ -54,7 +54,7 @@ class Manners:
             if self._owes_question:
                 asked = error.retry_after if isinstance(error, RateLimited) else None
                 self._knows_until = self._now() + min(VERDICT, asked or VERDICT)
-                self._is_in_the_dark = error is not None and not sounds
+                self._account_is_unknown = error is not None and not sounds
             self._owes_pause = sounds and _names_an_end(error)
         elif step == "pause":
             self._owes_pause = False

@@ -113,8 +113,8 @@ class Redrive:
         """Go through the DLQ once. Raise ``OutOfTime`` where events may be left for want of time."""
         paced = PacedDeadline(deadline, self._pace)
         kinds = request.reasons or frozenset(PaymentRequiredKind)
-        with closing(self._parked.read(deadline)) as batches:
-            for batch in _others_first(batches, request):
+        with closing(self._parked.read(deadline, first=SAMPLE)) as batches:
+            for batch in _in_turn(batches, request):
                 going: list[ParkedEvent] = []
                 try:
                     for event in batch:
@@ -230,17 +230,12 @@ class Redrive:
         findings.failed.update(why for _, why in result.failed)
 
 
-def _others_first(batches: Iterator[list[ParkedEvent]], request: RedriveRequest) -> Iterator[list[ParkedEvent]]:
-    """Yield the parked events in batches: first a sample of them, in the day's turn, then the rest as they come."""
-    sample: list[ParkedEvent] = []
+def _in_turn(batches: Iterable[list[ParkedEvent]], request: RedriveRequest) -> Iterator[list[ParkedEvent]]:
+    """Yield the events, up to ten at a time, in each batch those first whose companies are to be tried."""
     for batch in batches:
-        sample += (each for each in batch if each.reason in set(PaymentRequiredKind))
-        if len(sample) >= SAMPLE:
-            break
-    ordered = in_turn(sample, request.requested_at)
-    for start in range(0, len(ordered), SQS_BATCH):
-        yield ordered[start : start + SQS_BATCH]
-    yield from batches
+        ordered = in_turn(batch, request.requested_at)
+        for start in range(0, len(ordered), SQS_BATCH):
+            yield ordered[start : start + SQS_BATCH]
 
 
 def _is_asked_for(event: ParkedEvent, request: RedriveRequest, kinds: Collection[PaymentRequiredKind]) -> bool:

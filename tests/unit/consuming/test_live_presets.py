@@ -1,4 +1,4 @@
-"""Whoever begins with some presets ends with them."""
+"""A batch, and each invocation of a duty, uses the presets that are live when it begins."""
 
 from datetime import timedelta
 from typing import Any
@@ -7,7 +7,7 @@ from codat_sync.consuming.live_presets import LiveConsumer, LiveDuty
 from codat_sync.deadline import Deadline, Invocation
 from codat_sync.presets.file import Presets
 from local.presets import local_presets
-from tests.fakes import FakeContext, sqs_event
+from tests.fakes.lambda_ import FakeContext, sqs_event
 
 SOME = local_presets()
 OTHERS = Presets.parse(b'default_plan = "free"\non_cancelled = "free"\n[plans.free]\nfrequency = "monthly"\n')
@@ -31,7 +31,7 @@ def test_a_batch_ends_with_the_presets_that_it_began_with() -> None:
     assert used == [SOME, SOME, OTHERS, OTHERS]
 
 
-def test_a_duty_is_gone_on_with_by_the_presets_of_that_time() -> None:
+def test_each_invocation_of_a_duty_uses_the_presets_of_its_time() -> None:
     others = iter([SOME, OTHERS])
     used: list[tuple[Presets, str]] = []
 
