@@ -193,6 +193,15 @@ class _Parts:
         """Codat itself."""
         return self._client()
 
+    @cached_property
+    def confirming_codat(self) -> CodatClient:
+        """Codat for the confirming call, which has only the time that an early answer leaves: no retries."""
+        return self._client(quick_retries=0)
+
+    def ask_account(self) -> object:
+        """Make the confirming call."""
+        return self.confirming_codat.get_account_sync_settings()
+
     def _client(self, *, quick_retries: int = QUICK_RETRIES) -> CodatClient:
         return CodatClient(
             self._config.codat_base_url,
@@ -207,9 +216,7 @@ class _Parts:
     @cached_property
     def pausing_codat(self) -> PausingCodat:
         """Codat, respecting the pause."""
-        # The confirming call has the time that a call leaves which was answered early: it is tried once.
-        ask_account = self._client(quick_retries=0).get_account_sync_settings
-        return PausingCodat(self.codat, self.pause, self._now, ask_account)
+        return PausingCodat(self.codat, self.pause, self._now, self.ask_account)
 
     @cached_property
     def source(self) -> SourceQueue:

@@ -43,7 +43,7 @@ class Manners:
             self._broken(f"the account was refused, and {step} came before a pause")
 
     def before_pause(self) -> None:
-        """Check that there is a reason for a new pause: the account was refused, or two companies without an answer for it."""
+        """Check the reason for a new pause: the account was refused, or two companies were, and the account unknown."""
         if not self._owes_pause and not (self._account_is_unknown and len(self._refused) > 1):
             self._broken("a pause began on the refusal of one company")
 
