@@ -55,9 +55,7 @@ def test_a_confirmed_preset_is_compared_with_codat(on_call: OnCall, plan: str, f
 @pytest.mark.parametrize(
     ("flags", "finding"), [({"expired": True}, Finding.REFUSED), ({"api_key": "rotated"}, Finding.UNANSWERED)]
 )
-def test_an_error_of_codat_is_part_of_the_explanation(
-    on_call: OnCall, flags: dict[str, Any], finding: Finding
-) -> None:
+def test_an_error_of_codat_is_part_of_the_explanation(on_call: OnCall, flags: dict[str, Any], finding: Finding) -> None:
     on_call.record()
     for name, value in flags.items():
         setattr(on_call.account.flags, name, value)
