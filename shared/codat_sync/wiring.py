@@ -7,12 +7,11 @@ from random import SystemRandom
 from time import sleep
 from typing import TYPE_CHECKING, Final
 
-import boto3
 from aws_lambda_powertools.utilities.parameters import AppConfigProvider, SecretsProvider
-from botocore.config import Config as BotoConfig
 
-from codat_sync.announcements import ATTEMPTS, CONNECT_SECONDS, READ_SECONDS, Announcements
+from codat_sync.announcements import Announcements
 from codat_sync.api_key import SecretApiKey
+from codat_sync.aws.clients import AwsClients, Timeouts
 from codat_sync.codat.client import CodatClient
 from codat_sync.companies.converge import Convergence
 from codat_sync.companies.pause import PausingCodat, StoredPause
@@ -20,15 +19,11 @@ from codat_sync.companies.records import CompanyPlans
 from codat_sync.config import Config, ReconciliationConfig, RedriveConfig
 from codat_sync.consuming.consume import Announcer, Consumer, ConsumerSettings, Consuming, ReadEvent
 from codat_sync.consuming.duties import DutyConsumer
+from codat_sync.consuming.ending_in_time import EndingInTime
 from codat_sync.consuming.live_presets import LiveConsumer, LiveDuty
 from codat_sync.consuming.settle import Settlement
 from codat_sync.events.company_events import read_company_reconciliation
-from codat_sync.events.requests import (
-    ReconciliationRequest,
-    RedriveRequest,
-    read_reconciliation_request,
-    read_redrive_request,
-)
+from codat_sync.events.requests import read_reconciliation_request, read_redrive_request
 from codat_sync.observability import CodatCalls
 from codat_sync.outcomes.dead_letters import DeadLetters
 from codat_sync.outcomes.deferral import SourceQueue
@@ -61,12 +56,13 @@ def wire_consumer(
     now: Callable[[], datetime] = _utc_now,
     announcers: Sequence[Announcer] = (),
     presets_age: timedelta = MAX_AGE,
+    clients: AwsClients | None = None,
 ) -> Consuming:
     """Return a consumer of company events. Raise ``InvalidPresets`` before any event is touched.
 
     ``announcers`` receive the outcomes, after the event bus. ``presets_age`` is the maximum age of its presets.
     """
-    return _consumer(_Parts(config, now), config, read, now, announcers, presets_age)
+    return _consumer(_Parts(config, now, clients), config, read, now, announcers, presets_age)
 
 
 def _consumer(
@@ -94,7 +90,7 @@ def _consumer(
             write_metrics=parts.calls.write,
         )
 
-    return LiveConsumer(parts.live_presets(presets_age), consumer)
+    return EndingInTime(LiveConsumer(parts.live_presets(presets_age), consumer), parts.clients)
 
 
 def wire_company_reconciliation(config: Config, now: Callable[[], datetime] = _utc_now) -> Consuming:
@@ -105,9 +101,7 @@ def wire_company_reconciliation(config: Config, now: Callable[[], datetime] = _u
     return _consumer(parts, config, read_company_reconciliation, now, [tally], AT_ONCE)
 
 
-def wire_reconciliation(
-    config: ReconciliationConfig, now: Callable[[], datetime] = _utc_now
-) -> DutyConsumer[ReconciliationRequest]:
+def wire_reconciliation(config: ReconciliationConfig, now: Callable[[], datetime] = _utc_now) -> Consuming:
     """Return the duty that reconciles all companies. Raise ``InvalidPresets``."""
     parts = _Parts(config, now)
     runs = ReconciliationRuns(parts.dynamodb, config.company_plans_table_name)
@@ -124,10 +118,11 @@ def wire_reconciliation(
         return Reconciliation(company_check, parts.plans, runs, queue, parts.announcements, limits, now)
 
     duty = LiveDuty(parts.live_presets(AT_ONCE).known, reconciliation)
-    return DutyConsumer(read_reconciliation_request, duty, parts.dead_letters, parts.source, parts.calls.write)
+    consumer = DutyConsumer(read_reconciliation_request, duty, parts.dead_letters, parts.source, parts.calls.write)
+    return EndingInTime(consumer, parts.clients)
 
 
-def wire_redrive(config: RedriveConfig, now: Callable[[], datetime] = _utc_now) -> DutyConsumer[RedriveRequest]:
+def wire_redrive(config: RedriveConfig, now: Callable[[], datetime] = _utc_now) -> Consuming:
     """Return the duty that redrives the payment-required DLQ. Raise ``InvalidPresets``."""
     parts = _Parts(config, now)
     parked = DeadLetterQueue(parts.sqs, config.payment_required_queue_url, now)
@@ -138,24 +133,26 @@ def wire_redrive(config: RedriveConfig, now: Callable[[], datetime] = _utc_now) 
         return Redrive(parked, convergence, parts.plans, parts.pause, pace, parts.announcements, now=now, sleep=sleep)
 
     duty = LiveDuty(parts.live_presets(AT_ONCE), redrive)
-    return DutyConsumer(read_redrive_request, duty, parts.dead_letters, parts.source, parts.calls.write)
+    consumer = DutyConsumer(read_redrive_request, duty, parts.dead_letters, parts.source, parts.calls.write)
+    return EndingInTime(consumer, parts.clients)
 
 
 class _Parts:
     """What several functions are made of, each part made once, when it is first needed."""
 
-    def __init__(self, config: Config, now: Callable[[], datetime]) -> None:
+    def __init__(self, config: Config, now: Callable[[], datetime], clients: AwsClients | None = None) -> None:
         self._config = config
         self._now = now
+        self.clients = clients or AwsClients()
         self.calls = CodatCalls()
 
     @cached_property
     def sqs(self) -> "SQSClient":
-        return boto3.client("sqs")
+        return self.clients.make("sqs")
 
     @cached_property
     def dynamodb(self) -> "DynamoDBClient":
-        return boto3.client("dynamodb")
+        return self.clients.make("dynamodb")
 
     @cached_property
     def plans(self) -> CompanyPlans:
@@ -169,9 +166,10 @@ class _Parts:
     def codat(self) -> CodatClient:
         """Codat itself."""
         config = self._config
+        secrets = SecretsProvider(boto3_client=self.clients.make("secretsmanager"))
         return CodatClient(
             config.codat_base_url,
-            SecretApiKey(SecretsProvider(), config.codat_api_key_secret_name),
+            SecretApiKey(secrets, config.codat_api_key_secret_name),
             dialect=config.dialect,
             max_connections=config.max_concurrent_companies,
             on_answer=self.calls.note,
@@ -199,26 +197,18 @@ class _Parts:
 
     @cached_property
     def announcements(self) -> Announcements:
-        """The event bus, by a client that gives up early: a bus that does not answer must not use up the time."""
-        config = BotoConfig(
-            connect_timeout=CONNECT_SECONDS,
-            read_timeout=READ_SECONDS,
-            retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
-        )
-        return Announcements(boto3.client("events", config=config), self._config.event_bus_name, self._now)
+        return Announcements(self.clients.make("events"), self._config.event_bus_name, self._now)
 
     def live_presets(self, max_age: timedelta) -> LivePresets:
-        """Return the live presets, by a client that gives up early: waiting for them must not use up the time."""
+        """Return the live presets, by a client that attempts each call once: a look makes three of them."""
         if not self._config.presets_profile:
             return LivePresets(lambda: None, Presets.packaged(), max_age=max_age, now=self._now)
         application, environment, profile = self._config.presets_profile.split("/")
-        config = BotoConfig(
-            connect_timeout=LOOK_CONNECT_SECONDS, read_timeout=LOOK_READ_SECONDS, retries={"total_max_attempts": 1}
-        )
+        once = Timeouts(LOOK_CONNECT_SECONDS, LOOK_READ_SECONDS, attempts=1)
 
         def connect() -> AppConfigProvider:
             # A client of its own: Powertools adds its name to the client's headers once more for each provider.
-            client = boto3.client("appconfigdata", config=config)
+            client = self.clients.make("appconfigdata", once)
             return AppConfigProvider(environment, application, boto3_client=client)
 
         return LivePresets(HostedFile(connect, profile), Presets.packaged(), max_age=max_age, now=self._now)

@@ -72,8 +72,7 @@ class Deployed:
         """Deliver all messages of a queue as Lambda does. Return the number of invocations."""
         os.environ["SOURCE_QUEUE_URL"] = self.urls[queue]
         app = importlib.import_module(f"functions.{function}.app")
-        wired = app.reconciliation if function == "reconcile_companies" else app.consumer
-        wired.cache_clear()
+        app.consumer.cache_clear()
         invocations = 0
         while messages := self.clients.sqs.receive_message(
             QueueUrl=self.urls[queue], MaxNumberOfMessages=10, MessageSystemAttributeNames=["All"]

@@ -12,14 +12,9 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codat_sync import wiring
 from codat_sync.announcements import (
-    ATTEMPTS,
     BATCH,
-    CONNECT_SECONDS,
     LONGEST_DETAIL,
-    READ_SECONDS,
-    SLOWEST_SECONDS,
     SOURCE,
     Announcement,
     Announcements,
@@ -29,8 +24,6 @@ from codat_sync.announcements import (
 )
 from codat_sync.codat.differences import Difference
 from codat_sync.companies.records import AppliedPreset, CompanyPlan, DesiredPlan
-from codat_sync.config import Config
-from codat_sync.consuming.consume import RESERVE_SECONDS
 from codat_sync.consuming.deliveries import Settled
 from codat_sync.events.company_events import Authority
 from codat_sync.outcomes.triage import Failure, Outcome
@@ -290,25 +283,6 @@ def test_a_bus_that_cannot_be_reached_raises_nothing_and_is_not_asked_again(voic
     assert len(voice.bus.calls) == 2
     assert [line["correlation_id"] for line in voice.lost] == [f"e{number}" for number in range(10, 25)]
     assert voice.counted == 15
-
-
-def test_a_request_at_its_slowest_fits_into_the_time_that_is_kept_for_it() -> None:
-    assert SLOWEST_SECONDS < RESERVE_SECONDS
-
-
-def test_the_client_gives_up_as_early_as_that() -> None:
-    queues = ("FAILED_EVENTS_QUEUE_URL", "PAYMENT_REQUIRED_QUEUE_URL", "SOURCE_QUEUE_URL")
-    names = (
-        "CODAT_API_KEY_SECRET_NAME",
-        "COMPANY_PLANS_TABLE_NAME",
-        "EVENT_BUS_NAME",
-        "POWERTOOLS_METRICS_NAMESPACE",
-    )
-    config = Config.from_env({"CODAT_BASE_URL": "https://api.codat.io", **dict.fromkeys([*queues, *names], "x")})
-    client = wiring._Parts(config, lambda: NOW).announcements._events
-    patience: Any = client.meta.config
-    assert (patience.connect_timeout, patience.read_timeout) == (CONNECT_SECONDS, READ_SECONDS)
-    assert patience.retries == {"total_max_attempts": ATTEMPTS, "mode": "standard"}
 
 
 def test_ten_of_the_longest_fit_into_one_request() -> None:
