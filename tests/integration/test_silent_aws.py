@@ -100,8 +100,11 @@ def companies(count: int = MESSAGES) -> list[str]:
 EVERY_MESSAGE: Final = {f"m{number}" for number in range(MESSAGES)}
 
 
-@pytest.mark.parametrize("services", [("DYNAMODB",), ("SECRETS_MANAGER",), ALL], ids=", ".join)
-@pytest.mark.parametrize("threads", ["1", "4", "10"])
+@pytest.mark.parametrize(
+    ("services", "threads"),
+    [(("DYNAMODB",), "4"), (("SECRETS_MANAGER",), "4"), (ALL, "1"), (ALL, "10")],
+    ids=["table", "secret", "all, one thread", "all, ten threads"],
+)
 def test_ten_companies_stay_on_their_queue(
     monkeypatch: pytest.MonkeyPatch, silent: str, urls: dict[str, str], services: tuple[str, ...], threads: str
 ) -> None:
