@@ -178,14 +178,15 @@ class SyncSettingsDrifted(_Changes):
 
     differences: tuple[SettingDifference, ...]
     """From Codat's settings to those of the preset."""
-    cause: Literal["changed_at_codat", "preset_changed", "not_applied"]
-    """The settings were changed at Codat; the plan's preset was changed; or the newest plan was never applied."""
+    cause: Literal["changed_at_codat", "not_taken", "preset_changed", "not_applied"]
+    """The settings were changed at Codat; Codat accepted a repair and does not show it; the plan's preset was changed;
+    or the newest plan was never applied."""
     believed_since: datetime | None
     """When the preset was confirmed to be in force; null where it never was."""
     times_in_a_row: int
     """How many runs in a row, this one included, found the settings changed at Codat; 0 for another cause."""
     will_be_repaired: bool
-    """Whether Codat is brought to the preset now; false where the run only reports."""
+    """Whether Codat is brought to the preset now; false where the run only reports, and for what Codat did not take."""
 
 
 class Announcements:

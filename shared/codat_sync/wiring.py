@@ -17,11 +17,12 @@ from codat_sync.companies.converge import Convergence
 from codat_sync.companies.pause import PausingCodat, StoredPause
 from codat_sync.companies.records import CompanyPlans
 from codat_sync.config import Config, ReconciliationConfig, RedriveConfig
-from codat_sync.consuming.consume import Announcer, Consumer, ConsumerSettings, Consuming, ReadEvent
+from codat_sync.consuming.consume import START_SECONDS, Announcer, Consumer, ConsumerSettings, Consuming, ReadEvent
 from codat_sync.consuming.duties import DutyConsumer
 from codat_sync.consuming.ending_in_time import EndingInTime
 from codat_sync.consuming.live_presets import LiveConsumer, LiveDuty
 from codat_sync.consuming.settle import Settlement
+from codat_sync.deadline import Deadline
 from codat_sync.events.company_events import read_company_reconciliation
 from codat_sync.events.requests import read_reconciliation_request, read_redrive_request
 from codat_sync.observability import CodatCalls
@@ -36,6 +37,7 @@ from codat_sync.reconciliation.pace import Pace, Quota
 from codat_sync.reconciliation.queue import CompanyReconciliations
 from codat_sync.reconciliation.reconcile import Reconciliation, ReconciliationLimits
 from codat_sync.reconciliation.runs import ReconciliationRuns, Tally
+from codat_sync.reconciliation.verification import Verification
 from codat_sync.redrive.redrive import Redrive
 
 if TYPE_CHECKING:
@@ -62,7 +64,7 @@ def wire_consumer(
 
     ``announcers`` receive the outcomes, after the event bus. ``presets_age`` is the maximum age of its presets.
     """
-    return _consumer(_Parts(config, now, clients), config, read, now, announcers, presets_age)
+    return _consumer(_Parts(config, now, clients), config, read, now, lambda *_: announcers, presets_age)
 
 
 def _consumer(
@@ -70,23 +72,24 @@ def _consumer(
     config: Config,
     read: ReadEvent,
     now: Callable[[], datetime],
-    announcers: Sequence[Announcer],
+    announcers: Callable[[Convergence, Presets], Sequence[Announcer]],
     presets_age: timedelta,
 ) -> Consuming:
     settlement = Settlement(parts.dead_letters, max_receive_count=config.max_receive_count)
     settings = ConsumerSettings(config.first_deferral_seconds, config.max_concurrent_companies)
-    receivers, random = [parts.announcements, *announcers], SystemRandom()
+    random = SystemRandom()
 
     def consumer(presets: Presets) -> Consumer:
+        convergence = Convergence(parts.pausing_codat, parts.plans, presets, now)
         return Consumer(
             read,
-            Convergence(parts.pausing_codat, parts.plans, presets, now),
+            convergence,
             settlement,
             parts.source,
             settings,
             now=now,
             random=random,
-            announcers=receivers,
+            announcers=[parts.announcements, *announcers(convergence, presets)],
             write_metrics=parts.calls.write,
         )
 
@@ -94,11 +97,21 @@ def _consumer(
 
 
 def wire_company_reconciliation(config: Config, now: Callable[[], datetime] = _utc_now) -> Consuming:
-    """Return a consumer of companies that a run handed over, which counts them there. Raise ``InvalidPresets``."""
+    """Return a consumer of companies that a run handed over, which counts them there, and verifies each repair.
+
+    Raise ``InvalidPresets``.
+    """
     parts = _Parts(config, now)
     tally = Tally(ReconciliationRuns(parts.dynamodb, config.company_plans_table_name))
+
+    def announcers(convergence: Convergence, presets: Presets) -> Sequence[Announcer]:
+        def deadline() -> Deadline:
+            return parts.clients.deadline(seconds_for_a_call=START_SECONDS)
+
+        return [tally, Verification(convergence, presets, parts.plans, parts.announcements, deadline, now)]
+
     # With older presets than those of the run that found the company, the company would stay where it is.
-    return _consumer(parts, config, read_company_reconciliation, now, [tally], AT_ONCE)
+    return _consumer(parts, config, read_company_reconciliation, now, announcers, AT_ONCE)
 
 
 def wire_reconciliation(config: ReconciliationConfig, now: Callable[[], datetime] = _utc_now) -> Consuming:

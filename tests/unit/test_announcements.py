@@ -242,7 +242,7 @@ def test_drift_is_announced_with_its_cause(voice: Voice) -> None:
 
 
 def test_drift_has_the_causes_that_a_reconciliation_finds() -> None:
-    assert set(get_args(SyncSettingsDrifted.model_fields["cause"].annotation)) == set(DRIFTED)
+    assert set(get_args(SyncSettingsDrifted.model_fields["cause"].annotation)) == DRIFTED | {Finding.NOT_TAKEN}
 
 
 def test_a_company_that_nothing_was_ever_put_in_force_for_has_no_preset() -> None:

@@ -37,7 +37,7 @@ LAYER_ROOMS = {
         *("codat", "events", "presets", "outcomes", "companies", "consuming", "reconciliation", "announcements"),
     },
     "wiring": {
-        *("aws", "api_key", "config", "observability", "announcements"),
+        *("deadline", "aws", "api_key", "config", "observability", "announcements"),
         *("codat", "events", "presets", "outcomes", "companies", "consuming", "reconciliation", "redrive"),
     },
 }

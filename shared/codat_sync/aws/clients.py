@@ -1,6 +1,8 @@
 """Clients of AWS for one function. Each call ends in a few seconds, and none starts that would outlast the function."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 import boto3
@@ -59,14 +61,18 @@ class AwsClients:
 
     def __init__(self, timeouts: Timeouts = TIMEOUTS) -> None:
         self._timeouts = timeouts
-        self._deadline = Deadline.never()
+        self._seconds_left: Callable[[], float] = lambda: inf
 
     def end_with(self, invocation: Invocation) -> None:
         """From now on start no call that might outlast the invocation: it raises ``CallNotStarted`` instead.
 
         That is a ``BotoCoreError``, and is met wherever an error of AWS is.
         """
-        self._deadline = Deadline.of(invocation, seconds_for_a_call=ENDING_SECONDS)
+        self._seconds_left = lambda: invocation.get_remaining_time_in_millis() / 1000
+
+    def deadline(self, *, seconds_for_a_call: float) -> Deadline:
+        """Return the deadline of the current invocation, for what is done beside calls to AWS."""
+        return Deadline(self._seconds_left, seconds_for_a_call=seconds_for_a_call)
 
     @overload
     def make(self, service: Literal["appconfigdata"], timeouts: Timeouts | None = None) -> Any: ...  # noqa: ANN401  # No stubs.
@@ -84,7 +90,7 @@ class AwsClients:
         client: BaseClient = boto3.client(service, config=timeouts.config())
 
         def check_deadline(model: "OperationModel", **_: object) -> None:
-            if self._deadline.seconds_to_start < timeouts.slowest_seconds:
+            if self._seconds_left() < timeouts.slowest_seconds + ENDING_SECONDS:
                 raise CallNotStarted(service=model.service_model.service_id, operation=model.name)
 
         client.meta.events.register("before-call.*", check_deadline)
