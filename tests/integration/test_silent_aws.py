@@ -145,10 +145,11 @@ def test_a_silent_bus_keeps_no_event_from_its_outcome(
     assert clients.dynamodb.scan(TableName="company-plans")["Count"] == 3
 
 
+@pytest.mark.parametrize("service", ["DYNAMODB", "SECRETS_MANAGER"])
 def test_the_log_names_the_host_that_is_silent_without_a_trace(
-    monkeypatch: pytest.MonkeyPatch, silent: str, urls: dict[str, str], caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, silent: str, urls: dict[str, str], caplog: pytest.LogCaptureFixture, service: str
 ) -> None:
-    silence(monkeypatch, silent, urls, "DYNAMODB")
+    silence(monkeypatch, silent, urls, service)
     caplog.set_level("INFO")
     handle(*companies(1))
     (settled,) = [vars(each) for each in caplog.records if each.msg == "event_settled"]

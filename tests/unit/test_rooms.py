@@ -19,7 +19,7 @@ LAYER_ROOMS = {
     "codat": {"errors"},
     "aws": {"errors", "deadline"},
     "callers": {"errors"},
-    "api_key": {"errors"},
+    "api_key": {"errors", "aws"},
     "config": {"errors", "codat"},
     "observability": {"codat"},
     "events": {"errors", "codat"},

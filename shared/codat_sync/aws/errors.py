@@ -129,6 +129,11 @@ def trouble_of_aws(error: Exception) -> TransientError | None:
     return None if kind is None else kind(_words(error))
 
 
+def passes_by_itself(error: Exception) -> bool:
+    """Return whether waiting is enough: throttling, an outage, or no time left. A denied call needs a person."""
+    return isinstance(trouble_of_aws(error), AwsThrottled | AwsUnavailable | OutOfTime)
+
+
 def _kind_of_answer(error: botocore.ClientError) -> type[TransientError] | None:
     code = _code(error)
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", code if code.isdigit() else 0))
