@@ -27,7 +27,7 @@ from codat_sync.events.company_events import read_company_reconciliation
 from codat_sync.events.requests import read_reconciliation_request, read_redrive_request
 from codat_sync.observability import CodatCalls
 from codat_sync.outcomes.dead_letters import DeadLetters
-from codat_sync.outcomes.deferral import SourceQueue
+from codat_sync.outcomes.deferral import Patience, SourceQueue
 from codat_sync.outcomes.parked_events import DeadLetterQueue
 from codat_sync.outcomes.triage import Outcome
 from codat_sync.presets.file import Presets
@@ -75,8 +75,9 @@ def _consumer(
     announcers: Callable[[Convergence, Presets], Sequence[Announcer]],
     presets_age: timedelta,
 ) -> Consuming:
-    settlement = Settlement(parts.dead_letters, max_receive_count=config.max_receive_count)
-    settings = ConsumerSettings(config.first_deferral_seconds, config.max_concurrent_companies)
+    patience = Patience(timedelta(hours=config.patience_hours), config.first_deferral_seconds)
+    settlement = Settlement(parts.dead_letters, patience, now)
+    settings = ConsumerSettings(patience, config.max_concurrent_companies)
     random = SystemRandom()
 
     def consumer(presets: Presets) -> Consumer:

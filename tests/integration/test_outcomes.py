@@ -117,7 +117,7 @@ PAYMENT_REQUIRED, FAILED, DEFERRED = "payment_required", "failed_events", "defer
         ({"status": 500, "json": {"error": "Server error"}}, DEFERRED, None),
         ({"status": 502, "body": "<html>Bad gateway</html>"}, DEFERRED, None),
         ({"status": 503, "body": ""}, DEFERRED, None),
-        ({"status": 302, "headers": {"Location": "https://elsewhere.example"}}, DEFERRED, None),
+        ({"status": 302, "headers": {"Location": "https://another.example"}}, DEFERRED, None),
         ({"body": requests.ConnectionError("cut")}, DEFERRED, None),
         ({"body": requests.ReadTimeout("late")}, DEFERRED, None),
     ],

@@ -71,11 +71,12 @@ def codat(urls: dict[str, str]) -> Iterator[responses.RequestsMock]:  # noqa: AR
         yield mocked
 
 
-def handle(*bodies: str, receive_count: int = 1) -> set[str]:
+def handle(*bodies: str, waited_hours: float = 0) -> set[str]:
     """Return which messages stay on the queue. Fail where the function would have been cut off."""
     consumer = wire_consumer(Config.from_env(os.environ), read_plan_event, clients=AwsClients(TIMEOUTS))
-    batch = sqs_event(*bodies, receive_count=receive_count)
+    batch = sqs_event(*bodies)
     for each in batch["Records"]:
+        each["attributes"]["SentTimestamp"] = str(int(1000 * (time.time() - 3600 * waited_hours)))
         each["eventSourceARN"] = arn("source")
     context = RunningOut()
     answer = consumer.consume(batch, context)
@@ -113,13 +114,13 @@ def test_ten_companies_stay_on_their_queue(
     assert handle(*companies()) == EVERY_MESSAGE
 
 
-@pytest.mark.parametrize("receive_count", [1, 10])
+@pytest.mark.parametrize("waited_hours", [0, 200], ids=["to be deferred", "to be parked"])
 def test_ten_events_of_one_company_stay_on_their_queue(
-    monkeypatch: pytest.MonkeyPatch, silent: str, urls: dict[str, str], receive_count: int
+    monkeypatch: pytest.MonkeyPatch, silent: str, urls: dict[str, str], waited_hours: int
 ) -> None:
     silence(monkeypatch, silent, urls, *ALL)
     bodies = [plan_event("growth", minutes=number) for number in range(MESSAGES)]
-    assert handle(*bodies, receive_count=receive_count) == EVERY_MESSAGE
+    assert handle(*bodies, waited_hours=waited_hours) == EVERY_MESSAGE
 
 
 def test_what_cannot_be_parked_stays_on_its_queue(

@@ -17,14 +17,15 @@ from codat_sync.aws.errors import trouble_of_aws
 from codat_sync.codat.client import REQUEST_SECONDS
 from codat_sync.companies.converge import Converged, Convergence
 from codat_sync.companies.records import CompanyPlan
-from codat_sync.consuming.deliveries import Delivery, Settled, receive_count
+from codat_sync.consuming._alone import HandledAlone, divide, refuse_never_settled
+from codat_sync.consuming.deliveries import Delivery, Settled, waited
 from codat_sync.consuming.settle import Settlement
 from codat_sync.deadline import Deadline, Invocation
 from codat_sync.events.company_events import CompanyEvent
 from codat_sync.events.envelope import MalformedEvent
 from codat_sync.observability import count_lost_announcements, count_outcomes, logger
 from codat_sync.outcomes.dead_letters import ReceivedEvent
-from codat_sync.outcomes.deferral import deferral_seconds
+from codat_sync.outcomes.deferral import Patience
 from codat_sync.outcomes.triage import Failure, Outcome, in_words, triage
 
 if TYPE_CHECKING:  # At run time its package would load every parser of Powertools.
@@ -72,11 +73,10 @@ class Announcer(Protocol):
 class ConsumerSettings:
     """What a consumer is configured with.
 
-    ``first_deferral_seconds`` is the ceiling of a message's first back-off, ``max_concurrent_companies`` how many
-    companies are converged at the same time.
+    ``max_concurrent_companies`` is how many companies are converged at the same time.
     """
 
-    first_deferral_seconds: int
+    patience: Patience
     max_concurrent_companies: int
 
 
@@ -116,20 +116,27 @@ class Consumer:
         logger()  # Made here: the threads of a first batch would race to make it.
         deadline = Deadline.of(context, seconds_for_a_call=START_SECONDS)
         began_with = deadline.seconds_left
-        unread, by_company = self._read_all(SQSEvent(event).records)
+        to_handle, suspects = divide(list(SQSEvent(event).records), self._settings.patience, self._now())
+        set_aside = [self._set_aside(each) for each in suspects]
+        unread, by_company = self._read_all(to_handle)
 
         with ThreadPoolExecutor(self._settings.max_concurrent_companies) as companies:
             groups = companies.map(lambda deliveries: self._settle_company(deliveries, deadline), by_company.values())
             settled = [each for group in groups for each in group]
             deferred = [each for each in unread + settled if each.outcome is Outcome.DEFERRED]
-            self._defer(deferred, since_receipt=began_with - deadline.seconds_left)
-            _count(unread, settled)
+            self._defer(deferred, set_aside, since_start=began_with - deadline.seconds_left)
+            _count(unread + set_aside, settled)
             self._announce(unread + settled)
             # Last, so that it takes no other company's time.
             upgraded = [(each, each.company) for each in settled if each.company and each.to_refresh]
             list(companies.map(lambda each: self._refresh(each[0], each[1], deadline), upgraded))
         self._write_metrics()
-        return {"batchItemFailures": [{"itemIdentifier": each.record.message_id} for each in deferred]}
+        return {"batchItemFailures": [{"itemIdentifier": each.record.message_id} for each in deferred + set_aside]}
+
+    def _set_aside(self, record: SQSRecord) -> Settled:
+        failure = triage(HandledAlone("the message was received more often than its deferrals explain"))
+        received = ReceivedEvent(record.body, record.event_source_arn)
+        return self._settlement.settle(record, received, Outcome.DEFERRED, failure)
 
     def _read_all(self, records: Iterable[SQSRecord]) -> tuple[list[Settled], dict[UUID, list[Delivery]]]:
         """Read each message: those that could not be read, settled already, and the others by company, in order."""
@@ -148,6 +155,7 @@ class Consumer:
         try:
             event = self._read(record.body, now=self._now())
             received = replace(received, event_id=event.event_id, company_id=str(event.company_id), plan=event.plan)
+            refuse_never_settled(record, self._settings.patience, self._now())
             return Delivery(record, event, self._convergence.desired_by(event))
         except Exception as error:  # noqa: BLE001  # Triage names an outcome for any error; no message is lost.
             if isinstance(error, MalformedEvent):
@@ -225,18 +233,18 @@ class Consumer:
         except (BotoCoreError, ClientError) as error:
             logger().error("note_failed", **in_words(error))
 
-    def _defer(self, deferred: Iterable[Settled], *, since_receipt: float) -> None:
+    def _defer(self, deferred: Iterable[Settled], set_aside: Iterable[Settled], *, since_start: float) -> None:
         """Say when each is to be delivered again. Where SQS refuses, the queue's own visibility timeout holds."""
+        patience, now = self._settings.patience, self._now()
         waits = {
-            each.record.receipt_handle: deferral_seconds(
-                receive_count(each.record),
+            each.record.receipt_handle: patience.wait(
+                waited(each.record, now),
                 each.failure.retry_after if each.failure else None,
-                first_ceiling=self._settings.first_deferral_seconds,
-                since_receipt=since_receipt,
+                since_start=since_start,
                 random=self._random,
             )
             for each in deferred
-        }
+        } | {each.record.receipt_handle: self._random.randint(1, patience.first_ceiling) for each in set_aside}
         try:
             self._queue.defer(waits)
         except (BotoCoreError, ClientError) as error:

@@ -1,6 +1,7 @@
 """One message of a batch: how it came, and how it ended."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
@@ -14,6 +15,11 @@ from codat_sync.outcomes.triage import Failure, Outcome
 def receive_count(record: SQSRecord) -> int:
     """Return how often SQS has handed out the message, this time included."""
     return int(record.attributes.approximate_receive_count or 1)
+
+
+def waited(record: SQSRecord, now: datetime) -> float:
+    """Return the seconds since the message was sent. A redrive sends it anew, which renews its patience."""
+    return max(0.0, now.timestamp() - int(record.attributes.sent_timestamp) / 1000)
 
 
 @dataclass(frozen=True)

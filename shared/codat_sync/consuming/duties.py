@@ -19,7 +19,7 @@ from codat_sync.deadline import Deadline, Invocation
 from codat_sync.events.envelope import MalformedEvent
 from codat_sync.observability import logger
 from codat_sync.outcomes.dead_letters import ReceivedEvent
-from codat_sync.outcomes.deferral import SQS_LONGEST_SECONDS
+from codat_sync.outcomes.deferral import longest_wait
 from codat_sync.outcomes.triage import Outcome, in_words, triage
 
 if TYPE_CHECKING:  # At run time its package would load every parser of Powertools.
@@ -80,11 +80,11 @@ class DutyConsumer(Generic[_Request]):
             wait = self._go_on(record, deadline)
             if wait is not None:
                 waits[record.message_id] = (record.receipt_handle, wait)
-        since_receipt = began_with - deadline.seconds_left
+        since_start = began_with - deadline.seconds_left
         try:
             self._queue.defer(
                 {
-                    handle: max(1, min(ceil(wait.total_seconds()), int(SQS_LONGEST_SECONDS - since_receipt - 1)))
+                    handle: max(1, min(ceil(wait.total_seconds()), longest_wait(since_start)))
                     for handle, wait in waits.values()
                 }
             )

@@ -111,7 +111,7 @@ class ReconciliationRuns:
             ":reportOnly": request.report_only,
             ":at": at.isoformat(),
             ":none": {},
-            ":nobody": [],
+            ":no_companies": [],
         }
         condition = "attribute_not_exists(runId)"
         if in_place_of is not None:
@@ -119,7 +119,7 @@ class ReconciliationRuns:
             values |= {":oldId": in_place_of.run_id, ":oldProgress": in_place_of.progress_at.isoformat()}
         return self._update(
             "SET runId = :id, reportOnly = :reportOnly, startedAt = :at, progressAt = :at, "
-            "counts = :none, byDataType = :none, byPlan = :none, keepsDrifting = :nobody "
+            "counts = :none, byDataType = :none, byPlan = :none, keepsDrifting = :no_companies "
             f"REMOVE finishedAt, lastCompanyId, {', '.join(TALLIED.values())}",
             condition,
             values,

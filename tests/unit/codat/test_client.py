@@ -1,4 +1,4 @@
-"""The client sends what Codat takes, reads what Codat says, and names every way in which that fails."""
+"""The client sends requests that Codat accepts, reads its answers, and raises an error for each that is none."""
 
 import base64
 import json
@@ -55,7 +55,7 @@ from tests.unit.codat.scripted_server import (
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_each_method_is_one_request_to_its_endpoint_with_the_key_and_our_name(name: str) -> None:
+def test_each_method_is_one_request_to_its_endpoint_with_the_key_and_a_user_agent(name: str) -> None:
     line, call = CALLS[name]
     company = json.dumps({"id": str(COMPANY), "name": "x", "results": []}).encode()
     with scripted_server(answer(200, company)) as server:
@@ -67,7 +67,7 @@ def test_each_method_is_one_request_to_its_endpoint_with_the_key_and_our_name(na
     assert request.headers["Accept"] == "application/json"
 
 
-def test_basic_is_the_key_alone_without_a_user_or_a_colon() -> None:
+def test_basic_authorization_is_the_encoded_key_alone() -> None:
     with scripted_server(answer(200)) as server:
         client_of(server.url).get_account_sync_settings()
     scheme, _, encoded = server.heard[0].headers["Authorization"].partition(" ")
@@ -77,11 +77,11 @@ def test_basic_is_the_key_alone_without_a_user_or_a_colon() -> None:
 
 def test_a_netrc_file_does_not_overrule_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     netrc = tmp_path / "netrc"
-    netrc.write_text("machine 127.0.0.1 login someone password else\ndefault login someone password else\n")
+    netrc.write_text("machine 127.0.0.1 login user password other\ndefault login user password other\n")
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
     with scripted_server(answer(200)) as server:
-        assert requests.utils.get_netrc_auth(server.url) == ("someone", "else")
+        assert requests.utils.get_netrc_auth(server.url) == ("user", "other")
         client_of(server.url).get_account_sync_settings()
     assert server.heard[0].headers["Authorization"] == basic(KEY)
 
@@ -94,25 +94,27 @@ def test_a_write_is_json_with_the_company_and_the_whole_list() -> None:
     assert json.loads(request.body) == {"companyId": str(COMPANY), "overridesDefaults": True, **HOURS_FORM}
 
 
-def test_a_slash_at_the_end_of_the_base_url_is_no_second_slash() -> None:
+def test_a_slash_at_the_end_of_the_base_url_is_not_doubled() -> None:
     with scripted_server(answer(200)) as server:
         client_of(server.url + "/").get_account_sync_settings()
     assert server.lines == ["GET /profile/syncSettings HTTP/1.1"]
 
 
-def test_a_company_goes_back_to_the_accounts_defaults(codat: CodatClient, http: responses.RequestsMock) -> None:
+def test_a_write_can_return_a_company_to_the_accounts_defaults(
+    codat: CodatClient, http: responses.RequestsMock
+) -> None:
     http.post(SETTINGS_URL, status=204)
     codat.update_sync_settings(COMPANY, WANTED.model_copy(update={"overrides_defaults": False}))
     assert sent_json(http)[0]["overridesDefaults"] is False
 
 
-def test_no_more_time_is_waited_than_the_functions_are_told() -> None:
+def test_a_request_takes_no_longer_than_the_functions_reserve_for_it() -> None:
     tries = 1 + QUICK_RETRIES
     pauses = sum(BACKOFF_SECONDS * 2**number for number in range(1, QUICK_RETRIES))
     assert tries * (CONNECT_SECONDS + READ_SECONDS) + pauses == pytest.approx(REQUEST_SECONDS)
 
 
-def test_settings_are_read_and_their_dialect_heard(codat: CodatClient, http: responses.RequestsMock) -> None:
+def test_settings_are_read_with_their_dialect(codat: CodatClient, http: responses.RequestsMock) -> None:
     http.get(SETTINGS_URL, json={**OBJECT_FORM, "companyId": str(COMPANY), "overridesDefaults": True})
     read = codat.get_sync_settings(COMPANY)
     assert read.overrides_defaults
@@ -153,7 +155,7 @@ ERROR_BODY = b'{"statusCode":200,"service":"PublicApi","error":"Said.","correlat
 @pytest.mark.parametrize(("status", "kind"), STATUSES)
 @pytest.mark.parametrize("content", [ERROR_BODY, b"<html>Bad</html>"], ids=["json", "html"])
 @pytest.mark.parametrize("name", ["get_sync_settings", "update_sync_settings"])
-def test_each_status_is_its_error(status: int, kind: type[CodatError], content: bytes, name: str) -> None:
+def test_each_status_raises_its_error(status: int, kind: type[CodatError], content: bytes, name: str) -> None:
     _, call = CALLS[name]
     with responses.RequestsMock() as http:
         http.add(name.partition("_")[0].replace("update", "post").upper(), SETTINGS_URL, body=content, status=status)
@@ -165,7 +167,7 @@ def test_each_status_is_its_error(status: int, kind: type[CodatError], content: 
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_every_method_raises_what_codat_says(name: str) -> None:
+def test_every_method_raises_codats_error(name: str) -> None:
     with (
         scripted_server(answer(402, b'{"error": "Payment Required"}')) as server,
         pytest.raises(PaymentRequired) as raised,
@@ -175,7 +177,7 @@ def test_every_method_raises_what_codat_says(name: str) -> None:
     assert len(server.heard) == 1
 
 
-def test_a_429_says_how_long_to_wait(codat: CodatClient, http: responses.RequestsMock) -> None:
+def test_a_429_is_an_error_with_the_wait(codat: CodatClient, http: responses.RequestsMock) -> None:
     http.get(SETTINGS_URL, status=429, headers={"Retry-After": "Sun, 01 Feb 2026 12:05:00 GMT"})
     with pytest.raises(RateLimited) as raised:
         codat.get_sync_settings(COMPANY)
@@ -199,7 +201,7 @@ def test_a_429_says_how_long_to_wait(codat: CodatClient, http: responses.Request
     ids=repr,
 )
 @pytest.mark.parametrize("name", ["get_sync_settings", "get_account_sync_settings"])
-def test_a_200_that_is_not_codats_is_unexpected(content: bytes, words: str, name: str) -> None:
+def test_a_200_without_codats_json_is_an_unexpected_answer(content: bytes, words: str, name: str) -> None:
     line, call = CALLS[name]
     path = line.removeprefix("GET ")
     with responses.RequestsMock() as http:
@@ -210,7 +212,7 @@ def test_a_200_that_is_not_codats_is_unexpected(content: bytes, words: str, name
     assert str(raised.value).startswith(f"GET {path}: {words}")
 
 
-def test_a_204_to_a_read_is_unexpected(codat: CodatClient, http: responses.RequestsMock) -> None:
+def test_a_204_to_a_read_is_an_unexpected_answer(codat: CodatClient, http: responses.RequestsMock) -> None:
     http.get(SETTINGS_URL, status=204)
     with pytest.raises(UnexpectedAnswer):
         codat.get_sync_settings(COMPANY)
@@ -227,13 +229,13 @@ def test_the_body_of_an_accepted_write_is_not_read(status: int) -> None:
 @pytest.mark.parametrize("name", ["get_sync_settings", "update_sync_settings"])
 def test_a_redirect_is_not_followed(status: int, name: str) -> None:
     with (
-        scripted_server(answer(200)) as elsewhere,
-        scripted_server(answer(status, b"", Location=elsewhere.url)) as server,
+        scripted_server(answer(200)) as target,
+        scripted_server(answer(status, b"", Location=target.url)) as server,
         pytest.raises(UnexpectedAnswer),
     ):
         CALLS[name][1](client_of(server.url))
     assert len(server.heard) == 1
-    assert elsewhere.heard == []
+    assert target.heard == []
 
 
 def company_page(*numbers: int, next_page: int | None = None) -> dict[str, object]:
@@ -254,7 +256,7 @@ def test_a_list_follows_the_links_to_its_end(codat: CodatClient, http: responses
     assert [company.id.int for company in codat.list_companies(page_size=2)] == [1, 2, 3, 4, 5]
 
 
-def test_a_list_goes_on_where_codat_gives_smaller_pages_than_were_asked_for(
+def test_a_list_continues_where_codats_pages_are_smaller_than_requested(
     codat: CodatClient, http: responses.RequestsMock
 ) -> None:
     http.get(f"{URL}/companies", json=company_page(1, 2, next_page=2), match=[on_page(1, 5000)])
@@ -267,13 +269,15 @@ def test_a_full_last_page_ends_a_list(codat: CodatClient, http: responses.Reques
     assert len(list(codat.list_companies(page_size=2))) == 2
 
 
-def test_an_empty_page_ends_a_list_though_it_links_on(codat: CodatClient, http: responses.RequestsMock) -> None:
+def test_an_empty_page_ends_a_list_although_it_links_to_another(
+    codat: CodatClient, http: responses.RequestsMock
+) -> None:
     http.get(f"{URL}/companies", json=company_page(next_page=2))
     assert list(codat.list_companies()) == []
     assert len(http.calls) == 1
 
 
-def test_a_list_is_read_page_by_page_as_it_is_used(codat: CodatClient, http: responses.RequestsMock) -> None:
+def test_a_page_of_a_list_is_read_when_it_is_needed(codat: CodatClient, http: responses.RequestsMock) -> None:
     http.get(f"{URL}/companies", json=company_page(1, next_page=2))
     companies = codat.list_companies(page_size=1)
     assert len(http.calls) == 0
@@ -281,7 +285,7 @@ def test_a_list_is_read_page_by_page_as_it_is_used(codat: CodatClient, http: res
     assert len(http.calls) == 1
 
 
-def test_an_error_on_a_later_page_is_not_an_end(codat: CodatClient, http: responses.RequestsMock) -> None:
+def test_an_error_on_a_later_page_is_raised(codat: CodatClient, http: responses.RequestsMock) -> None:
     http.get(f"{URL}/companies", json=company_page(1, next_page=2), match=[on_page(1, 100)])
     http.get(f"{URL}/companies", status=429, match=[on_page(2, 100)])
     with pytest.raises(RateLimited):
@@ -294,7 +298,7 @@ def test_a_companys_connections_are_listed(codat: CodatClient, http: responses.R
     assert [each.status for each in codat.list_connections(COMPANY)] == ["Linked"]
 
 
-def test_one_data_type_is_queued(codat: CodatClient, http: responses.RequestsMock) -> None:
+def test_a_refresh_of_one_data_type_is_queued(codat: CodatClient, http: responses.RequestsMock) -> None:
     http.post(f"{URL}/companies/{COMPANY}/data/queue/invoices", json={"id": "x"})
     assert codat.queue_refresh(COMPANY, "invoices")
 
@@ -313,14 +317,14 @@ def test_a_data_type_with_a_slash_in_it_is_one_segment_of_the_path() -> None:
         "Dataset already in progress",
     ],
 )
-def test_a_refresh_that_is_under_way_is_not_queued_again(status: int, words: str) -> None:
+def test_a_refresh_in_progress_is_not_queued_again(status: int, words: str) -> None:
     with responses.RequestsMock() as http:
         http.post(f"{URL}/companies/{COMPANY}/data/all", status=status, json={"error": words})
         assert not client_of().queue_refresh(COMPANY)
 
 
 @pytest.mark.parametrize(("status", "kind"), [(400, BadRequest), (409, Conflict), (500, ServerError)])
-def test_another_refusal_of_a_refresh_is_an_error(status: int, kind: type[CodatError]) -> None:
+def test_any_other_refusal_of_a_refresh_is_an_error(status: int, kind: type[CodatError]) -> None:
     with responses.RequestsMock() as http:
         http.post(f"{URL}/companies/{COMPANY}/data/all", status=status, json={"error": "No."})
         with pytest.raises(kind):

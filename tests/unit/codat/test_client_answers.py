@@ -1,4 +1,4 @@
-"""What the client notes of each answer: Codat's quota, and the answer itself for an observer."""
+"""The client reports each answer to an observer, and keeps the quota of the newest one."""
 
 from datetime import timedelta
 from http import HTTPMethod
@@ -26,12 +26,12 @@ from tests.unit.codat.scripted_server import (
 )
 
 
-def test_nothing_is_known_of_the_quota_before_the_first_answer(codat: CodatClient) -> None:
+def test_the_quota_is_unknown_before_the_first_answer(codat: CodatClient) -> None:
     assert codat.rate_limit == RateLimit()
 
 
 @pytest.mark.parametrize("status", [200, 204, 301, 400, 401, 402, 404, 429, 500, 503])
-def test_the_quota_can_be_read_after_every_answer(status: int) -> None:
+def test_the_quota_is_read_from_every_answer(status: int) -> None:
     codat = client_of()
     with responses.RequestsMock() as http:
         http.post(
@@ -54,7 +54,7 @@ def test_the_quota_is_that_of_the_newest_answer(codat: CodatClient, http: respon
 
 
 class Observed:
-    """A client whose every look at the clock is half a second after the one before, and what its observer is told."""
+    """A client whose clock moves half a second at each reading, and the answers that its observer gets."""
 
     def __init__(self, url: str, *keys: str) -> None:
         self.answers: list[Answer] = []
@@ -68,7 +68,7 @@ class Observed:
 
 
 @pytest.mark.parametrize("status", [200, 204, 301, 400, 402, 404, 429, 500])
-def test_an_observer_is_told_of_every_answer_and_what_it_says_of_the_quota(status: int) -> None:
+def test_an_observer_gets_every_answer_with_its_quota(status: int) -> None:
     observed = Observed(URL)
     with responses.RequestsMock() as http:
         http.post(
@@ -83,7 +83,7 @@ def test_an_observer_is_told_of_every_answer_and_what_it_says_of_the_quota(statu
     assert observed.answers == [Answer(HTTPMethod.POST, status, 0.5, RateLimit(limit=1000, remaining=7))]
 
 
-def test_an_observer_is_told_that_no_answer_came() -> None:
+def test_an_observer_gets_an_answer_without_status_where_none_came() -> None:
     with scripted_server(cut) as server, pytest.raises(Unreachable):
         (observed := Observed(server.url)).codat.get_sync_settings(COMPANY)
     assert observed.answers == [Answer(HTTPMethod.GET, None, 0.5, RateLimit())]

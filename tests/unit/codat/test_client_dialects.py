@@ -32,13 +32,13 @@ from tests.unit.json_strategies import answers
 
 
 def forms_sent(http: responses.RequestsMock) -> list[str]:
-    """The dialect of each write."""
+    """Return the dialect of each write."""
     return ["hours" if isinstance(body["settings"][0]["syncSchedule"], int) else "object" for body in sent_json(http)]
 
 
 @pytest.mark.parametrize(("shown", "form"), [(OBJECT_FORM, "object"), (HOURS_FORM, "hours")])
 @pytest.mark.parametrize("path", [f"/companies/{COMPANY}/syncSettings", "/profile/syncSettings"])
-def test_auto_answers_in_the_dialect_of_the_last_answer(shown: object, form: str, path: str) -> None:
+def test_auto_writes_in_the_dialect_of_the_last_answer(shown: object, form: str, path: str) -> None:
     codat = client_of()
     with responses.RequestsMock() as http:
         http.get(URL + path, json=shown)
@@ -48,7 +48,7 @@ def test_auto_answers_in_the_dialect_of_the_last_answer(shown: object, form: str
         assert forms_sent(http) == [form]
 
 
-def test_the_dialect_of_the_settings_themselves_wins_over_what_was_heard_of_others(
+def test_the_dialect_of_the_settings_themselves_wins_over_that_of_other_answers(
     codat: CodatClient, http: responses.RequestsMock
 ) -> None:
     http.get(SETTINGS_URL, json=OBJECT_FORM)
@@ -60,7 +60,7 @@ def test_the_dialect_of_the_settings_themselves_wins_over_what_was_heard_of_othe
     assert forms_sent(http) == ["object"]
 
 
-def test_an_answer_without_settings_does_not_unlearn_the_dialect(
+def test_an_answer_without_settings_does_not_change_the_dialect(
     codat: CodatClient, http: responses.RequestsMock
 ) -> None:
     http.get(SETTINGS_URL, json=HOURS_FORM)
@@ -72,7 +72,7 @@ def test_an_answer_without_settings_does_not_unlearn_the_dialect(
     assert forms_sent(http) == ["hours"]
 
 
-def test_where_nothing_was_heard_the_object_form_is_sent_and_remembered(
+def test_where_no_dialect_is_known_the_object_form_is_sent_and_remembered(
     codat: CodatClient, http: responses.RequestsMock
 ) -> None:
     http.post(SETTINGS_URL, status=204)
@@ -95,7 +95,7 @@ def test_a_400_to_the_object_form_sends_the_hours_form_once_and_remembers_it(
     assert forms_sent(http) == ["object", "hours", "hours"]
 
 
-def test_a_400_to_both_forms_is_a_bad_request_and_teaches_nothing(
+def test_a_400_to_both_forms_is_a_bad_request_and_leaves_the_dialect_unknown(
     codat: CodatClient, http: responses.RequestsMock
 ) -> None:
     http.post(SETTINGS_URL, status=400)
@@ -107,7 +107,7 @@ def test_a_400_to_both_forms_is_a_bad_request_and_teaches_nothing(
 
 
 @pytest.mark.parametrize("status", [401, 402, 403, 404, 409, 429, 500, 503])
-def test_only_a_400_makes_the_client_try_the_other_form(status: int) -> None:
+def test_only_a_400_makes_the_client_try_the_hours_form(status: int) -> None:
     with responses.RequestsMock() as http:
         http.post(SETTINGS_URL, status=status)
         with pytest.raises(CodatError):
@@ -115,7 +115,7 @@ def test_only_a_400_makes_the_client_try_the_other_form(status: int) -> None:
         assert set(forms_sent(http)) == {"object"}
 
 
-def test_a_402_to_the_hours_form_is_still_a_402(codat: CodatClient, http: responses.RequestsMock) -> None:
+def test_a_402_to_the_hours_form_is_raised(codat: CodatClient, http: responses.RequestsMock) -> None:
     http.post(SETTINGS_URL, status=400)
     http.post(SETTINGS_URL, status=402, json={"error": "Sync schedule not allowed"})
     with pytest.raises(PaymentRequired):
@@ -123,7 +123,7 @@ def test_a_402_to_the_hours_form_is_still_a_402(codat: CodatClient, http: respon
 
 
 @pytest.mark.parametrize("shown", [OBJECT_FORM, HOURS_FORM], ids=["object", "hours"])
-def test_a_form_that_was_heard_is_not_given_up_for_a_400(shown: object) -> None:
+def test_a_known_dialect_is_kept_after_a_400(shown: object) -> None:
     codat = client_of()
     with responses.RequestsMock() as http:
         http.get(SETTINGS_URL, json=shown)
@@ -153,7 +153,7 @@ def test_a_fixed_dialect_never_switches(fixed: Dialect, shown: object, status: i
 @pytest.mark.parametrize("fixed", [True, False], ids=["fixed", "auto"])
 @settings(deadline=None, max_examples=10)
 @given(data=st.data())
-def test_what_codat_shows_is_sent_back_as_it_came(dialect: Dialect, fixed: bool, data: st.DataObject) -> None:  # noqa: FBT001
+def test_settings_that_were_read_are_written_back_unchanged(dialect: Dialect, fixed: bool, data: st.DataObject) -> None:  # noqa: FBT001
     shown = data.draw(answers(dialect).filter(lambda answer: spoken_in(answer, dialect)))
     codat = client_of(dialect=dialect if fixed else None)
     with responses.RequestsMock() as http:
@@ -165,6 +165,6 @@ def test_what_codat_shows_is_sent_back_as_it_came(dialect: Dialect, fixed: bool,
 
 
 def spoken_in(answer: dict[str, Any], dialect: Dialect) -> bool:
-    """Whether an answer shows which dialect it is in."""
+    """Return whether an answer shows which dialect it is in."""
     form = int if dialect is Dialect.HOURS else dict
     return any(isinstance(each.get("syncSchedule"), form) for each in answer["settings"])

@@ -1,7 +1,7 @@
-"""Each answer outside 2xx becomes the error that says what it means for the caller."""
+"""Each answer outside 2xx becomes an error by its HTTP status, and each 402 is told by its wording."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -26,9 +26,9 @@ from codat_sync.codat.errors import (
     UnexpectedAnswer,
     error_for,
 )
+from tests.fakes.clock import NOW
 from tests.unit.json_strategies import JSON
 
-NOW = datetime(2026, 2, 1, 12, 0, tzinfo=UTC)
 CORRELATION_ID = "bc997528a9d7abb9161ef45f05d38599"
 HTML = b"<html>\n<head><title>502 Bad Gateway</title></head>\n<body>  nginx </body>\n</html>"
 
@@ -55,7 +55,7 @@ STATUSES = [
 
 
 def body(error: str | None = "Something.", **fields: Any) -> bytes:  # noqa: ANN401
-    """Codat's error message, with the inner status that its own examples get wrong."""
+    """Return Codat's error message, with an inner status that differs from the HTTP status, as in its examples."""
     return json.dumps(
         {
             "statusCode": 200,
@@ -70,7 +70,7 @@ def body(error: str | None = "Something.", **fields: Any) -> bytes:  # noqa: ANN
 
 
 def refused(message: str, **item: str) -> dict[str, Any]:
-    """The ``validation`` of an error message."""
+    """Return the ``validation`` of an error message."""
     return {"validation": {"errors": [{"message": message, **item}], "warnings": []}}
 
 
@@ -82,7 +82,7 @@ def payment_required(content: bytes) -> PaymentRequired:
 
 @pytest.mark.parametrize(("status", "kind", "reason"), STATUSES)
 @pytest.mark.parametrize("content", [body(), b"", HTML, b"null"], ids=repr)
-def test_the_http_status_alone_tells_the_class(
+def test_the_http_status_alone_decides_the_class(
     status: int, kind: type[CodatError], reason: str, content: bytes
 ) -> None:
     error = error_for(status, content, {}, NOW)
@@ -93,16 +93,16 @@ def test_the_http_status_alone_tells_the_class(
 
 
 @pytest.mark.parametrize("status", [408, 409, 404, 401, 429, 500, 502, 503, 504, 301])
-def test_what_may_heal_is_unavailable(status: int) -> None:
+def test_a_status_that_a_retry_may_change_is_unavailable(status: int) -> None:
     assert isinstance(error_for(status, b"", {}, NOW), CodatUnavailable)
 
 
 @pytest.mark.parametrize("status", [400, 402, 403, 405, 422, 451])
-def test_what_would_be_refused_again_is_refused(status: int) -> None:
+def test_a_status_that_a_retry_would_meet_again_is_refused(status: int) -> None:
     assert isinstance(error_for(status, b"", {}, NOW), CodatRefused)
 
 
-def test_the_text_is_what_codat_said_with_the_validation_errors() -> None:
+def test_the_text_is_codats_own_with_the_validation_errors() -> None:
     said = {"validation": {"errors": [{"message": "One."}, {"message": None}, {"itemId": "x"}, {"message": "Two."}]}}
     assert str(error_for(400, body("Not valid.", **said), {}, NOW)) == "Not valid. (One.; Two.)"
 
@@ -119,7 +119,7 @@ def test_the_correlation_id_is_kept_in_both_of_its_forms(correlation_id: str) ->
     assert error_for(500, body(correlationId=correlation_id), {}, NOW).correlation_id == correlation_id
 
 
-def test_no_field_of_the_error_message_need_be_there() -> None:
+def test_every_field_of_the_error_message_is_optional() -> None:
     error = error_for(500, b"{}", {}, NOW)
     assert error.correlation_id is None
     assert str(error) == "{}"
@@ -131,7 +131,7 @@ def test_an_html_page_is_quoted_on_one_line() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"  \n "])
-def test_an_empty_body_is_put_into_words(content: bytes) -> None:
+def test_an_empty_body_is_named_in_the_text(content: bytes) -> None:
     assert str(error_for(500, content, {}, NOW)) == "Codat answered 500 with an empty body"
 
 
@@ -191,7 +191,7 @@ def test_each_402_is_told_by_its_wording(content: bytes, kind: PaymentRequiredKi
     assert error.reason == kind.value
 
 
-def test_the_kind_of_one_402_does_not_rub_off_on_another() -> None:
+def test_the_kind_of_one_402_does_not_affect_another() -> None:
     first, second = payment_required(EXPIRED[0]), payment_required(HOURLY[0])
     assert (first.reason, second.reason) == ("account_expired", "hourly_not_allowed")
 
@@ -215,31 +215,33 @@ def test_the_wording_of_a_402_under_another_status_is_no_402(status: int) -> Non
     ],
     ids=["error null", "errors are texts", "validation is a list", "correlation id is a number", "errors by field"],
 )
-def test_a_402_is_told_leniently_where_one_field_has_another_shape(content: bytes, kind: PaymentRequiredKind) -> None:
+def test_a_402_is_told_by_its_wording_where_one_field_has_another_shape(
+    content: bytes, kind: PaymentRequiredKind
+) -> None:
     error = payment_required(content)
     assert error.kind is kind
     assert error.correlation_id in (CORRELATION_ID, "17")
 
 
-def test_a_warning_is_no_reason_for_a_402() -> None:
+def test_a_warning_does_not_decide_the_kind_of_a_402() -> None:
     validation = {"errors": [], "warnings": [{"message": "Sync schedule is not allowed."}]}
     error = payment_required(body("Your plan does not cover this.", validation=validation))
     assert error.kind is PaymentRequiredKind.UNKNOWN
     assert str(error) == "Your plan does not cover this."
 
 
-def test_the_ids_beside_the_words_of_a_refusal_are_none_of_its_words() -> None:
+def test_the_ids_of_a_validation_error_are_not_in_the_text() -> None:
     assert str(error_for(400, body("No.", **refused("Why.", itemId="x", validatorName="y")), {}, NOW)) == "No. (Why.)"
 
 
-def test_a_429_says_how_long_to_wait() -> None:
+def test_a_429_is_an_error_with_the_wait() -> None:
     headers = CaseInsensitiveDict({"retry-after": "90"})
     error = error_for(429, body(), headers, NOW)
     assert isinstance(error, RateLimited)
     assert error.retry_after == timedelta(seconds=90)
 
 
-def test_a_429_without_headers_leaves_the_wait_to_the_caller() -> None:
+def test_a_429_without_headers_has_no_wait() -> None:
     error = error_for(429, body(), {}, NOW)
     assert isinstance(error, RateLimited)
     assert error.retry_after is None
@@ -247,7 +249,7 @@ def test_a_429_without_headers_leaves_the_wait_to_the_caller() -> None:
 
 @settings(deadline=None, max_examples=60)
 @given(status=st.integers(300, 599), content=JSON.map(lambda value: json.dumps(value).encode()) | st.binary())
-def test_no_body_is_too_odd_for_an_error(status: int, content: bytes) -> None:
+def test_any_body_becomes_an_error(status: int, content: bytes) -> None:
     error = error_for(status, content, {}, NOW)
     assert isinstance(error, CodatError)
     assert error.status == status
@@ -261,6 +263,6 @@ def test_no_body_is_too_odd_for_an_error(status: int, content: bytes) -> None:
     ),
     errors=JSON,
 )
-def test_no_field_is_too_odd_for_a_402(fields: dict[str, Any], errors: object) -> None:
+def test_any_field_of_a_402_is_read(fields: dict[str, Any], errors: object) -> None:
     for content in (fields, {**fields, "validation": {"errors": errors}}):
         assert payment_required(json.dumps(content).encode()).kind in PaymentRequiredKind

@@ -27,7 +27,7 @@ from tests.fakes.clock import NOW, Clock
 from tests.fakes.codat import FakeCodat
 from tests.fakes.companies import COMPANY, FakePause, FakePlans
 from tests.fakes.events import plan_event
-from tests.fakes.lambda_ import FakeContext, sqs_event
+from tests.fakes.lambda_ import PATIENCE, FakeContext, sqs_event
 from tests.fakes.outcomes import FakeDeadLetters, FakeQueue
 
 EXPIRED = PaymentRequired("Account expired", kind=PaymentRequiredKind.ACCOUNT_EXPIRED)
@@ -259,9 +259,9 @@ def test_a_thousand_waiting_events_cost_one_call(codat: FakeCodat, record: FakeP
         Consumer(
             read_plan_event,
             Convergence(PausingCodat(codat, record, clock), FakePlans(), local_presets(), clock),
-            Settlement(FakeDeadLetters(), max_receive_count=10),
+            Settlement(FakeDeadLetters(), PATIENCE, clock),
             queue,
-            ConsumerSettings(first_deferral_seconds=60, max_concurrent_companies=1),
+            ConsumerSettings(PATIENCE, max_concurrent_companies=1),
             now=clock,
             random=Random(1),  # noqa: S311  # Jitter that a test can repeat.
         )

@@ -24,6 +24,7 @@ from codat_sync.companies.records import (
 from codat_sync.events.company_events import Authority
 from tests.fakes.clock import NOW
 from tests.fakes.companies import COMPANY, OTHER_COMPANY, FakePlans
+from tests.fakes.events import PLAN_NAMES
 from tests.unit.companies.plans import APPLIED, LATER, stated, tagged
 
 Plans = FakePlans | CompanyPlans
@@ -198,6 +199,16 @@ def test_a_confirmation_of_a_deleted_record_does_not_bring_half_of_it_back(plans
     with pytest.raises(RecordGone):
         plans.confirm(COMPANY, stated("growth"), APPLIED, at=NOW)
     assert plans.get(COMPANY) is None
+
+
+@pytest.mark.parametrize("plan", PLAN_NAMES)
+def test_a_plan_is_stored_under_the_name_that_billing_gives_it(plans: Plans, plan: str) -> None:
+    desired = stated(plan)
+    applied = replace(APPLIED, plan=plan, order=desired.order)
+    plans.record(COMPANY, desired, at=NOW)
+    stored = plans.confirm(COMPANY, desired, applied, at=NOW)
+    assert (desired.plan, stored.desired, stored.applied) == (plan, desired, applied)
+    assert plans.get(COMPANY) == stored
 
 
 # --- Failures and drift ---------------------------------------------------------------------------------------------

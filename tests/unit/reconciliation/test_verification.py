@@ -85,7 +85,12 @@ class Nights(Bench):
 
     def verify(self, *settled: Settled) -> None:
         verification = Verification(
-            self.convergence, self.presets, self.records, self.bus, lambda: deadline(self.seconds), lambda: self.now
+            self.convergence,
+            self.presets,
+            self.records,
+            self.announcer,
+            lambda: deadline(self.seconds),
+            lambda: self.now,
         )
         verification.announce(settled)
 
@@ -100,7 +105,7 @@ class Nights(Bench):
     @property
     def causes(self) -> list[str]:
         """What was announced, in order."""
-        return [each.cause.value for each in self.bus.drifts]
+        return [each.cause.value for each in self.announcer.drifts]
 
 
 PRESETS_WITH_INVOICES = """
@@ -132,7 +137,7 @@ def test_the_announcement_says_what_is_missing_and_that_nothing_is_done_about_it
     bench = Nights(rounded_up)
     bench.at_plan(1)
     bench.pass_by()
-    _, drift = bench.bus.drifts
+    _, drift = bench.announcer.drifts
     assert (drift.run_id, drift.company_id, drift.will_be_repaired) == (bench.run.run_id, company(1), False)
     assert "invoices: weekly → daily at 03:00" in map(str, drift.differences)
     assert drift.believed_since == bench.records.items[company(1)].applied_at
