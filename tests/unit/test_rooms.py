@@ -16,7 +16,7 @@ LAYER = ROOT / "shared" / "codat_sync"
 LAYER_ROOMS = {
     "errors": set[str](),
     "deadline": {"errors"},
-    "codat": {"errors"},
+    "codat": {"errors", "deadline"},
     "api_key": {"errors"},
     "config": {"errors", "codat"},
     "observability": {"codat"},
