@@ -1,4 +1,4 @@
-"""Every problem of a presets file, each with its line. Calls nobody."""
+"""Every problem of a presets file, each with its line. Makes no call to AWS or Codat."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -99,8 +99,9 @@ def _without_errors(text: str) -> _Broken:
             errors.append(replace(error, line=opening + 1, message=message))
             lines[opening:] = rest[opening:] = [""] * (len(lines) - opening)
         elif _error([lines[at]]):
-            errors.append(error)
             end = _end(lines, at)
+            below = "; the lines of this table were not checked" if end > at + 1 else ""
+            errors.append(replace(error, message=f"{error.message}{below}"))
             lines[at:end] = rest[at:end] = [""] * (end - at)
         else:
             conflicts.append(error)

@@ -31,7 +31,11 @@ from codat_sync.events.company_events import read_company_reconciliation, read_c
 from codat_sync.events.requests import read_reconciliation_request, read_redrive_request
 from codat_sync.observability import logger
 from local.presets import local_presets
-from tests.fakes import NOW, FakeCodat, FakeContext, FakeDeadLetters, FakePlans, FakeQueue, sqs_event
+from tests.fakes.clock import NOW
+from tests.fakes.codat import FakeCodat
+from tests.fakes.companies import FakePlans
+from tests.fakes.lambda_ import FakeContext, sqs_event
+from tests.fakes.outcomes import FakeDeadLetters, FakeQueue
 
 SAMPLES: Final = [json.loads(path.read_text("utf-8")) for path in sorted(Path("events").glob("*.json"))]
 PRESETS: Final = local_presets()

@@ -111,14 +111,14 @@ def local_stack(
 
 
 class _Steps:
-    """The steps of a start, told to `on_step`."""
+    """A start's clock, which reports each step to `on_step`."""
 
     def __init__(self, on_step: OnStep) -> None:
         self._on_step = on_step
         self._began = time.monotonic()
 
     def done(self, step: str, since: float | None = None) -> float:
-        """Tell of a step that is done, with the seconds since the start or since another step; return the time."""
+        """Report a step that is done, with the seconds since the start or since another step; return the time."""
         now = time.monotonic()
         self._on_step(step, now - (self._began if since is None else since))
         return now

@@ -128,7 +128,7 @@ class Environment:
         return run
 
     def wait(self, done: Callable[[], bool], missing: Callable[[], str]) -> None:
-        """Poll until `done()`; raise StackError if a part ends, or at the deadline, with what is missing."""
+        """Poll until `done()`; raise StackError if a part of the stack ends, or with `missing()` at the deadline."""
         deadline = time.monotonic() + DEADLINE_SECONDS
         while not done():
             self._stack.check_running()

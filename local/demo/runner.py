@@ -60,7 +60,7 @@ class Demo:
         before = self._environment.settings()
         for phase in scenario:
             self._run_phase(phase)
-        self._environment.set_account(PAID)  # The stack is not told: what is parked stays parked.
+        self._environment.set_account(PAID)  # The stack gets no event of it, so parked events stay parked.
         after, letters = self._environment.settings(), self._environment.dead_letters()
         self._show(
             outcomes_table(scenario, changes(before, after)), parked_events_table(letters, self._environment.name_of)

@@ -16,7 +16,8 @@ from codat_sync.codat.models import DATA_TYPES, Dialect, Frequency, SyncSchedule
 from local.codat_simulator.company import NewConnection
 from local.codat_simulator.running import RunningSimulator, running_simulator
 from local.presets import local_presets
-from tests.fakes import COMPANY, OTHER_COMPANY, fixed_key
+from tests.fakes.codat import fixed_key
+from tests.fakes.companies import COMPANY, OTHER_COMPANY
 
 PRESETS = local_presets()
 

@@ -1,38 +1,68 @@
-"""What the functions find around them, in memory: queues, the bus and who listens there, the key, the table."""
+"""AWS around the functions, in Moto: queues, the event bus and a subscriber, the API key, the table."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 
 import boto3
 from moto import mock_aws
 
+from tests.fakes.aws import create_company_plans_table
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_sqs import SQSClient
+
 URL = "https://api.codat.io"
+SECRET = "codat-sync/api-key"  # noqa: S105  # A name.
+
+
+@dataclass(frozen=True)
+class Clients:
+    """The clients with which tests look at AWS. All tests share them: a client keeps no state, and Moto answers it.
+
+    The functions under test make clients of their own.
+    """
+
+    sqs: "SQSClient"
+    dynamodb: "DynamoDBClient"
+    events: "EventBridgeClient"
+    secrets: "SecretsManagerClient"
+
+    @classmethod
+    def of_moto(cls) -> Self:
+        """Return clients with credentials of their own, whatever the environment has when they are made."""
+        session = boto3.session.Session("testing", "testing", region_name="eu-west-2")
+        return cls(
+            session.client("sqs"),
+            session.client("dynamodb"),
+            session.client("events"),
+            session.client("secretsmanager"),
+        )
 
 
 @contextmanager
-def surroundings(*queues: str) -> Iterator[dict[str, str]]:
-    """AWS in memory, and an environment that leads there; the URLs of the queues, by name.
+def surroundings(clients: Clients, *queues: str) -> Iterator[dict[str, str]]:
+    """Set up AWS in Moto, and an environment that leads there. Yield the URLs of the queues by name.
 
-    To those that are asked for come both DLQs, and ``subscriber``, which gets all that this stack says on the bus.
+    There are two DLQs beside the queues that are asked for, and ``subscriber``, which gets all announcements.
     """
     with mock_aws():
-        sqs, bus = boto3.client("sqs"), boto3.client("events")
         names = (*queues, "payment-required", "failed-events", "subscriber")
-        urls = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in names}
-        bus.create_event_bus(Name="the-bus")
-        bus.put_rule(Name="subscriber", EventBusName="the-bus", EventPattern='{"source": ["codat-sync"]}')
-        bus.put_targets(Rule="subscriber", EventBusName="the-bus", Targets=[{"Id": "queue", "Arn": arn("subscriber")}])
-        boto3.client("secretsmanager").create_secret(Name="codat-sync/api-key", SecretString="an-api-key")
-        boto3.client("dynamodb").create_table(
-            TableName="company-plans",
-            BillingMode="PAY_PER_REQUEST",
-            KeySchema=[{"AttributeName": "companyId", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "companyId", "AttributeType": "S"}],
+        urls = {name: clients.sqs.create_queue(QueueName=name)["QueueUrl"] for name in names}
+        clients.events.create_event_bus(Name="the-bus")
+        clients.events.put_rule(Name="subscriber", EventBusName="the-bus", EventPattern='{"source": ["codat-sync"]}')
+        clients.events.put_targets(
+            Rule="subscriber", EventBusName="the-bus", Targets=[{"Id": "queue", "Arn": arn("subscriber")}]
         )
+        clients.secrets.create_secret(Name=SECRET, SecretString="an-api-key")
+        create_company_plans_table(clients.dynamodb)
         os.environ.update(
-            CODAT_API_KEY_SECRET_NAME="codat-sync/api-key",  # noqa: S106  # A name.
+            CODAT_API_KEY_SECRET_NAME=SECRET,
             CODAT_BASE_URL=URL,
             COMPANY_PLANS_TABLE_NAME="company-plans",
             EVENT_BUS_NAME="the-bus",
@@ -43,12 +73,12 @@ def surroundings(*queues: str) -> Iterator[dict[str, str]]:
 
 
 def arn(queue: str) -> str:
-    """Of a queue in memory."""
+    """Return the ARN of a queue in Moto."""
     return f"arn:aws:sqs:eu-west-2:123456789012:{queue}"
 
 
 def record(message: Any, queue: str) -> dict[str, Any]:  # noqa: ANN401  # As boto3 gives it.
-    """A message as Lambda hands it to a function."""
+    """Return a received message as Lambda hands it to a function."""
     return {
         "messageId": message["MessageId"],
         "receiptHandle": message["ReceiptHandle"],

@@ -1,4 +1,4 @@
-"""A function, whole, with AWS in memory and Codat's answers as they come over HTTP: every status has its outcome."""
+"""A whole function, with AWS in Moto and Codat's answers over HTTP: each answer leads to its outcome."""
 
 import importlib
 import json
@@ -10,13 +10,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 import requests
 import responses
+from moto.backends import get_backend
 
-from tests.fakes import FakeContext
-from tests.integration.surroundings import URL, record, surroundings
+from tests.fakes.lambda_ import FakeContext
+from tests.integration.surroundings import SECRET, URL, Clients, record, surroundings
 
 ROOT = Path(__file__).parents[2]
 COMPANY = "8a210b68-6988-4001-a1eb-0242ac120001"
@@ -32,17 +32,18 @@ HOURLY = {
 
 @dataclass
 class Deployed:
-    """The stack's parts in memory, and the function in front of them."""
+    """The stack in Moto, and the function that plan events go to."""
 
+    clients: Clients
     source: str
     payment_required: str
     failed_events: str
     subscriber: str
-    """Gets all that this stack says on the bus."""
+    """The queue that gets all announcements."""
 
     def deliver(self, body: str) -> list[dict[str, str]]:
-        """What Lambda does with one message: receive, invoke, delete what has not failed; what failed is returned."""
-        sqs = boto3.client("sqs")
+        """Do what Lambda does with one message: receive, invoke, delete unless it failed. Return the failures."""
+        sqs = self.clients.sqs
         sqs.send_message(QueueUrl=self.source, MessageBody=body)
         (message,) = sqs.receive_message(
             QueueUrl=self.source, MessageSystemAttributeNames=["All"], MessageAttributeNames=["All"]
@@ -56,18 +57,18 @@ class Deployed:
         return failures
 
     def parked(self, url: str) -> list[Any]:
-        """The messages of a queue."""
-        answer = boto3.client("sqs").receive_message(
+        """Return the messages of a queue."""
+        answer = self.clients.sqs.receive_message(
             QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], WaitTimeSeconds=0
         )
         return answer.get("Messages", [])
 
 
 @pytest.fixture
-def deployed() -> Iterator[Deployed]:
-    with surroundings("source") as urls:
+def deployed(clients: Clients) -> Iterator[Deployed]:
+    with surroundings(clients, "source") as urls:
         os.environ["SOURCE_QUEUE_URL"] = urls["source"]
-        yield Deployed(urls["source"], urls["payment-required"], urls["failed-events"], urls["subscriber"])
+        yield Deployed(clients, urls["source"], urls["payment-required"], urls["failed-events"], urls["subscriber"])
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ def codat() -> Iterator[responses.RequestsMock]:
 
 
 def event(plan: str = "growth") -> str:
-    """The body of a message."""
+    """Return the body of billing's event."""
     sample = json.loads((ROOT / "events/company_upgraded_plan.json").read_text("utf-8"))
     return json.dumps(sample | {"detail": sample["detail"] | {"plan": plan}})
 
@@ -122,7 +123,7 @@ PAYMENT_REQUIRED, FAILED, DEFERRED = "payment_required", "failed_events", "defer
     ],
 )
 @pytest.mark.parametrize("call", ["GET", "POST"])
-def test_every_answer_of_codats_has_its_outcome(
+def test_each_answer_of_codat_leads_to_its_outcome(
     deployed: Deployed,
     codat: responses.RequestsMock,
     call: str,
@@ -141,7 +142,7 @@ def test_every_answer_of_codats_has_its_outcome(
     if outcome == DEFERRED:
         assert len(failures) == 1
         assert parked == {PAYMENT_REQUIRED: [], FAILED: []}
-        assert deployed.parked(deployed.source) == [], "it is hidden for a while"
+        assert deployed.parked(deployed.source) == [], "the message is hidden until it is due"
     else:
         assert failures == []
         (message,) = parked.pop(outcome)
@@ -152,16 +153,16 @@ def test_every_answer_of_codats_has_its_outcome(
 
 
 @pytest.mark.parametrize("status", [200, 204])
-def test_a_write_that_codat_took_is_applied(deployed: Deployed, codat: responses.RequestsMock, status: int) -> None:
+def test_a_write_that_codat_accepts_is_applied(deployed: Deployed, codat: responses.RequestsMock, status: int) -> None:
     codat.get(SETTINGS, json=SHOWN)
     write = codat.post(SETTINGS, status=status)
     assert deployed.deliver(event("starter")) == []
     assert write.call_count == 1
-    item = boto3.client("dynamodb").get_item(TableName="company-plans", Key={"companyId": {"S": COMPANY}})["Item"]
+    item = deployed.clients.dynamodb.get_item(TableName="company-plans", Key={"companyId": {"S": COMPANY}})["Item"]
     assert item["desiredPlan"] == item["appliedPlan"] == {"S": "starter"}
 
 
-def test_what_was_applied_is_announced_to_whoever_subscribes(deployed: Deployed, codat: responses.RequestsMock) -> None:
+def test_applied_settings_are_announced_on_the_bus(deployed: Deployed, codat: responses.RequestsMock) -> None:
     codat.get(SETTINGS, json=SHOWN | {"settings": [SHOWN_INVOICES | {"syncSchedule": 720}]})
     codat.post(SETTINGS, status=204)
     deployed.deliver(event("starter"))
@@ -175,7 +176,7 @@ def test_what_was_applied_is_announced_to_whoever_subscribes(deployed: Deployed,
     assert invoices["words"].startswith("invoices: monthly → daily")
 
 
-def test_what_was_parked_is_announced_too(deployed: Deployed, codat: responses.RequestsMock) -> None:
+def test_a_parked_event_is_announced_on_the_bus(deployed: Deployed, codat: responses.RequestsMock) -> None:
     codat.get(SETTINGS, status=403, json={"error": "Forbidden", "correlationId": "c0ffee"})
     deployed.deliver(event())
     (message,) = deployed.parked(deployed.subscriber)
@@ -185,7 +186,7 @@ def test_what_was_parked_is_announced_too(deployed: Deployed, codat: responses.R
     assert (detail["reason"], detail["status"], detail["correlationId"]) == ("forbidden", 403, "c0ffee")
 
 
-def test_an_upgrade_is_pulled_at_once(deployed: Deployed, codat: responses.RequestsMock) -> None:
+def test_an_upgrade_makes_codat_pull_at_once(deployed: Deployed, codat: responses.RequestsMock) -> None:
     codat.get(SETTINGS, json=SHOWN)
     codat.post(SETTINGS, status=204)
     refresh = codat.post(f"{URL}/companies/{COMPANY}/data/queue/invoices", json={})
@@ -195,14 +196,14 @@ def test_an_upgrade_is_pulled_at_once(deployed: Deployed, codat: responses.Reque
 
 
 @pytest.mark.parametrize("body", ["", "<html>Maintenance</html>", '{"settings": [{"syncSchedule": 24}]}', "[]"])
-def test_settings_that_cannot_be_read_are_deferred(
+def test_an_event_is_deferred_where_codats_settings_cannot_be_read(
     deployed: Deployed, codat: responses.RequestsMock, body: str
 ) -> None:
     codat.get(SETTINGS, body=body)
     assert len(deployed.deliver(event())) == 1
 
 
-def test_hourly_on_a_free_account_is_degraded_and_its_event_parked(
+def test_hourly_on_a_free_account_is_degraded_and_the_event_is_parked(
     deployed: Deployed, codat: responses.RequestsMock
 ) -> None:
     codat.get(SETTINGS, json=SHOWN)
@@ -221,9 +222,9 @@ def test_hourly_on_a_free_account_is_degraded_and_its_event_parked(
     assert hours["invoices"] == 24
 
 
-def test_a_rotated_key_heals_without_a_deploy(deployed: Deployed, codat: responses.RequestsMock) -> None:
+def test_a_rotated_key_is_used_without_a_deploy(deployed: Deployed, codat: responses.RequestsMock) -> None:
     def answer(request: requests.PreparedRequest) -> tuple[int, dict[str, str], str]:
-        boto3.client("secretsmanager").put_secret_value(SecretId="codat-sync/api-key", SecretString="new")
+        deployed.clients.secrets.put_secret_value(SecretId=SECRET, SecretString="new")
         is_new = request.headers["Authorization"] == "Basic bmV3"
         return (200, {}, json.dumps(SHOWN)) if is_new else (401, {}, "{}")
 
@@ -232,13 +233,17 @@ def test_a_rotated_key_heals_without_a_deploy(deployed: Deployed, codat: respons
     assert deployed.deliver(event("starter")) == []
 
 
-def test_a_429_is_waited_for_as_long_as_codat_asks(deployed: Deployed, codat: responses.RequestsMock) -> None:
+def test_after_a_429_the_event_waits_for_as_long_as_codat_asks(
+    deployed: Deployed, codat: responses.RequestsMock
+) -> None:
     until = datetime.now(UTC) + timedelta(hours=5)
     codat.get(SETTINGS, status=429, headers={"Retry-After": until.strftime("%a, %d %b %Y %H:%M:%S GMT")})
     assert len(deployed.deliver(event())) == 1
+    (hidden,) = get_backend("sqs")["123456789012"]["eu-west-2"].queues["source"].pending_messages
+    assert hidden.visible_at / 1000 >= int(until.timestamp())
 
 
-def test_one_session_serves_all_calls(
+def test_all_calls_to_codat_share_one_http_session(
     deployed: Deployed, codat: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[requests.Session] = []

@@ -1,4 +1,4 @@
-"""A night: what somebody changed at Codat is found, repaired and told of. The functions whole, with AWS in memory."""
+"""Reconciliation by whole functions, with AWS in Moto: a change made in Codat's Portal is found and repaired."""
 
 import importlib
 import json
@@ -9,11 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-import boto3
 import pytest
 import requests
 import responses
-from mypy_boto3_sqs import SQSClient
 
 from codat_sync.codat.client import CodatClient
 from codat_sync.companies.records import CompanyPlan, CompanyPlans
@@ -22,20 +20,21 @@ from codat_sync.reconciliation.queue import CompanyReconciliations
 from codat_sync.reconciliation.runs import ReconciliationRuns, Run
 from local.presets import local_presets
 from ops.backfill import Backfill, Survey
-from tests.fakes import FakeContext, fixed_key
-from tests.integration.surroundings import URL, record, surroundings
+from tests.fakes.codat import fixed_key
+from tests.fakes.lambda_ import FakeContext
+from tests.integration.surroundings import URL, Clients, record, surroundings
 
 ROOT = Path(__file__).parents[2]
 COMPANIES = [f"8a210b68-6988-40{number:02}-a1eb-0242ac120001" for number in range(6)]
 DAILY, MONTHLY = 24, 720
 QUEUES: Final = ("source", "reconciliations", "companies")
-# As template.yaml has it: a schedule's message is no whole envelope.
+# As in template.yaml: a schedule's message is not a whole envelope.
 NIGHT = '{"id": "night-1", "detail-type": "Reconciliation Requested", "detail": {}}'
 
 
 @dataclass
 class Account:
-    """A Codat account with companies in it."""
+    """A Codat account with companies."""
 
     settings: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -64,54 +63,54 @@ class Account:
 
 @dataclass
 class Deployed:
-    """The stack's parts in memory, and three functions in front of them."""
+    """The stack in Moto, and three of its functions."""
 
-    sqs: SQSClient
+    clients: Clients
     urls: dict[str, str]
 
     def work_off(self, queue: str, function: str) -> int:
-        """What Lambda does with what lies on a queue; how many invocations that took."""
+        """Deliver all messages of a queue as Lambda does. Return the number of invocations."""
         os.environ["SOURCE_QUEUE_URL"] = self.urls[queue]
         app = importlib.import_module(f"functions.{function}.app")
         wired = app.reconciliation if function == "reconcile_companies" else app.consumer
         wired.cache_clear()
         invocations = 0
-        while messages := self.sqs.receive_message(
+        while messages := self.clients.sqs.receive_message(
             QueueUrl=self.urls[queue], MaxNumberOfMessages=10, MessageSystemAttributeNames=["All"]
         ).get("Messages"):
             invocations += 1
             records = [record(each, queue) for each in messages]
             assert app.handler({"Records": records}, FakeContext(900.0)) == {"batchItemFailures": []}
             for each in messages:
-                self.sqs.delete_message(QueueUrl=self.urls[queue], ReceiptHandle=each["ReceiptHandle"])
+                self.clients.sqs.delete_message(QueueUrl=self.urls[queue], ReceiptHandle=each["ReceiptHandle"])
         return invocations
 
     def send(self, queue: str, body: str) -> None:
-        self.sqs.send_message(QueueUrl=self.urls[queue], MessageBody=body)
+        self.clients.sqs.send_message(QueueUrl=self.urls[queue], MessageBody=body)
 
-    def put_in_force(self, *companies: str, plan: str = "growth") -> None:
-        """Events of billing's, up to their outcomes."""
+    def apply(self, *companies: str, plan: str = "growth") -> None:
+        """Deliver an event of billing for each company, until all have their outcomes."""
         sample = json.loads((ROOT / "events/company_upgraded_plan.json").read_text("utf-8"))
         for company in companies:
             sample["detail"] = {"companyId": company, "plan": plan, "occurredAt": datetime.now(UTC).isoformat()}
             self.send("source", json.dumps(sample | {"id": f"{company} to {plan}"}))
         self.work_off("source", "company_plan_changed")
-        self.said()
+        self.announced()
 
-    def said(self) -> list[Any]:
-        """What this stack said on the bus since it was last asked."""
+    def announced(self) -> list[Any]:
+        """Return the announcements since the last call."""
         found: list[Any] = []
-        while messages := self.sqs.receive_message(QueueUrl=self.urls["subscriber"], MaxNumberOfMessages=10).get(
-            "Messages"
-        ):
+        while messages := self.clients.sqs.receive_message(
+            QueueUrl=self.urls["subscriber"], MaxNumberOfMessages=10
+        ).get("Messages"):
             found += [json.loads(each["Body"]) for each in messages]
             for each in messages:
-                self.sqs.delete_message(QueueUrl=self.urls["subscriber"], ReceiptHandle=each["ReceiptHandle"])
+                self.clients.sqs.delete_message(QueueUrl=self.urls["subscriber"], ReceiptHandle=each["ReceiptHandle"])
         return found
 
     @property
     def plans(self) -> CompanyPlans:
-        return CompanyPlans(boto3.client("dynamodb"), "company-plans")
+        return CompanyPlans(self.clients.dynamodb, "company-plans")
 
     def record(self, company: str) -> CompanyPlan:
         records = {str(each.company_id): each for each in self.plans.page(None, 100).companies}
@@ -119,16 +118,16 @@ class Deployed:
 
     @property
     def run(self) -> Run:
-        run = ReconciliationRuns(boto3.client("dynamodb"), "company-plans").newest()
+        run = ReconciliationRuns(self.clients.dynamodb, "company-plans").newest()
         assert run is not None
         return run
 
 
 @pytest.fixture
-def deployed() -> Iterator[Deployed]:
-    with surroundings(*QUEUES) as urls:
+def deployed(clients: Clients) -> Iterator[Deployed]:
+    with surroundings(clients, *QUEUES) as urls:
         os.environ.update(RECONCILE_CALLS_PER_MINUTE="1000", RECONCILE_COMPANY_QUEUE_URL=urls["companies"])
-        yield Deployed(boto3.client("sqs"), urls)
+        yield Deployed(clients, urls)
 
 
 @pytest.fixture
@@ -142,10 +141,8 @@ def codat() -> Iterator[Account]:
         yield account
 
 
-def test_what_somebody_changed_at_codat_is_repaired_in_the_night_and_told_of(
-    deployed: Deployed, codat: Account
-) -> None:
-    deployed.put_in_force(*COMPANIES)
+def test_a_change_made_in_codats_portal_is_repaired_and_announced(deployed: Deployed, codat: Account) -> None:
+    deployed.apply(*COMPANIES)
     codat.settings[COMPANIES[2]][0]["syncSchedule"] = 1
     codat.calls.clear()
 
@@ -153,7 +150,7 @@ def test_what_somebody_changed_at_codat_is_repaired_in_the_night_and_told_of(
     assert deployed.work_off("reconciliations", "reconcile_companies") == 1
     assert codat.calls == ["GET"] * 6
     assert (deployed.run.counts["checked"], deployed.run.counts["changed_at_codat"]) == (6, 1)
-    (drifted,) = deployed.said()
+    (drifted,) = deployed.announced()
     assert drifted["detail-type"] == "Company Sync Settings Drifted"
     assert (drifted["detail"]["companyId"], drifted["detail"]["causedBy"]) == (COMPANIES[2], "night-1")
     assert [each["words"].split(" at ")[0] for each in drifted["detail"]["differences"]] == ["invoices: hourly → daily"]
@@ -161,7 +158,7 @@ def test_what_somebody_changed_at_codat_is_repaired_in_the_night_and_told_of(
     assert deployed.work_off("companies", "reconcile_company") == 1
     assert codat.invoices(COMPANIES[2]) == DAILY
     assert deployed.run.outcomes == {"repaired": 1}
-    (applied,) = deployed.said()
+    (applied,) = deployed.announced()
     assert (applied["detail-type"], applied["detail"]["causedBy"]) == (
         "Company Sync Settings Applied",
         f"night-1/{COMPANIES[2]}",
@@ -170,8 +167,8 @@ def test_what_somebody_changed_at_codat_is_repaired_in_the_night_and_told_of(
     assert (record.times_drifted, record.desired.plan) == (1, "growth")
 
 
-def test_the_night_after_all_is_in_step(deployed: Deployed, codat: Account) -> None:
-    deployed.put_in_force(*COMPANIES)
+def test_the_run_after_a_repair_finds_all_companies_in_step(deployed: Deployed, codat: Account) -> None:
+    deployed.apply(*COMPANIES)
     codat.settings[COMPANIES[2]][0]["syncSchedule"] = 1
     for night in ("night-1", "night-2"):
         deployed.send("reconciliations", NIGHT.replace("night-1", night))
@@ -181,37 +178,37 @@ def test_the_night_after_all_is_in_step(deployed: Deployed, codat: Account) -> N
     assert deployed.record(COMPANIES[2]).times_drifted == 0
 
 
-def test_a_report_changes_nothing_at_codat(deployed: Deployed, codat: Account) -> None:
-    deployed.put_in_force(*COMPANIES)
+def test_a_run_that_only_reports_changes_nothing_at_codat(deployed: Deployed, codat: Account) -> None:
+    deployed.apply(*COMPANIES)
     codat.settings[COMPANIES[2]][0]["syncSchedule"] = 1
     codat.calls.clear()
     deployed.send("reconciliations", (ROOT / "events/reconciliation_requested.report_only.json").read_text("utf-8"))
     deployed.work_off("reconciliations", "reconcile_companies")
     assert deployed.work_off("companies", "reconcile_company") == 0
     assert (codat.calls, codat.invoices(COMPANIES[2])) == (["GET"] * 6, 1)
-    assert [each["detail"]["willBeRepaired"] for each in deployed.said()] == [False]
+    assert [each["detail"]["willBeRepaired"] for each in deployed.announced()] == [False]
 
 
-def test_whoever_is_on_call_may_have_one_company_looked_at(deployed: Deployed, codat: Account) -> None:
+def test_a_request_for_one_company_repairs_that_company(deployed: Deployed, codat: Account) -> None:
     sample = json.loads((ROOT / "events/company_reconciliation_requested.json").read_text("utf-8"))
     company = COMPANIES[0]
-    deployed.put_in_force(company)
+    deployed.apply(company)
     codat.settings[company][0]["syncSchedule"] = 1
     deployed.send("companies", json.dumps(sample | {"detail": {"companyId": company}}))
     deployed.work_off("companies", "reconcile_company")
     assert codat.invoices(company) == DAILY
 
 
-def test_a_backfill_brings_those_whom_we_do_not_know_to_the_plans_of_their_tags(
+def test_a_backfill_brings_companies_without_a_record_to_the_plans_of_their_tags(
     deployed: Deployed, codat: Account
 ) -> None:
-    deployed.put_in_force(COMPANIES[0], plan="free")
+    deployed.apply(COMPANIES[0], plan="free")
     codat.tags = {COMPANIES[0]: {"plan": "scale"}, COMPANIES[1]: {"plan": "growth"}, COMPANIES[2]: {"plan": "gold"}}
     backfill = Backfill(
         CodatClient(URL, fixed_key("key")).list_companies,
         deployed.plans,
         local_presets(),
-        CompanyReconciliations(deployed.sqs, deployed.urls["companies"]).send,
+        CompanyReconciliations(deployed.clients.sqs, deployed.urls["companies"]).send,
         plan_tag="plan",
         name="backfill-1",
         now=lambda: datetime.now(UTC),

@@ -1,6 +1,6 @@
-"""Codat's bill, from the first 402 to the last company at its preset: both functions whole, with AWS in memory.
+"""Redrive by whole functions, with AWS in Moto: from the first 402 to the last company at its preset.
 
-Codat is an account that has no hourly schedule until it is paid for, as it answers over HTTP.
+Codat is an account that has no hourly schedule until its bill is paid, and that answers over HTTP.
 """
 
 import importlib
@@ -12,16 +12,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 import requests
 import responses
-from mypy_boto3_sqs import SQSClient
 
 from codat_sync.outcomes import parked_events
 from codat_sync.outcomes.parked_events import DeadLetterQueue
-from tests.fakes import FakeContext
-from tests.integration.surroundings import URL, record, surroundings
+from tests.fakes.lambda_ import FakeContext
+from tests.integration.surroundings import URL, Clients, record, surroundings
 
 ROOT = Path(__file__).parents[2]
 COMPANIES = [f"8a210b68-6988-40{number:02}-a1eb-0242ac120001" for number in range(12)]
@@ -34,12 +32,12 @@ EXPIRED = {"error": "Payment Required", "validation": {"errors": [{"message": "A
 
 
 class Killed(BaseException):
-    """The function is gone in the middle of its work."""
+    """The function is cut off in the middle of its work."""
 
 
 @dataclass
 class Account:
-    """A Codat account, and what it was asked."""
+    """A Codat account, and the calls that it got."""
 
     paid: bool = False
     expired: bool = False
@@ -63,7 +61,7 @@ class Account:
         return 204, {}, ""
 
     def hours(self, company: str) -> int:
-        """Between two pulls of the company's invoices."""
+        """Return the hours between two pulls of the company's invoices."""
         (hours,) = (each["syncSchedule"] for each in self.settings[company] if each["dataType"] == "invoices")
         return int(hours)
 
@@ -74,23 +72,23 @@ class Account:
 
 @dataclass
 class Deployed:
-    """The stack's parts in memory, and the two functions in front of them."""
+    """The stack in Moto, and two of its functions."""
 
-    sqs: SQSClient
+    clients: Clients
     urls: dict[str, str]
 
     def upgrade(self, *companies: str, plan: str = "scale") -> None:
-        """Events of billing's, up to their outcomes."""
+        """Deliver an event of billing for each company, until all have their outcomes."""
         sample = json.loads((ROOT / "events/company_upgraded_plan.json").read_text("utf-8"))
         for company in companies:
             sample["detail"] |= {"companyId": company, "plan": plan, "occurredAt": datetime.now(UTC).isoformat()}
             sample["id"] = f"{company} to {plan}"
-            self.sqs.send_message(QueueUrl=self.urls["source"], MessageBody=json.dumps(sample))
+            self.clients.sqs.send_message(QueueUrl=self.urls["source"], MessageBody=json.dumps(sample))
         self.settle_source_queue()
 
     def settle_source_queue(self) -> None:
-        """What Lambda does with what lies on the source queue, until nothing does."""
-        while messages := self.sqs.receive_message(
+        """Deliver all messages of the source queue as Lambda does."""
+        while messages := self.clients.sqs.receive_message(
             QueueUrl=self.urls["source"],
             MaxNumberOfMessages=10,
             MessageSystemAttributeNames=["All"],
@@ -100,10 +98,10 @@ class Deployed:
             answer = self._invoke("company_plan_changed", "source", records)
             assert answer == {"batchItemFailures": []}
             for each in messages:
-                self.sqs.delete_message(QueueUrl=self.urls["source"], ReceiptHandle=each["ReceiptHandle"])
+                self.clients.sqs.delete_message(QueueUrl=self.urls["source"], ReceiptHandle=each["ReceiptHandle"])
 
     def redrive(self, sample: str = "codat_plan_upgraded") -> bool:
-        """Ask for a redrive, once; whether it is done."""
+        """Deliver a request for a redrive once. Return whether it is done."""
         message = {
             "MessageId": "m",
             "ReceiptHandle": "h",
@@ -118,25 +116,28 @@ class Deployed:
         return not answer["batchItemFailures"]
 
     def parked(self) -> dict[str, str]:
-        """By event id, the reason of each parked event."""
+        """Return the reason of each parked event by event id."""
         with_reason = {}
-        for each in self._lying("payment-required"):
+        for each in self.messages("payment-required"):
             said = {name: value["StringValue"] for name, value in each["MessageAttributes"].items()}
             with_reason[said["eventId"]] = said["reason"]
         return with_reason
 
     def waiting(self) -> list[Any]:
-        """What lies on the source queue."""
-        return self._lying("source")
+        """Return the messages of the source queue."""
+        return self.messages("source")
 
-    def _lying(self, name: str) -> list[Any]:
+    def messages(self, name: str) -> list[Any]:
+        """Return the messages of a queue, and leave all of them visible."""
         url, found = self.urls[name], []
-        while messages := self.sqs.receive_message(
+        while messages := self.clients.sqs.receive_message(
             QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
         ).get("Messages"):
             found += messages
         for each in found:
-            self.sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=each["ReceiptHandle"], VisibilityTimeout=0)
+            self.clients.sqs.change_message_visibility(
+                QueueUrl=url, ReceiptHandle=each["ReceiptHandle"], VisibilityTimeout=0
+            )
         return found
 
     def _invoke(
@@ -148,16 +149,16 @@ class Deployed:
 
 
 @pytest.fixture
-def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
+def deployed(clients: Clients, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
     monkeypatch.setattr(parked_events, "LONG_POLL_SECONDS", 0)
-    # The functions believe in a pause for as long as the redrive waits after lifting one. No test waits.
+    # Functions cache a pause for as long as a redrive waits after it has lifted one. No test waits.
     monkeypatch.setattr("codat_sync.companies.pause.CACHE", timedelta(0))
     monkeypatch.setattr("codat_sync.wiring.sleep", lambda _: None)
-    with surroundings("source", "redrives") as urls:
+    with surroundings(clients, "source", "redrives") as urls:
         os.environ.update(MAX_CONCURRENT_COMPANIES="1", REDRIVE_EVENTS_PER_MINUTE="10000")
         for function in ("company_plan_changed", "redrive_payment_required"):
             importlib.import_module(f"functions.{function}.app").consumer.cache_clear()
-        yield Deployed(boto3.client("sqs"), urls)
+        yield Deployed(clients, urls)
 
 
 @pytest.fixture
@@ -172,14 +173,14 @@ def account() -> Iterator[Account]:
 
 @pytest.fixture
 def degraded(deployed: Deployed, account: Account) -> list[str]:
-    """The ids of the events of companies that are daily where they should be hourly."""
+    """Return the ids of the events of companies that are degraded to daily."""
     deployed.upgrade(*COMPANIES)
     assert {account.hours(company) for company in COMPANIES} == {24}
     account.calls.clear()
     return [f"{company} to scale" for company in COMPANIES]
 
 
-def test_with_the_account_unpaid_it_makes_exactly_one_write_and_leaves_the_dlq_as_it_was(
+def test_while_the_bill_is_unpaid_a_redrive_writes_once_and_leaves_the_dlq_unchanged(
     deployed: Deployed, account: Account, degraded: list[str]
 ) -> None:
     assert deployed.redrive()
@@ -188,12 +189,12 @@ def test_with_the_account_unpaid_it_makes_exactly_one_write_and_leaves_the_dlq_a
     assert deployed.waiting() == []
 
 
-def test_with_it_paid_every_company_ends_at_its_preset_and_the_dlq_is_empty(
+def test_once_the_bill_is_paid_every_company_gets_its_preset_and_the_dlq_is_empty(
     deployed: Deployed, account: Account, degraded: list[str]
 ) -> None:
     account.paid = True
     assert deployed.redrive()
-    assert account.writes == 1, "the probe's"
+    assert account.writes == 1, "the write of the probe"
     assert deployed.parked() == {}
     assert len(deployed.waiting()) == len(degraded)
     assert all("parkedAt" in each["MessageAttributes"] for each in deployed.waiting())
@@ -203,16 +204,16 @@ def test_with_it_paid_every_company_ends_at_its_preset_and_the_dlq_is_empty(
     assert account.writes == len(COMPANIES)
 
 
-def test_a_body_comes_back_byte_for_byte(deployed: Deployed, account: Account) -> None:
+def test_a_redriven_body_is_the_original_byte_for_byte(deployed: Deployed, account: Account) -> None:
     deployed.upgrade(COMPANIES[0])
-    (parked,) = deployed._lying("payment-required")
+    (parked,) = deployed.messages("payment-required")
     account.paid = True
     deployed.redrive()
     (back,) = deployed.waiting()
     assert (back["Body"], back["MessageAttributes"]) == (parked["Body"], parked["MessageAttributes"])
 
 
-def test_paid_one_redrive_later_they_come_back_one_redrive_later(
+def test_the_first_redrive_after_the_bill_is_paid_brings_the_events_back(
     deployed: Deployed, account: Account, degraded: list[str]
 ) -> None:
     assert deployed.redrive("redrive_requested")
@@ -224,7 +225,7 @@ def test_paid_one_redrive_later_they_come_back_one_redrive_later(
     assert deployed.parked() == {}
 
 
-def test_the_newest_plan_wins_over_what_was_parked(deployed: Deployed, account: Account, degraded: list[str]) -> None:
+def test_the_newest_plan_wins_over_a_parked_one(deployed: Deployed, account: Account, degraded: list[str]) -> None:
     deployed.upgrade(COMPANIES[0], plan="starter")
     deployed.upgrade(COMPANIES[-1], plan="growth")
     account.paid = True
@@ -233,10 +234,14 @@ def test_the_newest_plan_wins_over_what_was_parked(deployed: Deployed, account: 
     assert deployed.parked() == {}
     assert len(degraded) == len(COMPANIES)
     hours = {company: account.hours(company) for company in COMPANIES}
-    assert hours == dict.fromkeys(COMPANIES, 1) | {COMPANIES[0]: 24, COMPANIES[-1]: 24}, "invoices are daily in both"
+    assert hours == dict.fromkeys(COMPANIES, 1) | {COMPANIES[0]: 24, COMPANIES[-1]: 24}, (
+        "both plans have daily invoices"
+    )
 
 
-def test_one_reason_and_company_alone(deployed: Deployed, account: Account, degraded: list[str]) -> None:
+def test_a_redrive_of_one_reason_and_one_company_leaves_the_others_parked(
+    deployed: Deployed, account: Account, degraded: list[str]
+) -> None:
     account.paid = True
     sample = json.loads((ROOT / "events/redrive_requested.one_reason.json").read_text("utf-8"))
     assert sample["detail"]["companyId"] == COMPANIES[1]
@@ -246,7 +251,7 @@ def test_one_reason_and_company_alone(deployed: Deployed, account: Account, degr
     assert len(deployed.parked()) == len(degraded) - 1
 
 
-def test_killed_between_sending_and_deleting_it_loses_nothing(
+def test_a_redrive_that_is_killed_between_sending_and_deleting_loses_no_event(
     deployed: Deployed, account: Account, degraded: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     account.paid = True
@@ -260,7 +265,7 @@ def test_killed_between_sending_and_deleting_it_loses_nothing(
             deployed.redrive()
     sent = {json.loads(each["Body"])["id"] for each in deployed.waiting()}
     assert sent
-    assert deployed.parked() == dict.fromkeys(degraded, "hourly_not_allowed"), "none has left before"
+    assert deployed.parked() == dict.fromkeys(degraded, "hourly_not_allowed"), "no event was deleted"
     deployed.settle_source_queue()
     assert deployed.redrive()
     deployed.settle_source_queue()
@@ -271,21 +276,21 @@ def test_killed_between_sending_and_deleting_it_loses_nothing(
 class TestExpiredAccount:
     @pytest.fixture(autouse=True)
     def expired(self, deployed: Deployed, account: Account) -> None:
-        """One call finds out; the pause parks the others."""
+        """Let the first call meet the 402; the pause parks the other events without a call."""
         account.expired = True
         deployed.upgrade(*COMPANIES, plan="growth")
         assert set(deployed.parked().values()) == {"account_expired"}
         assert len(account.calls) == 1
         account.calls.clear()
 
-    def test_while_it_is_expired_one_call_says_so_and_none_is_a_write(
+    def test_while_it_is_expired_a_redrive_makes_one_call_and_no_write(
         self, deployed: Deployed, account: Account
     ) -> None:
         assert deployed.redrive()
         assert [method for method, _ in account.calls] == ["GET"]
         assert len(deployed.parked()) == len(COMPANIES)
 
-    def test_once_it_is_paid_the_pause_no_longer_answers_for_codat(self, deployed: Deployed, account: Account) -> None:
+    def test_once_it_is_paid_the_pause_no_longer_holds_events_back(self, deployed: Deployed, account: Account) -> None:
         account.expired = False
         assert deployed.redrive()
         deployed.settle_source_queue()
@@ -293,7 +298,7 @@ class TestExpiredAccount:
         assert {account.hours(company) for company in COMPANIES} == {24}
 
 
-def test_while_codat_has_no_answer_the_request_stays_on_its_queue(
+def test_while_codat_does_not_answer_the_request_stays_on_its_queue(
     deployed: Deployed, account: Account, degraded: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(account, "answer", None)

@@ -1,4 +1,4 @@
-"""What we take for granted of SQS, seen in a second emulator: the local stack's storm stands on the same.
+"""The behaviour of SQS that this project relies on, as Moto shows it. The local stack shows it with another emulator.
 
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
 """
@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import boto3
 import pytest
 from moto import mock_aws
 from mypy_boto3_sqs import SQSClient
@@ -17,6 +16,7 @@ from mypy_boto3_sqs import SQSClient
 from codat_sync.outcomes.dead_letters import DeadLetters, ReceivedEvent
 from codat_sync.outcomes.deferral import SourceQueue
 from codat_sync.outcomes.triage import Failure, Outcome
+from tests.integration.surroundings import Clients
 
 MAX_RECEIVES = 3
 
@@ -30,7 +30,7 @@ class Queues:
     dlq: str
 
     def receive(self, url: str) -> list[Any]:
-        """At most one message, as Lambda's poller would get it."""
+        """Receive at most one message, as Lambda's poller does."""
         answer = self.sqs.receive_message(
             QueueUrl=url, MessageSystemAttributeNames=["All"], MessageAttributeNames=["All"], WaitTimeSeconds=0
         )
@@ -38,9 +38,9 @@ class Queues:
 
 
 @pytest.fixture
-def queues() -> Iterator[Queues]:
+def queues(clients: Clients) -> Iterator[Queues]:
     with mock_aws():
-        sqs = boto3.client("sqs")
+        sqs = clients.sqs
         dlq = sqs.create_queue(QueueName="failed-events")["QueueUrl"]
         arn = sqs.get_queue_attributes(QueueUrl=dlq, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         redrive = {"deadLetterTargetArn": arn, "maxReceiveCount": MAX_RECEIVES}
@@ -50,13 +50,13 @@ def queues() -> Iterator[Queues]:
         yield Queues(sqs, source, dlq)
 
 
-def test_a_received_message_is_hidden_and_not_gone(queues: Queues) -> None:
+def test_a_received_message_is_hidden(queues: Queues) -> None:
     queues.sqs.send_message(QueueUrl=queues.source, MessageBody="event")
     assert len(queues.receive(queues.source)) == 1
     assert queues.receive(queues.source) == []
 
 
-def test_a_deferred_message_comes_back_and_counts_each_receive(queues: Queues) -> None:
+def test_a_deferred_message_is_delivered_again_and_each_receive_is_counted(queues: Queues) -> None:
     queues.sqs.send_message(QueueUrl=queues.source, MessageBody="event")
     for count in range(1, MAX_RECEIVES + 1):
         (message,) = queues.receive(queues.source)
@@ -71,7 +71,7 @@ def test_a_message_that_is_deferred_for_hours_stays_hidden(queues: Queues) -> No
     assert queues.receive(queues.source) == []
 
 
-def test_one_message_more_than_sqs_takes_in_a_batch_is_deferred_all_the_same(queues: Queues) -> None:
+def test_more_messages_than_one_batch_of_sqs_are_all_deferred(queues: Queues) -> None:
     for number in range(11):
         queues.sqs.send_message(QueueUrl=queues.source, MessageBody=f"event {number}")
     handles = [message["ReceiptHandle"] for _ in range(11) for message in queues.receive(queues.source)]
@@ -79,8 +79,8 @@ def test_one_message_more_than_sqs_takes_in_a_batch_is_deferred_all_the_same(que
     assert sum(len(queues.receive(queues.source)) for _ in range(11)) == 11
 
 
-def test_a_message_that_was_received_too_often_is_moved_whole_and_without_a_reason(queues: Queues) -> None:
-    """Why the last receive parks an event itself."""
+def test_sqs_moves_a_message_that_was_received_too_often_without_a_reason(queues: Queues) -> None:
+    """This is why the last receive parks an event itself."""
     queues.sqs.send_message(QueueUrl=queues.source, MessageBody="event")
     for _ in range(MAX_RECEIVES):
         (message,) = queues.receive(queues.source)
@@ -92,7 +92,7 @@ def test_a_message_that_was_received_too_often_is_moved_whole_and_without_a_reas
 
 
 def test_a_parked_message_and_the_one_on_its_queue_are_two(queues: Queues) -> None:
-    """So an event is safe from the moment it is parked, and a crash before its deletion makes a copy and no loss."""
+    """So a crash after parking and before deleting leaves a copy, and loses nothing."""
     queues.sqs.send_message(QueueUrl=queues.source, MessageBody="event")
     (message,) = queues.receive(queues.source)
     dead_letters = DeadLetters(queues.sqs, {Outcome.PARKED_FAILED: queues.dlq}, lambda: datetime.now(UTC))

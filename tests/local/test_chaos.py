@@ -38,7 +38,7 @@ from local.chaos.storm import (
     storm,
 )
 from local.presets import local_presets
-from tests.fakes import FakeMessage, FakeSqs
+from tests.fakes.aws import FakeMessage, FakeSqs
 
 NOW = datetime(2026, 2, 1, 12, tzinfo=UTC)
 PRESETS = local_presets()
@@ -182,7 +182,7 @@ def discrepancies(events: list[StormEvent]) -> Iterator[tuple[str, Observations]
         },
         "another reason": {"parked": [ParkedMessage(first.dlq, first.body, "bad_request"), *rest]},
         "an event that was never sent": {
-            "parked": [*good.parked, ParkedMessage(first.dlq, '{"id": "nobody\'s"}', MALFORMED)]
+            "parked": [*good.parked, ParkedMessage(first.dlq, '{"id": "unknown"}', MALFORMED)]
         },
         "a body that was altered": {
             "parked": [
@@ -245,8 +245,8 @@ class TestRecovery:
         return Recovery(stack)
 
     def parked(self, number: int, reason: str | None) -> FakeMessage:
-        said = {"sourceQueue": self.ARN} | ({"reason": reason} if reason else {})
-        attributes = {name: {"DataType": "String", "StringValue": text} for name, text in said.items()}
+        texts = {"sourceQueue": self.ARN} | ({"reason": reason} if reason else {})
+        attributes = {name: {"DataType": "String", "StringValue": text} for name, text in texts.items()}
         return FakeMessage(f"m{number}", f"event {number}", attributes, NOW)
 
     def test_puts_back_every_event_but_the_invalid_ones(self) -> None:
@@ -275,8 +275,8 @@ class TestKiller:
         assert workers_of(7, processes) == [21]
 
     def test_counts_each_interrupted_invocation_once_and_no_timeout(self, tmp_path: Path) -> None:
-        said = "WARNING [lambda] ESM: Lambda F failed processing SQS batch from Q (errorType=X errorMessage={})\n"
-        died, timed_out = said.format("Worker process died"), said.format("Task timed out after 60.00 seconds")
+        line = "WARNING [lambda] ESM: Lambda F failed processing SQS batch from Q (errorType=X errorMessage={})\n"
+        died, timed_out = line.format("Worker process died"), line.format("Task timed out after 60.00 seconds")
         log = tmp_path / "ministack.log"
         log.write_text(f"INFO nothing\n{died}{timed_out}{died[:70]}")
         killer = Killer(emulator=7, log=log, random=Random(0))

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from codat_sync.codat.errors import PaymentRequired, PaymentRequiredKind, RateLimited
 from codat_sync.codat.models import Frequency, SyncSettings
-from tests.fakes import hourly_types, setting, settings
+from tests.fakes.codat import hourly_types, setting, settings
 
 ACCOUNT_SETTINGS: Final = settings(setting("invoices", Frequency.OFF), setting("bills", Frequency.OFF)).model_copy(
     update={"overrides_defaults": False}

@@ -11,10 +11,11 @@ import pytest
 
 from codat_sync.codat.errors import Unreachable
 from codat_sync.codat.models import SyncSettings
-from tests.fakes import NOW
+from tests.fakes.clock import NOW
 from tests.model.aws import MAX_RECEIVE_COUNT, VISIBILITY
 from tests.model.gate import Effect, Fate
-from tests.model.world import COMPANIES, LATENESS, WRITE, LateWrite, World
+from tests.model.process import LATENESS, WRITE, LateWrite
+from tests.model.world import COMPANIES, World
 
 COMPANY = COMPANIES[0]
 

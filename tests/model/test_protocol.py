@@ -61,7 +61,8 @@ from codat_sync.codat.errors import (
 )
 from tests.model.codat import Account
 from tests.model.gate import PASS, Crashed, Effect, Fate
-from tests.model.world import BILLING, CODAT_CALLS, COMPANIES, WRITE, World
+from tests.model.process import BILLING, CODAT_CALLS, WRITE
+from tests.model.world import COMPANIES, World
 
 EXAMPLES: Final = int(os.environ.get("CHAOS_EXAMPLES", "0"))
 

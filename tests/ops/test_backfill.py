@@ -11,7 +11,7 @@ from codat_sync.companies.records import LONGEST_BATCH
 from codat_sync.reconciliation.queue import CompanyRequest
 from local.presets import local_presets
 from ops.backfill import TAG_LENGTH, Backfill, Survey
-from tests.fakes import NOW
+from tests.fakes.clock import NOW
 
 PRESETS = local_presets()
 

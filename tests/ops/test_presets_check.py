@@ -134,7 +134,10 @@ def test_a_valid_file_has_no_problem() -> None:
         ('frequency = "off"', ["3: plan a: every data type is off"]),
         ('[plans.b]\nfrequency = "off"', ["4: plan b: every data type is off"]),
         ("[plans.b.data_types]\n[plans.b]\n[plans.b]", ["6: plan b: stands twice, first in line 5"]),
-        ("[plans]\nb.hour_of_day = 1\n[plans.b]", ["6: not TOML: the table is there twice"]),
+        (
+            "[plans]\nb.hour_of_day = 25\n[plans.b]",
+            ["5: plan b, hour_of_day: 25 is not an hour of day", "6: not TOML: the table is there twice"],
+        ),
         ("x = 1, x = 2", ["4: not TOML: Expected newline or end of document after a statement"]),
         ("data_types = { bills = 1, bills = 2 }", ["4: not TOML: the key is there twice"]),
     ],
@@ -185,7 +188,7 @@ on_cancelled = "free"
 frequency = daily
 hour_of_day = 25
 [plans.Größe]
-freqency = "in a table of which nobody knows the name"
+freqency = "in a table whose name cannot be read"
 [plans.pro]
 frequency = "wekly
 freqency = "daily"
@@ -195,7 +198,7 @@ bills: hourly
         "1: not TOML: not a value; text needs quotation marks",
         "4: not TOML: not a value; text needs quotation marks",
         '5: plan free, hour_of_day: 25 is not an hour of day: 0 to 23, or "spread"',
-        f"6: not TOML: a table begins with [NAME]; {QUOTATION_MARKS}",
+        f"6: not TOML: a table begins with [NAME]; {QUOTATION_MARKS}; the lines of this table were not checked",
         "9: not TOML: text is not closed, or has a control character",
         "10: plan pro, freqency: unknown key; did you mean frequency?",
         f"11: not TOML: a line is KEY = VALUE; {QUOTATION_MARKS}",
@@ -218,6 +221,7 @@ def test_a_file_that_is_not_complete_is_not_judged_by_what_it_lacks(path: Path) 
         ("x = '''\nsome text\n", [f"4: {NOT_CLOSED}"]),
         ('x = [\n  "a"\n  "b",\n]\nhour_of_day = 25', ["6: not TOML: Unclosed array", "8: plan a, hour_of_day: 25"]),
         ('x = [\n  "a",\n]\nhour_of_day = 25\ny = z', ["7: plan a, hour_of_day: 25", "8: not TOML: not a value"]),
+        ('x = [\n  "a",\n]\nhour_of_day = 1\nhour_of_day = 2', ["8: plan a, hour_of_day: stands twice"]),
     ],
 )
 def test_a_bracket_that_does_not_close_is_found_where_it_opens(path: Path, toml: str, lines: list[str]) -> None:

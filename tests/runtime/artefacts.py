@@ -141,7 +141,7 @@ def _interpreter(environ: Mapping[str, str]) -> Path:
     find = [sys.executable, "-m", "uv", "python", "find", "--system", "--no-project", "--no-python-downloads", version]
     # pyenv's shims on the PATH answer for the version that this variable names, and fail for others.
     env = {**environ, "PYENV_VERSION": version}
-    found = subprocess.run(find, env=env, check=False, capture_output=True, text=True)  # noqa: S603 - every word is this project's own.
+    found = subprocess.run(find, env=env, check=False, capture_output=True, text=True)  # noqa: S603 - the words are ours.
     if found.returncode != 0:
         why = found.stderr.strip().split("\n")[0].removeprefix("error: ").rstrip(".")
         raise NotHere(f"Python {version}, the functions' runtime, is not installed on this machine: {why}.")

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from codat_sync.presets.file import Presets
+from ops.stack import Stack
 from tests.system.system import DLQS, FOLDER, PRESETS, SOURCE_QUEUES, System, deployed, set_presets
 
 OLD, NEW = '[plans.starter]\nfrequency = "weekly"', '[plans.starter]\nfrequency = "monthly"'
@@ -107,6 +108,7 @@ def test_no_event_is_lost_while_other_presets_and_parameters_are_deployed(system
     after = versions(system)
     assert all(after[name] != before[name] for name in FUNCTIONS)
     assert first_deferral_seconds(system) == {"7"}
+    assert Stack.local(system.stack.endpoints).presets == new
     assert first_deferral_seconds(system, "1") == {"60"}  # A rollback of the alias would find it.
 
     assert billing.failed is None

@@ -1,4 +1,4 @@
-"""Every command of the runbook is run against the deployed stack, word by word."""
+"""Every command of the runbook is run against the deployed stack, as it is written there."""
 
 import re
 import shlex

@@ -35,7 +35,8 @@ from codat_sync.consuming.deliveries import Settled
 from codat_sync.events.company_events import Authority
 from codat_sync.outcomes.triage import Failure, Outcome
 from codat_sync.reconciliation.findings import DRIFTED, Drift, Finding
-from tests.fakes import COMPANY, NOW
+from tests.fakes.clock import NOW
+from tests.fakes.companies import COMPANY
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient

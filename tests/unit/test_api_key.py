@@ -1,14 +1,12 @@
-"""The key comes from Secrets Manager, and is looked up no more often than it takes."""
+"""The API key comes from Secrets Manager, and is read no more often than needed."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Barrier
 
-import boto3
 import pytest
 from aws_lambda_powertools.utilities.parameters import SecretsProvider
-from moto import mock_aws
 from mypy_boto3_secretsmanager import SecretsManagerClient
 
 from codat_sync.api_key import MAX_AGE_SECONDS, ApiKeyUnusable, SecretApiKey
@@ -19,7 +17,7 @@ NEW = "gTNThSHL4vfTMdd2EDTgiTiwAZ4cPTJeWZ1hEUsv"
 
 
 class Secret:
-    """The secret, and how often it was read."""
+    """The secret, and the number of its reads."""
 
     def __init__(self, client: SecretsManagerClient) -> None:
         self._client = client
@@ -31,18 +29,12 @@ class Secret:
         self._client.put_secret_value(SecretId=NAME, SecretString=key)
 
     def age(self, seconds: float) -> None:
-        """As if what was read had been read so much earlier."""
+        """Make the cached key so much older."""
         store = self.provider.store
         store.update({at: held._replace(ttl=held.ttl - timedelta(seconds=seconds)) for at, held in store.items()})
 
     def count(self, **_: object) -> None:
         self.reads += 1
-
-
-@pytest.fixture(scope="module")
-def secrets_manager() -> Iterator[SecretsManagerClient]:
-    with mock_aws():
-        yield boto3.client("secretsmanager", region_name="eu-west-2")
 
 
 @pytest.fixture
@@ -60,20 +52,18 @@ def api_key(secret: Secret) -> SecretApiKey:
     return SecretApiKey(secret.provider, NAME)
 
 
-def test_the_key_is_read_once(secret: Secret, api_key: SecretApiKey) -> None:
+def test_the_secret_is_read_once(secret: Secret, api_key: SecretApiKey) -> None:
     assert [api_key(), api_key(), api_key()] == [OLD] * 3
     assert secret.reads == 1
 
 
 @pytest.mark.parametrize("text", [f"{OLD}\n", f"{OLD}\r\n", f" {OLD} ", f"\t{OLD}"])
-def test_white_space_that_an_editor_left_is_no_part_of_the_key(
-    secret: Secret, api_key: SecretApiKey, text: str
-) -> None:
+def test_white_space_around_the_key_is_ignored(secret: Secret, api_key: SecretApiKey, text: str) -> None:
     secret.put(text)
     assert api_key() == OLD
 
 
-def test_a_key_is_kept_for_five_minutes(secret: Secret, api_key: SecretApiKey) -> None:
+def test_a_key_is_cached_for_five_minutes(secret: Secret, api_key: SecretApiKey) -> None:
     api_key()
     secret.put(NEW)
     secret.age(MAX_AGE_SECONDS - 30)
@@ -83,7 +73,7 @@ def test_a_key_is_kept_for_five_minutes(secret: Secret, api_key: SecretApiKey) -
     assert secret.reads == 2
 
 
-def test_a_rotated_key_is_taken_up_once_the_old_one_is_rejected(secret: Secret, api_key: SecretApiKey) -> None:
+def test_a_rotated_key_is_used_once_the_old_one_is_rejected(secret: Secret, api_key: SecretApiKey) -> None:
     api_key()
     secret.put(NEW)
     assert api_key(rejected=OLD) == NEW
@@ -91,19 +81,19 @@ def test_a_rotated_key_is_taken_up_once_the_old_one_is_rejected(secret: Secret, 
     assert secret.reads == 2
 
 
-def test_a_rejected_key_with_white_space_around_it_is_known_again(secret: Secret, api_key: SecretApiKey) -> None:
+def test_a_rejected_key_is_recognised_without_its_white_space(secret: Secret, api_key: SecretApiKey) -> None:
     secret.put(f"{OLD}\n")
     rejected = api_key()
     secret.put(f"{NEW}\n")
     assert api_key(rejected=rejected) == NEW
 
 
-def test_a_wrong_key_is_looked_up_afresh_only_once(secret: Secret, api_key: SecretApiKey) -> None:
+def test_a_wrong_key_is_read_anew_only_once(secret: Secret, api_key: SecretApiKey) -> None:
     assert [api_key(rejected=api_key()) for _ in range(5)] == [OLD] * 5
     assert secret.reads == 2
 
 
-def test_a_wrong_key_that_is_put_right_is_taken_up_when_it_is_too_old(secret: Secret, api_key: SecretApiKey) -> None:
+def test_a_corrected_key_is_used_once_the_cache_has_expired(secret: Secret, api_key: SecretApiKey) -> None:
     api_key(rejected=api_key())
     secret.put(NEW)
     assert api_key(rejected=OLD) == OLD
@@ -111,7 +101,7 @@ def test_a_wrong_key_that_is_put_right_is_taken_up_when_it_is_too_old(secret: Se
     assert api_key(rejected=OLD) == NEW
 
 
-def test_each_key_that_is_rejected_has_its_own_fresh_look(secret: Secret, api_key: SecretApiKey) -> None:
+def test_each_rejected_key_is_read_anew_once(secret: Secret, api_key: SecretApiKey) -> None:
     api_key()
     secret.put(NEW)
     assert api_key(rejected=OLD) == NEW
@@ -119,8 +109,8 @@ def test_each_key_that_is_rejected_has_its_own_fresh_look(secret: Secret, api_ke
     assert api_key(rejected=NEW) == "a third one"
 
 
-def test_a_key_that_was_replaced_meanwhile_costs_no_further_look(secret: Secret, api_key: SecretApiKey) -> None:
-    """Of many requests that were under way with the old key, the first looks it up for all."""
+def test_a_key_that_was_read_anew_meanwhile_costs_no_further_read(secret: Secret, api_key: SecretApiKey) -> None:
+    """Of many requests in flight with the old key, the first reads the secret for all."""
     api_key()
     secret.put(NEW)
     api_key(rejected=OLD)
@@ -128,7 +118,9 @@ def test_a_key_that_was_replaced_meanwhile_costs_no_further_look(secret: Secret,
     assert secret.reads == 2
 
 
-def test_a_key_that_was_replaced_by_its_age_costs_no_further_look(secret: Secret, api_key: SecretApiKey) -> None:
+def test_a_key_that_was_read_since_its_cache_expired_costs_no_further_read(
+    secret: Secret, api_key: SecretApiKey
+) -> None:
     api_key()
     secret.put(NEW)
     secret.age(MAX_AGE_SECONDS + 1)
@@ -137,7 +129,7 @@ def test_a_key_that_was_replaced_by_its_age_costs_no_further_look(secret: Secret
     assert secret.reads == 2
 
 
-def test_threads_whose_key_is_rejected_together_look_it_up_once(secret: Secret, api_key: SecretApiKey) -> None:
+def test_threads_whose_key_is_rejected_together_read_it_once(secret: Secret, api_key: SecretApiKey) -> None:
     api_key()
     secret.put(NEW)
     together = Barrier(8)
@@ -152,9 +144,9 @@ def test_threads_whose_key_is_rejected_together_look_it_up_once(secret: Secret, 
     assert secret.reads == 2
 
 
-def test_a_secret_that_is_not_there_is_an_error_that_names_it(secret: Secret) -> None:
-    with pytest.raises(ApiKeyUnusable, match=r"codat/elsewhere cannot be read: .*ResourceNotFound"):
-        SecretApiKey(secret.provider, "codat/elsewhere")()
+def test_a_missing_secret_is_an_error_that_names_it(secret: Secret) -> None:
+    with pytest.raises(ApiKeyUnusable, match=r"codat/another-key cannot be read: .*ResourceNotFound"):
+        SecretApiKey(secret.provider, "codat/another-key")()
 
 
 @pytest.mark.parametrize(
@@ -171,7 +163,7 @@ def test_a_secret_that_is_not_there_is_an_error_that_names_it(secret: Secret) ->
         "[]",
     ],
 )
-def test_what_is_no_key_is_an_error_that_does_not_repeat_it(secret: Secret, api_key: SecretApiKey, text: str) -> None:
+def test_a_placeholder_is_an_error_that_does_not_repeat_it(secret: Secret, api_key: SecretApiKey, text: str) -> None:
     secret.put(text)
     with pytest.raises(ApiKeyUnusable, match="codat/api-key holds no API key") as error:
         api_key()
@@ -179,12 +171,12 @@ def test_what_is_no_key_is_an_error_that_does_not_repeat_it(secret: Secret, api_
 
 
 @pytest.mark.parametrize("key", ["xxChangeMexx", "a" * 40, "todoTBDkeyToken", "simulated-api-key"])
-def test_a_key_that_only_holds_such_a_word_is_a_key(secret: Secret, api_key: SecretApiKey, key: str) -> None:
+def test_a_key_that_contains_such_a_word_is_a_key(secret: Secret, api_key: SecretApiKey, key: str) -> None:
     secret.put(key)
     assert api_key() == key
 
 
-def test_a_placeholder_that_is_put_right_is_taken_up_at_once(secret: Secret, api_key: SecretApiKey) -> None:
+def test_a_corrected_placeholder_is_used_at_once(secret: Secret, api_key: SecretApiKey) -> None:
     secret.put("REPLACE_ME")
     with pytest.raises(ApiKeyUnusable):
         api_key()
@@ -192,7 +184,7 @@ def test_a_placeholder_that_is_put_right_is_taken_up_at_once(secret: Secret, api
     assert api_key() == NEW
 
 
-def test_a_secret_that_was_stored_as_bytes_is_the_same_key(
+def test_a_secret_stored_as_bytes_is_the_same_key(
     secrets_manager: SecretsManagerClient, secret: Secret, api_key: SecretApiKey
 ) -> None:
     secrets_manager.put_secret_value(SecretId=NAME, SecretBinary=OLD.encode())

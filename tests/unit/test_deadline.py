@@ -6,7 +6,7 @@ import pytest
 
 from codat_sync.deadline import Deadline, OutOfTime
 from codat_sync.reconciliation.pace import Pace, PacedDeadline
-from tests.fakes import FakeContext
+from tests.fakes.lambda_ import FakeContext
 
 
 def test_a_call_may_start_while_its_slowest_would_end_in_time() -> None:

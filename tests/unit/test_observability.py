@@ -35,7 +35,11 @@ from codat_sync.observability import (
 )
 from codat_sync.outcomes.triage import Outcome
 from local.presets import local_presets
-from tests.fakes import NOW, FakeCodat, FakeContext, FakeDeadLetters, FakePlans, FakeQueue, sqs_event
+from tests.fakes.clock import NOW
+from tests.fakes.codat import FakeCodat
+from tests.fakes.companies import FakePlans
+from tests.fakes.lambda_ import FakeContext, sqs_event
+from tests.fakes.outcomes import FakeDeadLetters, FakeQueue
 
 Said = Callable[[], list[dict[str, Any]]]
 QUOTA = RateLimit(limit=1000, remaining=7)

@@ -98,7 +98,7 @@ def all_off(raw: Toml) -> Iterator[PresetProblem]:
     """Find plans that switch off every data type, at once or as hourly's fallback."""
     message = "every data type is off, which lets connections expire; allow_all_off = true insists"
     for plan, table in _tables_in(raw, "plans").items():
-        if isinstance(table, dict) and table.get("allow_all_off", False) is False and _leaves_nothing_on(table):
+        if isinstance(table, dict) and not table.get("allow_all_off") and _leaves_nothing_on(table):
             yield PresetProblem(plan=plan, message=message)
 
 

@@ -38,8 +38,8 @@ _EVENT_CHARACTERS: Final = 64
 class InvalidPresets(TransientError):
     """The presets cannot be used. The text has a line for each problem.
 
-    ``problems`` are the same in parts; there are none where AppConfig reports what its validator said. Transient: an
-    event is in order, and can wait until the presets are put right.
+    ``problems`` has the same in parts, but is empty where the text comes from AppConfig's validator. The error is
+    transient: events can wait until the presets are corrected.
     """
 
     reason = "invalid_presets"
@@ -135,7 +135,8 @@ def read_toml(text: str) -> dict[str, Any]:
 def problems_in(raw: dict[str, Any], *, is_complete: bool = True) -> tuple[PresetProblem, ...]:
     """Find every problem of parsed TOML of any shape.
 
-    ``is_complete`` is false for what could be saved of a file with syntax errors. That is not judged by what it lacks.
+    ``is_complete`` is false for what is left of a file after its syntax errors. Missing keys and plans are then no
+    problem: the lines with errors may have them.
     """
     always = (
         _rules.key_problems(raw, Presets),

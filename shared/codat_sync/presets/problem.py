@@ -11,8 +11,8 @@ from codat_sync.presets._words import shown_name
 class PresetProblem:
     """What is wrong, and where in the file: the keys that lead there.
 
-    ``nearest`` is the right word that the wrong one resembles most, where there is one. ``line`` (from 1) is known here
-    only where the file is not TOML, or not text: elsewhere ``path`` tells the place.
+    ``nearest`` is the known word that the wrong one resembles most, where there is one. ``line`` counts from 1. This
+    package knows it only for a file that is not TOML or not UTF-8; for all other problems ``path`` tells the place.
     """
 
     message: str = ""

@@ -20,7 +20,10 @@ from codat_sync.deadline import Deadline, OutOfTime
 from codat_sync.events.company_events import Authority, CompanyEvent
 from codat_sync.presets.file import Presets
 from codat_sync.presets.preset import UnknownPlan
-from tests.fakes import COMPANY, NOW, FakeCodat, FakePlans, deadline, hourly_types, setting, settings
+from tests.fakes.clock import NOW
+from tests.fakes.codat import FakeCodat, hourly_types, setting, settings
+from tests.fakes.companies import COMPANY, FakePlans
+from tests.fakes.lambda_ import deadline
 
 PRESETS = Presets.parse(b"""
 default_plan = "free"
@@ -316,6 +319,13 @@ def test_a_plan_without_a_preset_is_never_recorded(convergence: Convergence, pla
     with pytest.raises(UnknownPlan, match=r"'gold'.*free, growth, scale"):
         convergence.desired_by(event(plan="gold"))
     assert plans.items == {}
+
+
+def test_a_plan_is_recorded_in_the_spelling_of_the_presets(codat: FakeCodat, plans: FakePlans) -> None:
+    """The producer's Unicode form may be another one: an e and its accent as two characters."""
+    presets = Presets.parse('default_plan = "é"\non_cancelled = "é"\n[plans."é"]\n'.encode())
+    convergence = Convergence(codat, plans, presets, lambda: NOW)
+    assert convergence.desired_by(event(plan="e\u0301")).plan == "é"
 
 
 def test_a_plan_that_a_deploy_removed_is_named(convergence: Convergence) -> None:

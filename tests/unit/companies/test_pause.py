@@ -1,15 +1,12 @@
-"""The pause: one 429 does not become ten thousand."""
+"""The pause: one 429 does not become ten thousand, since no process calls Codat while it lasts."""
 
-import json
-from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from random import Random
+from uuid import UUID
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from codat_sync.codat.errors import (
     CodatError,
@@ -26,45 +23,15 @@ from codat_sync.consuming.consume import Consumer, ConsumerSettings
 from codat_sync.consuming.settle import Settlement
 from codat_sync.events.company_events import read_plan_event
 from local.presets import local_presets
-from tests.fakes import COMPANY, NOW, FakeCodat, FakeContext, FakeDeadLetters, FakePlans, FakeQueue, sqs_event
+from tests.fakes.clock import NOW, Clock
+from tests.fakes.codat import FakeCodat
+from tests.fakes.companies import COMPANY, FakePause, FakePlans
+from tests.fakes.events import plan_event
+from tests.fakes.lambda_ import FakeContext, sqs_event
+from tests.fakes.outcomes import FakeDeadLetters, FakeQueue
 
 EXPIRED = PaymentRequired("Account expired", kind=PaymentRequiredKind.ACCOUNT_EXPIRED)
 HOUR = timedelta(hours=1)
-
-
-class Clock:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def forward(self, by: timedelta) -> None:
-        self.now += by
-
-
-class FakeRecord:
-    """The pause that all processes share."""
-
-    def __init__(self) -> None:
-        self.pause: Pause | None = None
-        self.reads = 0
-
-    def read(self) -> Pause | None:
-        self.reads += 1
-        return self.pause
-
-    def write(self, pause: Pause) -> None:
-        if self.pause is None or self.pause.until < pause.until:
-            self.pause = pause
-
-    def swap(self, old: Pause, new: Pause | None) -> bool:
-        if self.pause != old:
-            return False
-        self.pause = new
-        return True
 
 
 @pytest.fixture
@@ -73,8 +40,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def record() -> FakeRecord:
-    return FakeRecord()
+def record() -> FakePause:
+    return FakePause()
 
 
 @pytest.fixture
@@ -83,8 +50,8 @@ def codat() -> FakeCodat:
 
 
 @pytest.fixture
-def paused(codat: FakeCodat, record: FakeRecord, clock: Clock) -> PausingCodat:
-    """A process whose first call has met a 429 that asks for an hour."""
+def paused(codat: FakeCodat, record: FakePause, clock: Clock) -> PausingCodat:
+    """Return a process whose first call has met a 429 that asks for an hour."""
     process = PausingCodat(codat, record, clock)
     codat.failures = [RateLimited("quota used up", retry_after=HOUR)]
     with pytest.raises(RateLimited):
@@ -93,8 +60,8 @@ def paused(codat: FakeCodat, record: FakeRecord, clock: Clock) -> PausingCodat:
     return process
 
 
-def test_while_a_pause_lasts_nobody_calls_codat(
-    paused: PausingCodat, codat: FakeCodat, record: FakeRecord, clock: Clock
+def test_while_a_pause_lasts_no_process_calls_codat(
+    paused: PausingCodat, codat: FakeCodat, record: FakePause, clock: Clock
 ) -> None:
     clock.forward(timedelta(minutes=20))
     for process in (paused, PausingCodat(codat, record, clock)):
@@ -104,7 +71,7 @@ def test_while_a_pause_lasts_nobody_calls_codat(
     assert codat.calls == []
 
 
-def test_while_a_pause_lasts_no_refresh_is_asked_for(paused: PausingCodat, codat: FakeCodat, clock: Clock) -> None:
+def test_while_a_pause_lasts_no_refresh_is_requested(paused: PausingCodat, codat: FakeCodat, clock: Clock) -> None:
     with pytest.raises(RateLimited, match="quota used up"):
         paused.queue_refresh(COMPANY, "invoices")
     assert codat.calls == []
@@ -114,8 +81,8 @@ def test_while_a_pause_lasts_no_refresh_is_asked_for(paused: PausingCodat, codat
     assert codat.calls == ["refresh invoices"]
 
 
-def test_a_pause_lifts_itself_when_its_time_has_come(
-    paused: PausingCodat, codat: FakeCodat, record: FakeRecord, clock: Clock
+def test_a_pause_is_lifted_by_the_first_call_after_its_end(
+    paused: PausingCodat, codat: FakeCodat, record: FakePause, clock: Clock
 ) -> None:
     clock.forward(HOUR)
     paused.get_sync_settings(COMPANY)
@@ -124,27 +91,27 @@ def test_a_pause_lifts_itself_when_its_time_has_come(
     assert record.pause is None
 
 
-def test_one_caller_alone_looks_whether_codat_answers_again(
-    paused: PausingCodat, codat: FakeCodat, record: FakeRecord, clock: Clock
+def test_a_single_caller_probes_whether_codat_answers_again(
+    paused: PausingCodat, codat: FakeCodat, record: FakePause, clock: Clock
 ) -> None:
     clock.forward(HOUR)
     others = [PausingCodat(codat, record, clock) for _ in range(3)]
 
-    def while_the_probe_is_under_way() -> None:
+    def while_the_probe_is_in_flight() -> None:
         for process in others:
             with pytest.raises(RateLimited) as refusal:
                 process.get_sync_settings(COMPANY)
             assert refusal.value.retry_after == PROBE
 
-    codat.before_write = while_the_probe_is_under_way
+    codat.before_write = while_the_probe_is_in_flight
     codat.companies[COMPANY] = FakeCodat().get_sync_settings(COMPANY)
     paused.update_sync_settings(COMPANY, codat.companies[COMPANY])
     assert codat.calls == ["update"]
 
 
 @pytest.mark.parametrize("probe_ended", [False, True])
-def test_a_process_that_comes_second_to_the_probe_learns_what_the_first_found(
-    paused: PausingCodat, codat: FakeCodat, record: FakeRecord, clock: Clock, *, probe_ended: bool
+def test_a_process_that_may_not_probe_takes_up_the_result_of_the_probe(
+    paused: PausingCodat, codat: FakeCodat, record: FakePause, clock: Clock, *, probe_ended: bool
 ) -> None:
     second = PausingCodat(codat, record, clock)
     clock.forward(HOUR - timedelta(seconds=1))
@@ -159,8 +126,8 @@ def test_a_process_that_comes_second_to_the_probe_learns_what_the_first_found(
     assert len(codat.calls) == (2 if probe_ended else 1)
 
 
-def test_a_probe_that_meets_the_same_begins_the_pause_anew(
-    paused: PausingCodat, codat: FakeCodat, record: FakeRecord, clock: Clock
+def test_a_probe_that_meets_a_429_again_begins_a_new_pause(
+    paused: PausingCodat, codat: FakeCodat, record: FakePause, clock: Clock
 ) -> None:
     clock.forward(HOUR)
     codat.failures = [RateLimited("quota used up", retry_after=HOUR)]
@@ -185,10 +152,10 @@ def test_a_probe_that_gets_no_answer_is_followed_by_another_within_seconds(
 
 
 def test_a_probe_that_crashes_is_followed_by_another_when_its_lease_ends(
-    paused: PausingCodat, codat: FakeCodat, record: FakeRecord, clock: Clock
+    paused: PausingCodat, codat: FakeCodat, record: FakePause, clock: Clock
 ) -> None:
     clock.forward(HOUR)
-    codat.failures = [KeyboardInterrupt()]  # type: ignore[list-item]  # The nearest to a crash.
+    codat.failures = [KeyboardInterrupt()]  # type: ignore[list-item]  # As close to a crash as a test can get.
     with pytest.raises(KeyboardInterrupt):
         paused.get_sync_settings(COMPANY)
     other = PausingCodat(codat, record, clock)
@@ -199,8 +166,8 @@ def test_a_probe_that_crashes_is_followed_by_another_when_its_lease_ends(
     assert codat.calls == ["get", "get"]
 
 
-def test_a_probe_that_is_asked_for_two_seconds_does_not_stop_everybody_for_a_minute(
-    paused: PausingCodat, codat: FakeCodat, record: FakeRecord, clock: Clock
+def test_a_probe_that_meets_a_shorter_wait_ends_its_lease_early(
+    paused: PausingCodat, codat: FakeCodat, record: FakePause, clock: Clock
 ) -> None:
     clock.forward(HOUR)
     codat.failures = [RateLimited("not yet", retry_after=timedelta(seconds=2))]
@@ -210,8 +177,8 @@ def test_a_probe_that_is_asked_for_two_seconds_does_not_stop_everybody_for_a_min
     assert (record.pause.words, record.pause.until) == ("not yet", clock.now + timedelta(seconds=2))
 
 
-def test_a_refusal_that_concerns_one_company_shows_that_codat_answers_again(
-    paused: PausingCodat, codat: FakeCodat, record: FakeRecord, clock: Clock
+def test_a_probe_that_meets_a_refusal_of_one_company_lifts_the_pause(
+    paused: PausingCodat, codat: FakeCodat, record: FakePause, clock: Clock
 ) -> None:
     clock.forward(HOUR)
     codat.failures = [NotFound("no", status=404)]
@@ -220,8 +187,8 @@ def test_a_refusal_that_concerns_one_company_shows_that_codat_answers_again(
     assert record.pause is None
 
 
-def test_an_expired_account_is_told_without_a_call_until_it_is_time_to_look_again(
-    codat: FakeCodat, record: FakeRecord, clock: Clock
+def test_an_expired_account_is_reported_without_a_call_until_the_next_probe(
+    codat: FakeCodat, record: FakePause, clock: Clock
 ) -> None:
     process = PausingCodat(codat, record, clock)
     codat.failures = [EXPIRED]
@@ -243,8 +210,8 @@ def test_an_expired_account_is_told_without_a_call_until_it_is_time_to_look_agai
         ServerError("no", status=500),
     ],
 )
-def test_what_does_not_concern_the_whole_account_pauses_nothing(
-    codat: FakeCodat, record: FakeRecord, clock: Clock, error: CodatError
+def test_an_error_that_does_not_concern_the_whole_account_begins_no_pause(
+    codat: FakeCodat, record: FakePause, clock: Clock, error: CodatError
 ) -> None:
     codat.failures = [error]
     process = PausingCodat(codat, record, clock)
@@ -254,7 +221,7 @@ def test_what_does_not_concern_the_whole_account_pauses_nothing(
     assert record.pause is None
 
 
-def test_a_header_that_asks_for_a_year_is_not_believed(codat: FakeCodat, record: FakeRecord, clock: Clock) -> None:
+def test_a_wait_of_a_year_is_cut_to_the_longest_pause(codat: FakeCodat, record: FakePause, clock: Clock) -> None:
     codat.failures = [RateLimited("no", retry_after=timedelta(days=365))]
     with pytest.raises(RateLimited):
         PausingCodat(codat, record, clock).get_sync_settings(COMPANY)
@@ -262,7 +229,7 @@ def test_a_header_that_asks_for_a_year_is_not_believed(codat: FakeCodat, record:
     assert record.pause.until == NOW + LONGEST
 
 
-def test_the_record_is_read_once_in_a_few_seconds(codat: FakeCodat, record: FakeRecord, clock: Clock) -> None:
+def test_the_record_is_read_once_while_its_cache_lasts(codat: FakeCodat, record: FakePause, clock: Clock) -> None:
     process = PausingCodat(codat, record, clock)
     for _ in range(10):
         process.get_sync_settings(COMPANY)
@@ -272,8 +239,8 @@ def test_the_record_is_read_once_in_a_few_seconds(codat: FakeCodat, record: Fake
     assert record.reads == 2
 
 
-def test_a_pause_of_another_process_is_taken_up_within_seconds(
-    codat: FakeCodat, record: FakeRecord, clock: Clock
+def test_a_pause_of_another_process_is_respected_within_seconds(
+    codat: FakeCodat, record: FakePause, clock: Clock
 ) -> None:
     process = PausingCodat(codat, record, clock)
     process.get_sync_settings(COMPANY)
@@ -283,8 +250,8 @@ def test_a_pause_of_another_process_is_taken_up_within_seconds(
         process.get_sync_settings(COMPANY)
 
 
-def test_a_thousand_waiting_events_cost_one_call(codat: FakeCodat, record: FakeRecord, clock: Clock) -> None:
-    """Two functions with batches of ten, and every company another one."""
+def test_a_thousand_waiting_events_cost_one_call(codat: FakeCodat, record: FakePause, clock: Clock) -> None:
+    """Two functions with batches of ten, and one event for each company."""
     codat.failures = [RateLimited("quota used up", retry_after=HOUR)]
     queue = FakeQueue()
     deferred = 0
@@ -302,14 +269,7 @@ def test_a_thousand_waiting_events_cost_one_call(codat: FakeCodat, record: FakeR
     ]
     for batch in range(100):
         bodies = [
-            json.dumps(
-                {
-                    "id": f"e{batch}-{number}",
-                    "detail-type": "Company Changed Plan",
-                    "time": NOW.isoformat(),
-                    "detail": {"companyId": f"00000000-0000-4000-8000-{batch:06}{number:06}", "plan": "growth"},
-                }
-            )
+            plan_event("growth", company=UUID(int=batch * 10 + number), event_id=f"e{batch}-{number}")
             for number in range(10)
         ]
         deferred += len(consumers[batch % 2].consume(sqs_event(*bodies), FakeContext())["batchItemFailures"])
@@ -318,46 +278,65 @@ def test_a_thousand_waiting_events_cost_one_call(codat: FakeCodat, record: FakeR
     assert min(queue.waits.values()) >= HOUR.total_seconds()
 
 
-@pytest.fixture
-def stored() -> Iterator[StoredPause]:
-    with mock_aws():
-        dynamodb = boto3.client("dynamodb")
-        dynamodb.create_table(
-            TableName="company-plans",
-            BillingMode="PAY_PER_REQUEST",
-            KeySchema=[{"AttributeName": "companyId", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "companyId", "AttributeType": "S"}],
-        )
-        yield StoredPause(dynamodb, "company-plans")
+# --- The record of the pause ----------------------------------------------------------------------------------------
+
+Record = FakePause | StoredPause
 
 
-def test_a_stored_pause_is_the_later_of_two(stored: StoredPause) -> None:
-    assert stored.read() is None
+@pytest.fixture(params=["fake", "DynamoDB"])
+def shared(request: pytest.FixtureRequest) -> Record:
+    """Return the record that all processes share: the fake and the table are held to the same claims."""
+    if request.param == "fake":
+        return FakePause()
+    return StoredPause(request.getfixturevalue("dynamodb"), request.getfixturevalue("table"))
+
+
+def test_before_the_first_pause_there_is_none(shared: Record) -> None:
+    assert shared.read() is None
+    assert not shared.swap(Pause("rate_limited", "quota", NOW), None)
+    assert shared.read() is None
+
+
+def test_of_two_pauses_the_one_that_ends_later_is_kept(shared: Record) -> None:
     long, short = Pause("rate_limited", "quota", NOW + HOUR), Pause("account_expired", "expired", NOW)
-    stored.write(long)
-    stored.write(short)
-    assert stored.read() == long
+    shared.write(short)
+    shared.write(long)
+    shared.write(short)
+    assert shared.read() == long
 
 
-def test_a_stored_pause_is_swapped_by_one_alone(stored: StoredPause) -> None:
+def test_of_two_pauses_that_end_together_the_first_is_kept(shared: Record) -> None:
+    first = Pause("rate_limited", "quota", NOW)
+    shared.write(first)
+    shared.write(replace(first, reason="account_expired"))
+    assert shared.read() == first
+
+
+def test_a_pause_is_swapped_by_a_single_caller(shared: Record) -> None:
     lapsed = Pause("rate_limited", "quota", NOW)
-    stored.write(lapsed)
+    shared.write(lapsed)
     probe = replace(lapsed, until=NOW + PROBE)
-    assert stored.swap(lapsed, probe)
-    assert not stored.swap(lapsed, probe)
-    assert stored.read() == probe
+    assert shared.swap(lapsed, probe)
+    assert not shared.swap(lapsed, probe)
+    assert shared.read() == probe
     shorter = Pause("rate_limited", "not yet", NOW + timedelta(seconds=2))
-    assert stored.swap(probe, shorter)
-    assert stored.read() == shorter
+    assert shared.swap(probe, shorter)
+    assert shared.read() == shorter
 
 
-def test_a_stored_pause_is_lifted_only_as_it_stands(stored: StoredPause) -> None:
+def test_a_pause_is_current_as_long_as_its_end_is_the_same(shared: Record) -> None:
+    shared.write(Pause("rate_limited", "quota", NOW))
+    assert shared.swap(Pause("account_expired", "expired", NOW), None)
+    assert shared.read() is None
+
+
+def test_a_pause_is_lifted_only_while_it_is_current(shared: Record) -> None:
     first = Pause("rate_limited", "quota", NOW)
     second = replace(first, until=NOW + HOUR)
-    stored.write(second)
-    assert not stored.swap(first, None)
-    assert stored.read() == second
-    assert stored.swap(second, None)
-    assert stored.read() is None
-    stored.write(first)
-    assert stored.read() == first
+    shared.write(second)
+    assert not shared.swap(first, None)
+    assert shared.read() == second
+    assert shared.swap(second, None)
+    assert shared.read() is None
+    shared.write(first)
+    assert shared.read() == first

@@ -12,7 +12,8 @@ from codat_sync.deadline import Deadline
 from codat_sync.events.requests import ReconciliationRequest, read_reconciliation_request
 from codat_sync.outcomes.deferral import SQS_LONGEST_SECONDS
 from codat_sync.outcomes.triage import Outcome
-from tests.fakes import FakeContext, FakeDeadLetters, FakeQueue, sqs_event
+from tests.fakes.lambda_ import FakeContext, sqs_event
+from tests.fakes.outcomes import FakeDeadLetters, FakeQueue
 
 SENT_AT = datetime.fromtimestamp(1769947200, UTC)
 BODY = json.dumps({"id": "night-1", "detail-type": "Reconciliation Requested", "detail": {"reportOnly": True}})

@@ -7,7 +7,7 @@ from codat_sync.consuming.live_presets import LiveConsumer, LiveDuty
 from codat_sync.deadline import Deadline, Invocation
 from codat_sync.presets.file import Presets
 from local.presets import local_presets
-from tests.fakes import FakeContext, sqs_event
+from tests.fakes.lambda_ import FakeContext, sqs_event
 
 SOME = local_presets()
 OTHERS = Presets.parse(b'default_plan = "free"\non_cancelled = "free"\n[plans.free]\nfrequency = "monthly"\n')

@@ -1,19 +1,16 @@
-"""A parked event is in its DLQ, byte for byte, with all that replay and triage need beside it."""
+"""A parked event is in its DLQ byte for byte, with the attributes that replay and triage need."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
-from moto import mock_aws
 from mypy_boto3_sqs import SQSClient
 
 from codat_sync.outcomes.dead_letters import DeadLetters, ReceivedEvent
 from codat_sync.outcomes.triage import PARKED, Failure, Outcome
+from tests.fakes.clock import NOW
 
-NOW = datetime(2026, 2, 1, 12, 0, tzinfo=UTC)
 EVENT = ReceivedEvent(
     body='{"id":  "event-1",\n"name": "Grüße \u2028 \U0001f600"}',
     source_queue="arn:aws:sqs:eu-west-2:123456789012:source",
@@ -28,12 +25,6 @@ FAILURE = Failure(
     status=402,
     correlation_id="bc997528a9d7abb9161ef45f05d38599",
 )
-
-
-@pytest.fixture(scope="module")
-def sqs() -> Iterator[SQSClient]:
-    with mock_aws():
-        yield boto3.client("sqs", region_name="eu-west-2")
 
 
 @pytest.fixture
@@ -59,7 +50,7 @@ def messages(sqs: SQSClient, url: str) -> list[Any]:
 
 
 def parked(sqs: SQSClient, url: str) -> tuple[str, dict[str, str]]:
-    """The body and the attributes of the one message in a queue."""
+    """Return the body and the attributes of the only message of a queue."""
     (message,) = messages(sqs, url)
     attributes = message.get("MessageAttributes", {})
     assert {value["DataType"] for value in attributes.values()} <= {"String"}
@@ -71,7 +62,7 @@ def failure(**changes: Any) -> Failure:  # noqa: ANN401
     return Failure(**{**fields, **changes})
 
 
-def test_the_body_is_the_original_byte_for_byte_with_the_reason_beside_it(
+def test_the_body_is_the_original_byte_for_byte_and_the_reason_is_in_attributes(
     sqs: SQSClient, dead_letters: DeadLetters, queue_urls: dict[Outcome, str]
 ) -> None:
     dead_letters.park(EVENT, Outcome.PARKED_PAYMENT_REQUIRED, FAILURE)
@@ -91,7 +82,7 @@ def test_the_body_is_the_original_byte_for_byte_with_the_reason_beside_it(
     )
 
 
-def test_there_are_no_more_attributes_than_sqs_takes(
+def test_there_are_no_more_attributes_than_sqs_allows(
     sqs: SQSClient, dead_letters: DeadLetters, queue_urls: dict[Outcome, str]
 ) -> None:
     """Ten: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html."""
@@ -109,7 +100,7 @@ def test_each_outcome_that_parks_has_its_queue(
     }
 
 
-def test_what_is_not_known_of_an_event_is_not_said(
+def test_an_unknown_field_of_an_event_has_no_attribute(
     sqs: SQSClient, dead_letters: DeadLetters, queue_urls: dict[Outcome, str]
 ) -> None:
     dead_letters.park(ReceivedEvent(body="no JSON", source_queue="arn"), Outcome.PARKED_FAILED, failure())
@@ -123,7 +114,7 @@ def test_what_is_not_known_of_an_event_is_not_said(
     }
 
 
-def test_an_attribute_is_never_empty_for_sqs_takes_none(
+def test_an_empty_field_has_no_attribute_since_sqs_refuses_it(
     sqs: SQSClient, dead_letters: DeadLetters, queue_urls: dict[Outcome, str]
 ) -> None:
     event = ReceivedEvent(body="x", source_queue="arn", event_id="", company_id="", plan="")
@@ -140,7 +131,7 @@ def test_characters_that_sqs_refuses_are_replaced_in_the_attributes(
     assert parked(sqs, queue_urls[Outcome.PARKED_FAILED])[1]["words"] == "a�b�c�d�e�f�g"
 
 
-def test_characters_that_sqs_takes_stay(
+def test_characters_that_sqs_accepts_are_kept(
     sqs: SQSClient, dead_letters: DeadLetters, queue_urls: dict[Outcome, str]
 ) -> None:
     words = "tab\t line\n\r space ~ \x7f ü \u2028 \ue000 \ufffd \U00010000 \U0001f600"
@@ -158,7 +149,7 @@ def test_a_long_attribute_is_cut_and_the_body_is_not(
     assert (len(attributes["plan"]), len(attributes["words"])) == (500, 500)
 
 
-def test_an_error_of_sqs_is_the_callers_so_that_the_event_stays_on_its_queue(sqs: SQSClient) -> None:
+def test_an_error_of_sqs_is_raised_so_that_the_event_stays_on_its_queue(sqs: SQSClient) -> None:
     gone = sqs.create_queue(QueueName="gone")["QueueUrl"]
     sqs.delete_queue(QueueUrl=gone)
     with pytest.raises(ClientError):

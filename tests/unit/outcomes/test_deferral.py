@@ -1,4 +1,4 @@
-"""How long an event waits, and how its queue is told."""
+"""The wait of a deferred event, and how SQS gets it."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -6,11 +6,9 @@ from math import ceil
 from random import Random
 from typing import Any
 
-import boto3
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from moto import mock_aws
 from mypy_boto3_sqs import SQSClient
 
 from codat_sync.outcomes.deferral import (
@@ -24,7 +22,7 @@ from codat_sync.outcomes.deferral import (
 
 
 class Extreme(Random):
-    """A die that always falls on one end."""
+    """A source of numbers that always gives the same share of a range."""
 
     def __init__(self, share: float) -> None:
         super().__init__(0)
@@ -55,7 +53,7 @@ def test_the_longest_wait_doubles_with_each_receive_up_to_a_limit() -> None:
     assert waits == [60, 120, 240, 480, 960, 1920, 3840, 7680, 14400, 14400, 14400]
 
 
-def test_the_first_wait_is_ours_to_choose() -> None:
+def test_the_ceiling_of_the_first_wait_is_configured() -> None:
     assert [wait_of(count, first_ceiling=4, random=HIGHEST) for count in range(1, 5)] == [4, 8, 16, 32]
 
 
@@ -63,32 +61,32 @@ def test_the_jitter_goes_down_to_a_twelfth_of_the_first_ceiling() -> None:
     assert [wait_of(count) for count in range(1, 12)] == [5] * 11
 
 
-def test_ten_receives_bridge_about_four_hours() -> None:
+def test_ten_receives_take_about_four_hours() -> None:
     assert sum(wait_of(count, random=MIDDLE) for count in range(1, 10)) / 3600 == pytest.approx(4, abs=0.5)
 
 
 @pytest.mark.parametrize("asked", [timedelta(0), timedelta(seconds=90.9), timedelta(hours=5)])
-def test_what_codat_asked_for_is_waited_and_a_little_more(asked: timedelta) -> None:
+def test_an_event_waits_for_what_codat_asked_and_its_jitter(asked: timedelta) -> None:
     seconds = asked.total_seconds()
     assert wait_of(1, asked, random=LOWEST) == ceil(seconds + 5)
     assert wait_of(1, asked, random=HIGHEST) == ceil(seconds + 60 + SPREAD * seconds)
 
 
-def test_what_codat_asked_for_is_waited_whole_however_short_the_first_deferral() -> None:
+def test_no_event_waits_for_less_than_codat_asked() -> None:
     assert wait_of(1, timedelta(seconds=90.9), first_ceiling=1) >= 90.9
 
 
-def test_what_codat_asked_for_counts_however_often_the_event_came() -> None:
+def test_a_wait_that_codat_asked_for_does_not_grow_with_each_receive() -> None:
     assert wait_of(10, timedelta(seconds=20), random=HIGHEST) == 20 + 60 + 1
 
 
-def test_two_events_that_wait_for_one_moment_do_not_come_back_in_one() -> None:
-    random = Random(1)  # noqa: S311  # As the functions' own jitter.
+def test_events_that_wait_for_one_moment_come_back_spread_out() -> None:
+    random = Random(1)  # noqa: S311  # As the jitter of the functions.
     assert len({wait_of(1, timedelta(hours=1), random=random) for _ in range(20)}) > 10
 
 
 @pytest.mark.parametrize("since_receipt", [0, 0.5, 30, 900])
-def test_a_wait_of_a_day_is_cut_to_what_sqs_takes(since_receipt: float) -> None:
+def test_a_wait_of_a_day_is_cut_to_the_limit_of_sqs(since_receipt: float) -> None:
     wait = wait_of(1, timedelta(days=1), since_receipt=since_receipt)
     assert SQS_LONGEST_SECONDS - 2 <= wait + since_receipt <= SQS_LONGEST_SECONDS
 
@@ -101,7 +99,7 @@ def test_a_wait_of_a_day_is_cut_to_what_sqs_takes(since_receipt: float) -> None:
     since_receipt=st.floats(0, 900),
     seed=st.integers(),
 )
-def test_a_wait_is_within_bounds(
+def test_every_wait_is_within_its_bounds(
     receive_count: int, retry_after: timedelta | None, first_ceiling: int, since_receipt: float, seed: int
 ) -> None:
     wait = deferral_seconds(
@@ -119,18 +117,18 @@ def test_a_wait_is_within_bounds(
 
 
 class Queue:
-    """A queue in SQS, and what was asked of it."""
+    """A queue in SQS, and the requests to hide messages."""
 
     def __init__(self, sqs: SQSClient) -> None:
         self.url = sqs.create_queue(QueueName="source")["QueueUrl"]
-        self.asked: list[dict[str, Any]] = []
+        self.requests: list[dict[str, Any]] = []
         self.sqs = sqs
 
-    def listen(self, params: dict[str, Any], **_: object) -> None:
-        self.asked.append(params)
+    def note(self, params: dict[str, Any], **_: object) -> None:
+        self.requests.append(params)
 
     def receive(self, number: int) -> list[str]:
-        """The receipt handles of so many new messages."""
+        """Return the receipt handles of so many new messages."""
         handles: list[str] = []
         for _ in range(number):
             self.sqs.send_message(QueueUrl=self.url, MessageBody="x")
@@ -143,22 +141,16 @@ class Queue:
 
     @property
     def waits(self) -> dict[str, int]:
-        return {each["ReceiptHandle"]: each["VisibilityTimeout"] for call in self.asked for each in call["Entries"]}
-
-
-@pytest.fixture(scope="module")
-def sqs() -> Iterator[SQSClient]:
-    with mock_aws():
-        yield boto3.client("sqs", region_name="eu-west-2")
+        return {each["ReceiptHandle"]: each["VisibilityTimeout"] for call in self.requests for each in call["Entries"]}
 
 
 @pytest.fixture
 def queue(sqs: SQSClient) -> Iterator[Queue]:
     queue = Queue(sqs)
     call = "before-parameter-build.sqs.ChangeMessageVisibilityBatch"
-    sqs.meta.events.register(call, queue.listen, unique_id="listen")
+    sqs.meta.events.register(call, queue.note, unique_id="note")
     yield queue
-    sqs.meta.events.unregister(call, unique_id="listen")
+    sqs.meta.events.unregister(call, unique_id="note")
     sqs.delete_queue(QueueUrl=queue.url)
 
 
@@ -173,21 +165,23 @@ def test_each_message_is_hidden_for_its_own_time(
     waits = {handle: 10 + number for number, handle in enumerate(queue.receive(3))}
     source.defer(waits)
     assert queue.waits == waits
-    assert [call["QueueUrl"] for call in queue.asked] == [queue.url]
+    assert [call["QueueUrl"] for call in queue.requests] == [queue.url]
     assert caplog.records == []
 
 
 @pytest.mark.parametrize(("number", "sizes"), [(1, [1]), (10, [10]), (11, [10, 1]), (25, [10, 10, 5])])
-def test_sqs_is_told_of_ten_at_a_time(queue: Queue, source: SourceQueue, number: int, sizes: list[int]) -> None:
+def test_messages_are_hidden_in_batches_of_ten(
+    queue: Queue, source: SourceQueue, number: int, sizes: list[int]
+) -> None:
     source.defer({f"handle-{each}": each for each in range(number)})
-    assert [len(call["Entries"]) for call in queue.asked] == sizes
-    assert all(len({each["Id"] for each in call["Entries"]}) == len(call["Entries"]) for call in queue.asked)
+    assert [len(call["Entries"]) for call in queue.requests] == sizes
+    assert all(len({each["Id"] for each in call["Entries"]}) == len(call["Entries"]) for call in queue.requests)
     assert queue.waits == {f"handle-{each}": each for each in range(number)}
 
 
-def test_where_nothing_is_deferred_sqs_is_not_asked(queue: Queue, source: SourceQueue) -> None:
+def test_an_empty_deferral_makes_no_request(queue: Queue, source: SourceQueue) -> None:
     source.defer({})
-    assert queue.asked == []
+    assert queue.requests == []
 
 
 def test_a_message_that_sqs_refuses_to_hide_is_logged_and_the_others_are_hidden(

@@ -1,4 +1,7 @@
-"""A DLQ can be looked into and emptied, and nothing that lies there is ever in no place at all."""
+"""A DLQ can be read and emptied, and at no moment is a message of it in no queue at all.
+
+Moto's SQS and the fake that other tests use are held to the same claims.
+"""
 
 import json
 from collections.abc import Callable, Iterator
@@ -7,12 +10,10 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import TYPE_CHECKING, Any, cast
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from moto import mock_aws
 from mypy_boto3_sqs import SQSClient
 
 from codat_sync.deadline import Deadline
@@ -20,7 +21,9 @@ from codat_sync.outcomes import parked_events
 from codat_sync.outcomes.dead_letters import DeadLetters, ReceivedEvent
 from codat_sync.outcomes.parked_events import CLOSING_SECONDS, DeadLetterQueue, ParkedEvent
 from codat_sync.outcomes.triage import Failure, Outcome
-from tests.fakes import NOW, FakeSqs, deadline
+from tests.fakes.aws import FakeSqs
+from tests.fakes.clock import NOW
+from tests.fakes.lambda_ import deadline
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageTypeDef
@@ -36,17 +39,16 @@ ARN = "arn:aws:sqs:eu-west-2:123456789012:source"
 
 
 class Killed(BaseException):
-    """The process is gone: nothing that comes after runs."""
+    """The process is killed: no later line of it runs."""
 
 
 class Sqs:
-    """SQS with faults: ``before`` and ``after`` see the name of each call, and may raise; ``answers`` replace one."""
+    """SQS with faults: ``before`` gets the name of each call, and may raise; ``answers`` replace one."""
 
     def __init__(self, sqs: SQSClient) -> None:
         self._sqs = sqs
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.before: Callable[[str], None] = lambda _: None
-        self.after: Callable[[str], None] = lambda _: None
         self.answers: dict[str, list[Any]] = {}
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401
@@ -57,9 +59,7 @@ class Sqs:
         def call(**arguments: Any) -> Any:  # noqa: ANN401
             self.calls.append((name, arguments))
             self.before(name)
-            answer = self.answers[name].pop(0) if self.answers.get(name) else real(**arguments)
-            self.after(name)
-            return answer
+            return self.answers[name].pop(0) if self.answers.get(name) else real(**arguments)
 
         return call
 
@@ -70,11 +70,11 @@ class Sqs:
 class Queues:
     """Two source queues and a DLQ."""
 
-    def __init__(self, sqs: SQSClient, name: str = "") -> None:
+    def __init__(self, sqs: SQSClient) -> None:
         self.sqs = sqs
         self.faulty = Sqs(sqs)
         self.dlq, self.source, self.other = (
-            sqs.create_queue(QueueName=f"{queue}{name}")["QueueUrl"] for queue in ("dlq", "source", "other")
+            sqs.create_queue(QueueName=queue)["QueueUrl"] for queue in ("dlq", "source", "other")
         )
         self.dead_letters = self.reader()
 
@@ -85,13 +85,13 @@ class Queues:
         return self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
 
     def park(self, body: str, source: str | None = None, **about: str) -> None:
-        """As a function parks an event."""
+        """Park an event as a function does."""
         dead_letters = DeadLetters(self.sqs, {Outcome.PARKED_PAYMENT_REQUIRED: self.dlq}, lambda: NOW)
         event = ReceivedEvent(body, self.arn(self.source) if source is None else source, **about)
         dead_letters.park(event, Outcome.PARKED_PAYMENT_REQUIRED, FAILURE)
 
-    def lying(self, url: str) -> list["MessageTypeDef"]:
-        """What a queue holds that can be seen. Each look leaves it visible."""
+    def messages(self, url: str) -> list["MessageTypeDef"]:
+        """Return the visible messages of a queue, and leave them visible."""
         found: list[MessageTypeDef] = []
         while messages := self.sqs.receive_message(
             QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], VisibilityTimeout=600
@@ -102,7 +102,7 @@ class Queues:
         return found
 
     def bodies(self, url: str) -> list[str]:
-        return sorted(each["Body"] for each in self.lying(url))
+        return sorted(each["Body"] for each in self.messages(url))
 
 
 MINUTES = Deadline(lambda: 300.0)
@@ -118,10 +118,15 @@ def no_long_polls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parked_events, "LONG_POLL_SECONDS", 0)
 
 
-@pytest.fixture
-def queues() -> Iterator[Queues]:
-    with mock_aws():
-        yield Queues(boto3.client("sqs"))
+@pytest.fixture(params=["fake", "Moto"])
+def queues(request: pytest.FixtureRequest) -> Iterator[Queues]:
+    if request.param == "fake":
+        yield Queues(cast("SQSClient", FakeSqs({})))
+        return
+    queues = Queues(request.getfixturevalue("sqs"))
+    yield queues
+    for url in (queues.dlq, queues.source, queues.other):
+        queues.sqs.delete_queue(QueueUrl=url)
 
 
 def message(
@@ -130,7 +135,7 @@ def message(
     moved_from: str | None = None,
     **more: Any,  # noqa: ANN401
 ) -> "MessageTypeDef":
-    """As SQS gives it."""
+    """Return a message as SQS returns it."""
     system = {"SentTimestamp": "1769947200000"} | ({"DeadLetterQueueSourceArn": moved_from} if moved_from else {})
     typed = {name: {"DataType": "String", "StringValue": text} for name, text in (attributes or {}).items()}
     given: Any = {
@@ -148,7 +153,7 @@ def refused(code: str, operation: str = "SendMessageBatch") -> ClientError:
 
 
 class TestParkedEvent:
-    def test_says_all_that_a_function_said_when_it_parked_it(self, queues: Queues) -> None:
+    def test_has_all_attributes_that_a_function_parked_it_with(self, queues: Queues) -> None:
         body = '{"id":  "event-1",\n"name": "Grüße \u2028 \U0001f600"}'
         queues.park(body, event_id="event-1", company_id="8a210b68-6988-4001-a1eb-0242ac120001", plan="scale")
         (event,) = all_of(queues.dead_letters)
@@ -160,13 +165,13 @@ class TestParkedEvent:
         assert event.parked_at == NOW
         assert not event.moved_by_sqs
 
-    def test_of_what_sqs_moved_says_where_it_was_moved_from_and_nothing_more(self) -> None:
+    def test_moved_by_sqs_has_its_source_queue_and_no_reason(self) -> None:
         event = ParkedEvent.of(message(moved_from=ARN))
         assert (event.source_queue, event.moved_by_sqs) == (ARN, True)
         assert event.parked_at == datetime(2026, 2, 1, 12, tzinfo=UTC)
         assert (event.reason, event.words, event.company_id) == (None, None, None)
 
-    def test_of_what_sqs_moved_does_not_say_why_it_was_parked_some_time_before(self) -> None:
+    def test_moved_by_sqs_has_no_reason_of_an_earlier_parking(self) -> None:
         old = {
             "reason": "account_expired",
             "words": "Account expired",
@@ -182,9 +187,9 @@ class TestParkedEvent:
         assert (event.reason, event.words, event.status, event.correlation_id) == (None, None, None, None)
         assert event.parked_at == datetime(2026, 2, 1, 12, tzinfo=UTC)
         assert event.source_queue == ARN
-        assert (event.company_id, event.event_id, event.plan) == ("company", "event-1", "scale"), "it is the same event"
+        assert (event.company_id, event.event_id, event.plan) == ("company", "event-1", "scale")
 
-    def test_of_what_eventbridge_could_not_deliver_says_where_it_was_going_and_why_it_is_not_there(self) -> None:
+    def test_not_delivered_by_eventbridge_has_its_target_and_the_error(self) -> None:
         """https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html."""
         given = {
             "RULE_ARN": "arn:aws:events:eu-west-2:123456789012:rule/bus/rule",
@@ -197,11 +202,11 @@ class TestParkedEvent:
         assert (event.reason, event.words) == ("NO_PERMISSIONS", "not authorized to perform sqs:SendMessage")
 
     @pytest.mark.parametrize("parked_at", ["yesterday", "2026-01-01T00:00:00", ""])
-    def test_was_parked_when_sqs_got_it_where_nobody_says_when_in_a_way_that_can_be_read(self, parked_at: str) -> None:
+    def test_without_a_readable_moment_was_parked_when_sqs_got_it(self, parked_at: str) -> None:
         event = ParkedEvent.of(message({"parkedAt": parked_at}))
         assert event.parked_at == datetime(2026, 2, 1, 12, tzinfo=UTC)
 
-    def test_takes_an_attribute_that_is_no_text_for_what_it_is(self) -> None:
+    def test_keeps_a_binary_attribute_as_it_is(self) -> None:
         binary = {"reason": {"DataType": "Binary", "BinaryValue": b"\x00"}}
         event = ParkedEvent.of(message(MessageAttributes=binary))
         assert event.reason is None
@@ -209,19 +214,19 @@ class TestParkedEvent:
 
 
 class TestReading:
-    def test_shows_each_message_once(self, queues: Queues) -> None:
+    def test_yields_each_message_once(self, queues: Queues) -> None:
         bodies = [f"event {number:02}" for number in range(25)]
         for body in bodies:
             queues.park(body)
         assert sorted(event.body for event in all_of(queues.dead_letters)) == bodies
 
-    def test_leaves_all_as_it_was(self, queues: Queues) -> None:
+    def test_leaves_every_message_in_the_dlq_and_visible(self, queues: Queues) -> None:
         queues.park("one")
         all_of(queues.dead_letters)
         assert queues.bodies(queues.dlq) == ["one"]
         assert queues.dead_letters.in_flight() == 0
 
-    def test_hides_what_it_shows_for_as_long_as_it_lasts(self, queues: Queues) -> None:
+    def test_hides_the_messages_until_the_iteration_ends(self, queues: Queues) -> None:
         queues.park("one")
         with closing(queues.dead_letters.read(MINUTES)) as batches:
             next(batches)
@@ -229,7 +234,7 @@ class TestReading:
             assert queues.reader().in_flight() == 1
         assert queues.bodies(queues.dlq) == ["one"]
 
-    def test_hides_it_no_longer_than_the_reader_can_live(self, queues: Queues) -> None:
+    def test_hides_a_message_no_longer_than_the_readers_time(self, queues: Queues) -> None:
         queues.park("one")
         for seconds in (100.5, 60 * 60 * 24):
             with closing(queues.dead_letters.read(deadline(seconds))) as batches:
@@ -237,14 +242,14 @@ class TestReading:
         first, *_, last = (each["VisibilityTimeout"] for each in queues.faulty.called("receive_message"))
         assert (first, last) == (101, 12 * 60 * 60)
 
-    def test_lets_go_of_more_than_sqs_takes_at_once(self, queues: Queues) -> None:
+    def test_releases_more_messages_than_one_batch_of_sqs(self, queues: Queues) -> None:
         for number in range(23):
             queues.park(f"event {number}")
         all_of(queues.dead_letters)
-        assert len(queues.lying(queues.dlq)) == 23
+        assert len(queues.messages(queues.dlq)) == 23
         assert [len(each["Entries"]) for each in queues.faulty.called("change_message_visibility_batch")] == [10, 10, 3]
 
-    def test_lets_go_of_nothing_that_is_gone(self, queues: Queues) -> None:
+    def test_does_not_release_a_message_that_was_put_back(self, queues: Queues) -> None:
         for body in ("stays", "goes"):
             queues.park(body)
         for batch in queues.dead_letters.read(MINUTES):
@@ -252,8 +257,8 @@ class TestReading:
         (released,) = queues.faulty.called("change_message_visibility_batch")
         assert len(released["Entries"]) == 1
 
-    def test_has_seen_what_it_still_holds(self, queues: Queues) -> None:
-        """SQS may deliver a message again though it is hidden; then the newest receipt is the one that counts."""
+    def test_does_not_yield_a_message_again_that_it_still_holds(self, queues: Queues) -> None:
+        """SQS may deliver a hidden message again; then the newest receipt handle counts."""
         queues.park("one")
         answer = queues.sqs.receive_message(
             QueueUrl=queues.dlq, MessageSystemAttributeNames=["All"], MessageAttributeNames=["All"]
@@ -265,12 +270,12 @@ class TestReading:
         (released,) = queues.faulty.called("change_message_visibility_batch")
         assert [each["ReceiptHandle"] for each in released["Entries"]] == ["newest"]
 
-    def test_one_empty_answer_is_not_the_end(self, queues: Queues) -> None:
+    def test_does_not_end_at_one_empty_answer(self, queues: Queues) -> None:
         queues.park("one")
         queues.faulty.answers["receive_message"] = [{}]
         assert len(all_of(queues.dead_letters)) == 1
 
-    def test_ends_where_sqs_lets_nobody_hold_more(self, queues: Queues) -> None:
+    def test_ends_where_sqs_allows_no_more_messages_in_flight(self, queues: Queues) -> None:
         queues.park("one")
         batches = queues.dead_letters.read(MINUTES)
         next(batches)
@@ -284,11 +289,11 @@ class TestReading:
         assert list(batches) == []
         assert queues.bodies(queues.dlq) == ["one"]
 
-    def test_ends_before_the_readers_time_does(self, queues: Queues) -> None:
+    def test_ends_before_the_readers_time_is_up(self, queues: Queues) -> None:
         queues.park("one")
         assert list(queues.dead_letters.read(deadline(CLOSING_SECONDS))) == []
 
-    def test_leaves_to_sqs_what_there_is_no_time_to_let_go_of(self, queues: Queues) -> None:
+    def test_leaves_messages_hidden_that_it_has_no_time_to_release(self, queues: Queues) -> None:
         queues.park("one")
         left = iter([300.0, 300.0])
         batches = queues.dead_letters.read(deadline(lambda: next(left, 0.0)))
@@ -298,28 +303,28 @@ class TestReading:
 
 
 class TestPuttingBack:
-    def test_brings_each_event_whole_to_the_queue_that_it_came_from(self, queues: Queues) -> None:
+    def test_moves_each_event_unchanged_to_its_source_queue(self, queues: Queues) -> None:
         queues.park("one", company_id="company")
         queues.park("two", queues.arn(queues.other))
-        before = {each["Body"]: each["MessageAttributes"] for each in queues.lying(queues.dlq)}
+        before = {each["Body"]: each["MessageAttributes"] for each in queues.messages(queues.dlq)}
         for batch in queues.dead_letters.read(MINUTES):
             result = queues.dead_letters.put_back(batch)
             assert sorted(event.body for event in result.moved) == ["one", "two"]
             assert (result.homeless, result.failed) == ([], [])
         assert queues.bodies(queues.dlq) == []
-        (one,), (two,) = queues.lying(queues.source), queues.lying(queues.other)
+        (one,), (two,) = queues.messages(queues.source), queues.messages(queues.other)
         assert {each["Body"]: each["MessageAttributes"] for each in (one, two)} == before
 
-    def test_marks_what_no_function_parked_so_that_its_redelivery_trusts_no_record(self, queues: Queues) -> None:
+    def test_marks_an_event_that_no_function_parked_so_that_its_redelivery_reads_codat(self, queues: Queues) -> None:
         moved = ParkedEvent.of(message(moved_from=queues.arn(queues.source)))
         queues.dead_letters.put_back([moved])
-        (back,) = queues.lying(queues.source)
+        (back,) = queues.messages(queues.source)
         assert back["MessageAttributes"] == {"parkedAt": {"DataType": "String", "StringValue": NOW.isoformat()}}
 
-    def test_takes_one_of_ten_attributes_from_a_producer_to_do_so(self, queues: Queues) -> None:
+    def test_drops_one_of_a_producers_ten_attributes_to_mark_an_event(self, queues: Queues) -> None:
         own = {f"own{number}": "x" for number in range(10)}
         queues.dead_letters.put_back([ParkedEvent.of(message(own, moved_from=queues.arn(queues.source)))])
-        (back,) = queues.lying(queues.source)
+        (back,) = queues.messages(queues.source)
         assert set(back["MessageAttributes"]) == {"parkedAt", *(f"own{number}" for number in range(9))}
 
     def test_asks_for_the_url_of_each_queue_once(self, queues: Queues) -> None:
@@ -329,8 +334,8 @@ class TestPuttingBack:
             queues.dead_letters.put_back(batch)
         assert len(queues.faulty.called("get_queue_url")) == 1
 
-    def test_sends_in_several_batches_what_is_too_heavy_for_one(self, queues: Queues) -> None:
-        """262,144 bytes in all, attributes included. Moto refuses more."""
+    def test_splits_events_that_are_too_large_for_one_batch(self, queues: Queues) -> None:
+        """The limit is 262,144 bytes, attributes included. Moto refuses more."""
         bodies = ["a" * 100_000, "b" * 160_000, "ü" * 130_900, "d", "e"]
         for body in bodies:
             queues.park(body)
@@ -340,7 +345,7 @@ class TestPuttingBack:
         sent = queues.faulty.called("send_message_batch")
         assert [len(each["Entries"]) for each in sent] == [2, 1, 2]
 
-    def test_weighs_attributes_of_every_type(self, queues: Queues) -> None:
+    def test_counts_the_size_of_binary_attributes(self, queues: Queues) -> None:
         heavy = {"own": {"DataType": "Binary", "BinaryValue": b"\x00" * 200_000}}
         moved_from = queues.arn(queues.source)
         events = [ParkedEvent.of(message(moved_from=moved_from, MessageAttributes=heavy)) for _ in range(2)]
@@ -348,12 +353,12 @@ class TestPuttingBack:
         queues.dead_letters.put_back(events)
         assert [len(each["Entries"]) for each in queues.faulty.called("send_message_batch")] == [1, 1]
 
-    def test_leaves_what_names_no_queue(self, queues: Queues) -> None:
+    def test_leaves_an_event_without_a_source_queue(self, queues: Queues) -> None:
         event = ParkedEvent.of(message())
         result = queues.dead_letters.put_back([event])
         assert result.homeless == [(event, "it names no source queue")]
 
-    def test_leaves_what_names_a_queue_that_is_not_there(self, queues: Queues) -> None:
+    def test_leaves_an_event_whose_source_queue_does_not_exist(self, queues: Queues) -> None:
         queues.park("one", "arn:aws:sqs:eu-west-2:123456789012:renamed")
         queues.park("two")
         for batch in queues.dead_letters.read(MINUTES):
@@ -364,7 +369,7 @@ class TestPuttingBack:
             assert "NonExistentQueue" in why
         assert queues.bodies(queues.dlq) == ["one"]
 
-    def test_leaves_what_sqs_refuses_to_send_and_moves_the_others(self, queues: Queues) -> None:
+    def test_leaves_an_event_that_sqs_refuses_and_moves_the_others(self, queues: Queues) -> None:
         for number in range(3):
             queues.park(f"event {number}")
         events = sorted(all_of(queues.dead_letters), key=lambda event: event.body)
@@ -375,7 +380,7 @@ class TestPuttingBack:
         assert result.failed == [(events[1], "InternalError: later")]
         assert queues.bodies(queues.dlq) == ["event 1"]
 
-    def test_leaves_all_of_a_batch_that_sqs_refuses_as_a_whole(self, queues: Queues) -> None:
+    def test_leaves_a_batch_that_sqs_refuses_as_a_whole(self, queues: Queues) -> None:
         queues.park("one")
         events = all_of(queues.dead_letters)
 
@@ -388,7 +393,7 @@ class TestPuttingBack:
         assert (result.moved, result.failed) == ([], [(events[0], "AccessDenied: no")])
         assert queues.bodies(queues.dlq) == ["one"]
 
-    def test_says_what_is_in_both_places_because_it_could_not_be_deleted(self, queues: Queues) -> None:
+    def test_reports_an_event_that_is_in_both_queues_since_it_could_not_be_deleted(self, queues: Queues) -> None:
         queues.park("one")
         events = all_of(queues.dead_letters)
         queues.faulty.answers["delete_message_batch"] = [{"Failed": [{"Id": "0", "Code": "ReceiptHandleIsInvalid"}]}]
@@ -405,7 +410,7 @@ class TestDiscarding:
         assert queues.dead_letters.discard(events[:11]) == []
         assert queues.bodies(queues.dlq) == ["event 11"]
 
-    def test_says_what_could_not_be_deleted(self, queues: Queues) -> None:
+    def test_reports_an_event_that_could_not_be_deleted(self, queues: Queues) -> None:
         queues.park("one")
         events = all_of(queues.dead_letters)
         queues.faulty.answers["delete_message_batch"] = [
@@ -421,7 +426,7 @@ class TestDiscarding:
     before_effect=st.booleans(),
     denied=st.sets(st.integers(0, 5)),
 )
-def test_whatever_fails_and_wherever_a_reader_is_killed_no_event_is_in_no_place(
+def test_no_event_is_lost_wherever_a_reader_fails_or_is_killed(
     *, parked: int, killed_at: int, before_effect: bool, denied: set[int]
 ) -> None:
     sqs = FakeSqs({"dlq": [], "source": []})
@@ -453,7 +458,7 @@ def test_whatever_fails_and_wherever_a_reader_is_killed_no_event_is_in_no_place(
     assert not moved & left
 
 
-def test_a_message_that_is_no_event_can_be_looked_at_all_the_same(queues: Queues) -> None:
+def test_a_message_that_is_no_event_can_be_read_too(queues: Queues) -> None:
     queues.sqs.send_message(QueueUrl=queues.dlq, MessageBody="not even JSON")
     (event,) = all_of(queues.dead_letters)
     assert (event.body, event.source_queue) == ("not even JSON", None)

@@ -53,7 +53,7 @@ def a_company_without_a_plan_and_a_cancelled_one_have_a_preset(content: bytes, d
 
 
 def a_merged_preset_is_in_force(content: bytes, data: st.DataObject) -> None:
-    """A second merge finds nothing to change, also after the settings went through either dialect."""
+    """Merge twice, also after the settings went through either dialect: the second time nothing differs."""
     for preset in plans_and_companies(Presets.parse(content), data):
         written = preset.over(data.draw(SHOWN, label="settings at Codat"))
         assert differences(written, preset.over(written)) == ()
@@ -88,7 +88,7 @@ def a_degraded_preset_is_never_hourly(content: bytes, data: st.DataObject) -> No
 
 
 def something_stays_on_unless_the_plan_insists(content: bytes, data: st.DataObject) -> None:
-    """At a company for which Codat shows nothing yet, and whether or not the account has hourly."""
+    """Take a company for which Codat shows nothing yet, with and without hourly in the account."""
     presets = Presets.parse(content)
     for preset in plans_and_companies(presets, data):
         for either in (preset, preset.degraded()):
@@ -103,7 +103,7 @@ def something_stays_on_unless_the_plan_insists(content: bytes, data: st.DataObje
 
 
 def fingerprints_are_equal_where_settings_are(content: bytes, data: st.DataObject) -> None:
-    """They are also the same for the same content, read again."""
+    """Compare every two presets of the file, and each with itself, read again."""
     company, other = data.draw(COMPANIES), data.draw(COMPANIES)
     presets, again = Presets.parse(content), Presets.parse(content)
     for plan in presets.plans:

@@ -29,7 +29,10 @@ from codat_sync.presets.hosted import (
     PresetsUnusable,
 )
 from local.presets import local_presets
-from tests.fakes import NOW, FakeCodat, FakeContext, FakePlans, sqs_event
+from tests.fakes.clock import NOW
+from tests.fakes.codat import FakeCodat
+from tests.fakes.companies import FakePlans
+from tests.fakes.lambda_ import FakeContext, sqs_event
 from tests.unit.codat.scripted_server import Reaction, Script, answer, cut, scripted_server, silence
 
 DAY = timedelta(days=1)

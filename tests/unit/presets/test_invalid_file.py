@@ -64,6 +64,7 @@ def refused(toml: str) -> list[str]:
         ('months_to_sync = "24"', f'months_to_sync: {MONTHS} "24"'),
         ("sync_from_window = 1.5", f"sync_from_window: {MONTHS} 1.5"),
         ("sync_from_window = true", f"sync_from_window: {MONTHS} true"),
+        (f"sync_from_window = 0x{'f' * 9000}", f"sync_from_window: {MONTHS} a number with too many digits"),
         (
             'fetch_on_first_link = "yes"',
             'fetch_on_first_link: should be true or false, not "yes"; did you mean true?',

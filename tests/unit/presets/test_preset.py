@@ -22,21 +22,21 @@ from codat_sync.presets.preset import CompanyPreset, PresetSetting
 from tests.unit.json_strategies import ANY_NAMES, HOURS, answers
 from tests.unit.presets.one_plan import by_type, frequencies, preset, setting, shown
 
-# --- Over what is at Codat --------------------------------------------------------------------------------------------
+# --- Merged over what Codat shows -----------------------------------------------------------------------------------
 
 
-def test_a_preset_comes_over_each_data_type_by_name() -> None:
+def test_settings_are_matched_by_data_type() -> None:
     merged = preset('frequency = "daily"\ndata_types.bills = "hourly"').over(
         shown(setting("invoices"), setting("bills"))
     )
     assert frequencies(merged) == {"invoices": "daily", "bills": "hourly"}
 
 
-def test_the_settings_then_override_the_accounts() -> None:
+def test_merged_settings_override_the_accounts() -> None:
     assert preset('frequency = "daily"').over(SyncSettings(settings=(setting("bills"),))).overrides_defaults
 
 
-def test_the_whole_list_is_kept_in_its_order_with_what_is_not_known_of_it() -> None:
+def test_the_whole_list_is_kept_in_its_order_with_fields_that_are_not_known() -> None:
     current = shown(setting("zeta", 6, newField={"a": 1}), setting("bills", syncOrder=7), setting("alpha"))
     merged = preset('data_types.bills = "daily"').over(current)
     assert [each.data_type for each in merged.settings] == ["zeta", "bills", "alpha"]
@@ -45,7 +45,7 @@ def test_the_whole_list_is_kept_in_its_order_with_what_is_not_known_of_it() -> N
     assert merged.settings[2] == current.settings[2]
 
 
-def test_what_else_codat_said_of_a_schedule_is_kept() -> None:
+def test_unknown_fields_of_a_schedule_are_kept() -> None:
     current = shown(setting("bills", {"intervalHours": 720, "hourOfDay": 1, "timeZone": "UTC"}))
     merged = preset('frequency = "daily"\nhour_of_day = 5').over(current)
     assert merged.settings[0].on_the_wire(Dialect.OBJECT)["syncSchedule"] == {
@@ -59,7 +59,7 @@ def test_an_unknown_data_type_gets_the_plans_default() -> None:
     assert frequencies(preset('frequency = "daily"').over(shown(setting("brandNew")))) == {"brandNew": "daily"}
 
 
-def test_an_interval_that_codat_does_not_document_is_replaced_where_the_preset_speaks() -> None:
+def test_an_interval_that_codat_does_not_document_is_replaced_where_the_preset_sets_one() -> None:
     assert frequencies(preset('frequency = "daily"').over(shown(setting("bills", 6)))) == {"bills": "daily"}
 
 
@@ -69,7 +69,7 @@ def test_a_data_type_that_the_preset_names_and_codat_does_not_show_is_added() ->
     assert by_type(merged)["bills"].fetch_on_first_link is True
 
 
-def test_where_codat_shows_nothing_all_that_it_documents_is_set() -> None:
+def test_where_codat_shows_nothing_every_documented_data_type_is_set() -> None:
     merged = preset('frequency = "daily"\ndata_types.bills = "hourly"').over(SyncSettings())
     assert frequencies(merged) == dict.fromkeys(DATA_TYPES, "daily") | {"bills": "hourly"}
     assert [each.data_type for each in merged.settings] == sorted(DATA_TYPES)
@@ -87,7 +87,7 @@ def test_a_data_type_that_is_not_locked_is_changed(is_locked: bool | None) -> No
     assert frequencies(merged) == {"bills": "hourly"}
 
 
-def test_what_the_preset_does_not_speak_of_stays() -> None:
+def test_fields_that_the_preset_does_not_mention_are_kept() -> None:
     current = shown(setting("bills", 6, fetchOnFirstLink=False, syncFromWindow=3, monthsToSync=4))
     merged = preset("fetch_on_first_link = true").over(current)
     assert merged.settings == (current.settings[0].model_copy(update={"fetch_on_first_link": True}),)
@@ -98,7 +98,7 @@ def test_an_empty_plan_only_takes_the_company_off_the_accounts_defaults() -> Non
     assert preset("").over(current) == current.model_copy(update={"overrides_defaults": True})
 
 
-def test_the_accounts_defaults_come_back_with_the_list_as_it_is() -> None:
+def test_account_defaults_apply_again_and_the_list_is_kept() -> None:
     current = shown(setting("bills"), setting("invoices", 1))
     merged = preset("use_account_defaults = true").over(current)
     assert merged == current.model_copy(update={"overrides_defaults": False})
@@ -194,7 +194,7 @@ def test_the_same_moment_in_another_form_is_left_as_codat_wrote_it() -> None:
     assert read.refused_narrowing(before) == ()
 
 
-def test_a_locked_data_types_history_is_not_refused_for_it_is_not_touched() -> None:
+def test_a_locked_data_types_history_is_neither_changed_nor_refused() -> None:
     before = shown(setting("bills", isLocked=True, syncFromWindow=12))
     assert preset("sync_from_window = 6").refused_narrowing(before) == ()
 
@@ -218,7 +218,7 @@ def test_the_accounts_defaults_cut_nothing_short() -> None:
     assert preset("use_account_defaults = true").refused_narrowing(shown(setting("bills"))) == ()
 
 
-def test_a_window_that_is_withheld_from_a_new_data_type_is_told() -> None:
+def test_a_window_that_is_not_set_for_a_new_data_type_is_named() -> None:
     read = preset("data_types.bills = { sync_from_window = 12 }")
     current = shown(setting("invoices"))
     assert by_type(read.over(current))["bills"].sync_from_window is None
@@ -228,7 +228,7 @@ def test_a_window_that_is_withheld_from_a_new_data_type_is_told() -> None:
 # --- Degraded ---------------------------------------------------------------------------------------------------------
 
 
-def test_without_a_fallback_nothing_stands_in_for_hourly() -> None:
+def test_a_preset_without_a_fallback_has_no_degraded_form() -> None:
     assert preset('frequency = "hourly"').degraded() is None
 
 
@@ -246,15 +246,15 @@ def test_the_fallback_takes_the_place_of_hourly_and_of_nothing_else(fallback: st
     )
     degraded = read.degraded()
     assert degraded is not None
-    stand_in = SyncSchedule(interval_hours=Frequency[fallback.upper()], hour_of_day=3)
-    assert degraded.default == replace(read.default, schedule=stand_in)
-    assert degraded.exceptions["bills"].schedule == stand_in
+    fallback_schedule = SyncSchedule(interval_hours=Frequency[fallback.upper()], hour_of_day=3)
+    assert degraded.default == replace(read.default, schedule=fallback_schedule)
+    assert degraded.exceptions["bills"].schedule == fallback_schedule
     assert degraded.exceptions["company"] == read.exceptions["company"]
-    assert degraded.exceptions["invoices"] == replace(read.exceptions["invoices"], schedule=stand_in)
+    assert degraded.exceptions["invoices"] == replace(read.exceptions["invoices"], schedule=fallback_schedule)
     assert degraded.plan == read.plan
 
 
-def test_a_degraded_preset_is_another_and_the_same_as_one_written_so() -> None:
+def test_a_degraded_preset_has_the_fingerprint_of_the_same_settings_written_out() -> None:
     hourly = preset('frequency = "hourly"\non_payment_required = "daily"')
     degraded = hourly.degraded()
     assert degraded is not None
@@ -266,7 +266,7 @@ def test_a_degraded_preset_is_another_and_the_same_as_one_written_so() -> None:
 
 
 def test_a_fingerprint_stays_as_it_is_over_all_releases() -> None:
-    """Another one for the same settings would be a look at Codat for each company."""
+    """Another one for the same settings would cost calls to Codat for each company."""
     read = preset(
         'frequency = "daily"\nhour_of_day = 2\ndata_types.bills = { frequency = "hourly", sync_from_window = 9 }'
     )
@@ -284,7 +284,7 @@ def test_the_name_of_a_plan_is_in_no_fingerprint() -> None:
     assert read.fingerprint == replace(read, plan="renamed").fingerprint
 
 
-def test_what_is_done_beside_the_settings_is_in_no_fingerprint() -> None:
+def test_a_refresh_is_in_no_fingerprint() -> None:
     read = preset('frequency = "daily"\nrefresh_on_upgrade = true')
     assert read.refresh_on_upgrade
     assert read.fingerprint == preset('frequency = "daily"').fingerprint
@@ -297,7 +297,7 @@ def schedule_of(frequency: Frequency, hour: int) -> SyncSchedule:
     return SyncSchedule(interval_hours=frequency, hour_of_day=hour if frequency >= Frequency.DAILY else 0)
 
 
-SETTINGS_ASKED = st.builds(
+PRESET_SETTINGS = st.builds(
     lambda frequency, hour, start, **more: PresetSetting(
         schedule=None if frequency is None else schedule_of(frequency, hour), hour_of_day=hour, **start, **more
     ),
@@ -314,8 +314,8 @@ COMPANY_PRESETS = st.builds(
     CompanyPreset,
     plan=st.just("a"),
     use_account_defaults=st.booleans(),
-    default=SETTINGS_ASKED,
-    exceptions=st.dictionaries(ANY_NAMES.filter(bool), SETTINGS_ASKED, max_size=3),
+    default=PRESET_SETTINGS,
+    exceptions=st.dictionaries(ANY_NAMES.filter(bool), PRESET_SETTINGS, max_size=3),
     fallback=st.none() | st.sampled_from([Frequency.DAILY, Frequency.WEEKLY]),
     allow_history_narrowing=st.booleans(),
 )
@@ -324,32 +324,32 @@ SHOWN = st.sampled_from(Dialect).flatmap(answers).map(SyncSettings.model_validat
 
 
 @settings(deadline=None, max_examples=30)
-@given(wanted=COMPANY_PRESETS, current=SHOWN)
-def test_a_preset_over_itself_changes_nothing_more(wanted: CompanyPreset, current: SyncSettings) -> None:
-    once = wanted.over(current)
-    assert wanted.over(once) == once
-    assert differences(once, wanted.over(once)) == ()
+@given(asked=COMPANY_PRESETS, current=SHOWN)
+def test_a_preset_over_itself_changes_nothing_more(asked: CompanyPreset, current: SyncSettings) -> None:
+    once = asked.over(current)
+    assert asked.over(once) == once
+    assert differences(once, asked.over(once)) == ()
 
 
 @settings(deadline=None, max_examples=30)
-@given(wanted=COMPANY_PRESETS, current=SHOWN, dialect=st.sampled_from(Dialect))
-def test_what_was_written_needs_no_second_write_whichever_dialect_it_went_through(
-    wanted: CompanyPreset, current: SyncSettings, dialect: Dialect
+@given(asked=COMPANY_PRESETS, current=SHOWN, dialect=st.sampled_from(Dialect))
+def test_written_settings_need_no_second_write_in_either_dialect(
+    asked: CompanyPreset, current: SyncSettings, dialect: Dialect
 ) -> None:
-    written = wanted.over(current)
+    written = asked.over(current)
     seen = SyncSettings.model_validate(
         {
             "settings": [each.on_the_wire(dialect) for each in written.settings],
             "overridesDefaults": written.overrides_defaults,
         }
     )
-    assert differences(seen, wanted.over(seen)) == ()
+    assert differences(seen, asked.over(seen)) == ()
 
 
 @settings(deadline=None, max_examples=30)
-@given(wanted=COMPANY_PRESETS, current=SHOWN)
-def test_nothing_is_dropped_reordered_or_unlocked(wanted: CompanyPreset, current: SyncSettings) -> None:
-    merged = wanted.over(current)
+@given(asked=COMPANY_PRESETS, current=SHOWN)
+def test_nothing_is_dropped_reordered_or_unlocked(asked: CompanyPreset, current: SyncSettings) -> None:
+    merged = asked.over(current)
     assert [each.data_type for each in merged.settings][: len(current.settings)] == [
         each.data_type for each in current.settings
     ]
@@ -361,39 +361,39 @@ def test_nothing_is_dropped_reordered_or_unlocked(wanted: CompanyPreset, current
 
 
 @settings(deadline=None, max_examples=30)
-@given(wanted=COMPANY_PRESETS, current=SHOWN)
-def test_a_degraded_preset_is_never_hourly(wanted: CompanyPreset, current: SyncSettings) -> None:
-    degraded = wanted.degraded()
+@given(asked=COMPANY_PRESETS, current=SHOWN)
+def test_a_degraded_preset_is_never_hourly(asked: CompanyPreset, current: SyncSettings) -> None:
+    degraded = asked.degraded()
     if degraded is None:
-        assert wanted.fallback is None
+        assert asked.fallback is None
         return
     assert degraded.degraded() == degraded
-    wishes = [degraded.default, *degraded.exceptions.values()]
-    assert all(wish.schedule is None or wish.schedule.interval_hours is not Frequency.HOURLY for wish in wishes)
+    schedules = [each.schedule for each in (degraded.default, *degraded.exceptions.values()) if each.schedule]
+    assert all(each.interval_hours is not Frequency.HOURLY for each in schedules)
     kept_hourly = {name for name, word in frequencies(current).items() if word == "hourly"}
     assert {name for name, word in frequencies(degraded.over(current)).items() if word == "hourly"} <= kept_hourly
 
 
 @settings(deadline=None, max_examples=30)
-@given(wanted=COMPANY_PRESETS, current=SHOWN)
-def test_each_history_that_is_withheld_is_told(wanted: CompanyPreset, current: SyncSettings) -> None:
-    told = wanted.refused_narrowing(current)
-    allowed = by_type(replace(wanted, allow_history_narrowing=True).over(current))
-    merged = by_type(wanted.over(current))
+@given(asked=COMPANY_PRESETS, current=SHOWN)
+def test_each_history_that_is_not_narrowed_is_named(asked: CompanyPreset, current: SyncSettings) -> None:
+    named = asked.refused_narrowing(current)
+    allowed = by_type(replace(asked, allow_history_narrowing=True).over(current))
+    merged = by_type(asked.over(current))
     withheld = [each.data_type for each in current.settings if merged[each.data_type] != allowed[each.data_type]]
-    assert set(withheld) <= set(told)
+    assert set(withheld) <= set(named)
 
 
-def meaning(wanted: CompanyPreset) -> object:
-    """What a preset asks for, without the hour that only a fallback would use."""
-    wishes = {name: replace(wish, hour_of_day=0) for name, wish in wanted.exceptions.items()}
-    default = replace(wanted.default, hour_of_day=0)
-    return (wanted.use_account_defaults, wanted.allow_history_narrowing, default, wishes)
+def meaning(preset: CompanyPreset) -> object:
+    """Return what a preset asks for, without the hour that only a fallback would use."""
+    exceptions = {name: replace(each, hour_of_day=0) for name, each in preset.exceptions.items()}
+    default = replace(preset.default, hour_of_day=0)
+    return (preset.use_account_defaults, preset.allow_history_narrowing, default, exceptions)
 
 
-def test_fingerprints_are_equal_where_wishes_are_and_only_there() -> None:
+def test_fingerprints_are_equal_where_settings_are_and_only_there() -> None:
     daily, weekly = PresetSetting(schedule_of(Frequency.DAILY, 2)), PresetSetting(schedule_of(Frequency.WEEKLY, 2))
-    wishes = [
+    defaults = [
         PresetSetting(),
         daily,
         weekly,
@@ -415,9 +415,9 @@ def test_fingerprints_are_equal_where_wishes_are_and_only_there() -> None:
     ]
     some = [
         CompanyPreset("a", False, default, own, None, narrowing)  # noqa: FBT003
-        for default, own, narrowing in product(wishes, exceptions, [True, False])
+        for default, own, narrowing in product(defaults, exceptions, [True, False])
     ]
     some.append(replace(some[0], use_account_defaults=True))
     known = [(each.fingerprint, meaning(each)) for each in some]
-    for (fingerprint, wishes_of_one), (other, wishes_of_other) in product(known, known):
-        assert (fingerprint == other) == (wishes_of_one == wishes_of_other)
+    for (fingerprint, asked_of_one), (other, asked_of_other) in product(known, known):
+        assert (fingerprint == other) == (asked_of_one == asked_of_other)

@@ -25,7 +25,8 @@ from codat_sync.events.company_events import Authority
 from codat_sync.presets.file import Presets
 from codat_sync.presets.preset import UnknownPlan
 from codat_sync.reconciliation.findings import AT_WORK, DLQ_KEEPS, Finding, expectation, finding_of, is_parked
-from tests.fakes import COMPANY, NOW
+from tests.fakes.clock import NOW
+from tests.fakes.companies import COMPANY
 
 PRESETS = Presets.parse(b"""
 default_plan = "free"

@@ -7,7 +7,7 @@ import pytest
 
 from codat_sync.codat.rate_limits import RateLimit
 from codat_sync.reconciliation.pace import LONGEST, Pace, Quota
-from tests.fakes import NOW
+from tests.fakes.clock import NOW
 
 
 class Time:

@@ -1,29 +1,24 @@
-"""Companies are handed over to a queue that the ordinary consumer reads."""
+"""Companies are handed over to a queue whose messages the consumer of company events reads."""
 
 import json
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-import boto3
 import pytest
-from moto import mock_aws
 from mypy_boto3_sqs import SQSClient
 
 from codat_sync.events.company_events import Authority, CompanyEvent, read_company_reconciliation
 from codat_sync.reconciliation.queue import CompanyReconciliations, CompanyRequest, NotHandedOver
-from tests.fakes import COMPANY, NOW
+from tests.fakes.clock import NOW
+from tests.fakes.companies import COMPANY
 
 
 @pytest.fixture
-def sqs() -> Iterator[SQSClient]:
-    with mock_aws():
-        yield boto3.client("sqs", region_name="eu-west-2")
-
-
-@pytest.fixture
-def url(sqs: SQSClient) -> str:
-    return sqs.create_queue(QueueName="company-reconciliations")["QueueUrl"]
+def url(sqs: SQSClient) -> Iterator[str]:
+    url = sqs.create_queue(QueueName="company-reconciliations")["QueueUrl"]
+    yield url
+    sqs.delete_queue(QueueUrl=url)
 
 
 def bodies(sqs: SQSClient, url: str) -> list[str]:
@@ -43,24 +38,24 @@ def test_a_request_is_an_event_that_the_consumer_reads() -> None:
     )
 
 
-def test_a_plan_in_it_counts_for_no_more_than_a_tag() -> None:
+def test_a_plan_in_a_request_has_the_authority_of_a_tag() -> None:
     event = read_company_reconciliation(request("growth").body(), now=NOW)
     assert (event.plan, event.authority) == ("growth", Authority.TAGGED)
 
 
-def test_it_comes_from_this_stack_so_that_no_rule_ever_matches_it() -> None:
+def test_the_source_of_a_request_is_this_stack_so_that_no_rule_matches_it() -> None:
     assert json.loads(request().body())["source"] == "codat-sync"
 
 
 @pytest.mark.parametrize("count", [0, 1, 10, 25])
-def test_all_are_on_the_queue_once_it_returns(sqs: SQSClient, url: str, count: int) -> None:
+def test_all_requests_are_on_the_queue_once_send_returns(sqs: SQSClient, url: str, count: int) -> None:
     requests = [CompanyRequest(f"night/{number}", UUID(int=number), NOW) for number in range(count)]
     CompanyReconciliations(sqs, url).send(requests)
     assert sorted(bodies(sqs, url)) == sorted(each.body() for each in requests)
 
 
 class RefusingSqs:
-    """An SQS that takes all but one of a batch."""
+    """An SQS that accepts all but one of a batch."""
 
     def __init__(self, **said: str) -> None:
         self._said = said
@@ -70,6 +65,6 @@ class RefusingSqs:
 
 
 @pytest.mark.parametrize(("said", "words"), [({"Message": "try again"}, "try again"), ({}, "InternalError")])
-def test_one_that_sqs_does_not_take_is_not_passed_over(said: dict[str, str], words: str) -> None:
+def test_a_request_that_sqs_refuses_is_an_error(said: dict[str, str], words: str) -> None:
     with pytest.raises(NotHandedOver, match=words):
         CompanyReconciliations(RefusingSqs(**said), "url").send([request(), request()])  # type: ignore[arg-type]  # As much of SQS as is called.

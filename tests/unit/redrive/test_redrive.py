@@ -1,92 +1,38 @@
 """Redrive: one event of each kind finds out whether the bill is paid; only then do the others go back."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from itertools import count
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 import pytest
 from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mypy_boto3_sqs import SQSClient
 
-from codat_sync.announcements import Announcement
 from codat_sync.codat.errors import (
     BadRequest,
     CodatUnavailable,
     Conflict,
     Forbidden,
     NotFound,
-    PaymentRequired,
     PaymentRequiredKind,
     RateLimited,
     ServerError,
     Unauthorized,
 )
 from codat_sync.codat.models import Frequency
-from codat_sync.companies.converge import Convergence
 from codat_sync.companies.pause import CACHE, Pause
-from codat_sync.companies.records import DesiredPlan
 from codat_sync.consuming.consume import START_SECONDS
 from codat_sync.consuming.duties import AFTER_A_FAILURE
-from codat_sync.events.company_events import Authority
 from codat_sync.events.requests import RedriveRequest
-from codat_sync.outcomes.dead_letters import DeadLetters, ReceivedEvent
-from codat_sync.outcomes.parked_events import DeadLetterQueue
-from codat_sync.outcomes.triage import Failure, Outcome
-from codat_sync.reconciliation.pace import Pace
-from codat_sync.redrive.redrive import Redrive
-from local.presets import local_presets
-from tests.fakes import NOW, FakeCodat, FakePlans, FakeSqs, deadline, setting
-from tests.fakes import settings as shown
-
-PRESETS = local_presets()
-HOURLY = PaymentRequiredKind.HOURLY_NOT_ALLOWED
-LIMIT = PaymentRequiredKind.COMPANY_LIMIT
-EXPIRED = PaymentRequiredKind.ACCOUNT_EXPIRED
-UNKNOWN = PaymentRequiredKind.UNKNOWN
-COMPANIES = [UUID(int=number) for number in range(1, 40)]
-SOURCES = ("company-plan-changed", "new-connection")
-DLQ = "payment-required"
-
-
-def refused(kind: PaymentRequiredKind) -> PaymentRequired:
-    return PaymentRequired(f"Codat says {kind}", kind=kind, correlation_id="c0ffee")
-
-
-class FakePause:
-    """The pause that all processes share. ``interfere`` runs before each swap."""
-
-    def __init__(self) -> None:
-        self.pause: Pause | None = None
-        self.interfere: Callable[[], None] = lambda: None
-
-    def read(self) -> Pause | None:
-        return self.pause
-
-    def write(self, pause: Pause) -> None:
-        self.pause = pause
-
-    def swap(self, old: Pause, new: Pause | None) -> bool:
-        self.interfere()
-        if self.pause != old:
-            return False
-        self.pause = new
-        return True
-
-
-class FakeBus:
-    """An event bus that remembers what was said."""
-
-    def __init__(self) -> None:
-        self.said: list[Announcement] = []
-
-    def say(self, announcements: Sequence[Announcement]) -> None:
-        self.said += announcements
+from tests.fakes.clock import NOW
+from tests.fakes.codat import setting
+from tests.fakes.codat import settings as shown
+from tests.fakes.lambda_ import deadline
+from tests.unit.redrive.bench import COMPANIES, DLQ, EXPIRED, HOURLY, LIMIT, PRESETS, SOURCES, UNKNOWN, Bench, refused
 
 
 def nothing(_: str) -> None:
@@ -95,100 +41,6 @@ def nothing(_: str) -> None:
 
 class Killed(BaseException):
     """The process is gone: nothing that comes after runs."""
-
-
-class Bench:
-    """A redrive on fakes. The clock moves by what is slept."""
-
-    def __init__(self) -> None:
-        self.codat, self.plans, self.pause, self.bus = FakeCodat(), FakePlans(), FakePause(), FakeBus()
-        self.sqs = FakeSqs({DLQ: [], **{name: [] for name in SOURCES}})
-        self.slept: list[float] = []
-        self.seconds = 900.0
-        self.numbers = count(1)
-
-    def seconds_left(self) -> float:
-        return self.seconds - sum(self.slept)
-
-    def redrive(self, *, per_minute: int = 10_000) -> Redrive:
-        sqs = cast("SQSClient", self.sqs)
-        return Redrive(
-            DeadLetterQueue(sqs, DLQ, lambda: NOW),
-            Convergence(self.codat, self.plans, PRESETS, lambda: NOW),
-            self.plans,
-            self.pause,
-            Pace(per_minute, monotonic=lambda: sum(self.slept), sleep=self.slept.append),
-            self.bus,
-            now=lambda: NOW,
-            sleep=self.slept.append,
-        )
-
-    def carry_out(
-        self, *reasons: PaymentRequiredKind, company: UUID | None = None, per_minute: int = 10_000
-    ) -> timedelta | None:
-        request = RedriveRequest("request", NOW, frozenset(reasons), company)
-        return self.redrive(per_minute=per_minute).carry_out(request, deadline(self.seconds_left))
-
-    def desire(self, company: UUID, plan: str = "scale") -> None:
-        event_id = f"event {next(self.numbers)}"
-        self.plans.record(company, DesiredPlan.named(plan, Authority.STATED, NOW, event_id), at=NOW)
-
-    def park(
-        self,
-        company: UUID | str | None,
-        reason: str = HOURLY,
-        *,
-        plan: str = "scale",
-        ago: timedelta = timedelta(days=1),
-        source: str = SOURCES[0],
-    ) -> str:
-        """An event of the company whose plan was recorded; its body."""
-        body = json.dumps({"id": f"parked {next(self.numbers):02}"})
-        if isinstance(company, UUID):
-            self.desire(company, plan)
-        dead_letters = DeadLetters(
-            cast("SQSClient", self.sqs), {Outcome.PARKED_PAYMENT_REQUIRED: DLQ}, lambda: NOW - ago
-        )
-        dead_letters.park(
-            ReceivedEvent(
-                body,
-                f"arn:aws:sqs:eu-west-2:123456789012:{source}" if source else "",
-                event_id=json.loads(body)["id"],
-                company_id=None if company is None else str(company),
-                plan=plan,
-            ),
-            Outcome.PARKED_PAYMENT_REQUIRED,
-            Failure(Outcome.PARKED_PAYMENT_REQUIRED, reason, "no", 402),
-        )
-        return body
-
-    def park_degraded(self, companies: Iterable[UUID]) -> list[str]:
-        """Events of companies that are at Codat at what is left of their preset without hourly."""
-        bodies = []
-        for company in companies:
-            bodies.append(self.park(company))
-            degraded = PRESETS.for_company("scale", company).degraded()
-            assert degraded is not None
-            self.codat.companies[company] = degraded.over(shown(setting("invoices"), setting("company")))
-        return bodies
-
-    @property
-    def parked(self) -> list[str]:
-        return self.sqs.bodies(DLQ)
-
-    @property
-    def back(self) -> list[str]:
-        return sorted(body for name in SOURCES for body in self.sqs.bodies(name))
-
-    @property
-    def writes(self) -> int:
-        return self.codat.calls.count("update")
-
-
-@pytest.fixture
-def bench(caplog: pytest.LogCaptureFixture) -> Bench:
-    caplog.set_level("INFO")
-    return Bench()
 
 
 def logged(caplog: pytest.LogCaptureFixture, line: str) -> list[dict[str, Any]]:

@@ -1,0 +1,31 @@
+"""Messages as producers send them."""
+
+import json
+from datetime import timedelta
+from uuid import UUID
+
+from tests.fakes.clock import NOW
+from tests.fakes.companies import COMPANY
+
+CONNECTION = "ee2eb431-c0fa-4dc9-93fa-d29781c12bcd"
+
+
+def plan_event(plan: str, *, minutes: int = 0, company: UUID = COMPANY, event_id: str = "") -> str:
+    """Return billing's event that a company changed its plan, so many minutes after ``NOW``."""
+    occurred_at = (NOW + timedelta(minutes=minutes)).isoformat()
+    return json.dumps(
+        {
+            "id": event_id or f"{plan}-{minutes}",
+            "detail-type": "Company Changed Plan",
+            "time": NOW.isoformat(),
+            "detail": {"companyId": str(company), "plan": plan, "occurredAt": occurred_at},
+        }
+    )
+
+
+def connection_event(event_id: str = "connected", **detail: str) -> str:
+    """Return onboarding's event that a company connected. Without ``plan`` in the detail, the event names none."""
+    known = {"companyId": str(COMPANY), "connectionId": CONNECTION}
+    return json.dumps(
+        {"id": event_id, "detail-type": "New Connection", "time": NOW.isoformat(), "detail": known | detail}
+    )
