@@ -17,7 +17,10 @@ Reading = Callable[[Reply], _T]
 
 
 def reading_of_model(model: type[_Model], company_id: UUID | None) -> Reading[_Model]:
-    """Return a reading of a body that shows at least one field of the model, and the company where one is named."""
+    """Return a reading of a body that shows a field of the model, and this company where it names one.
+
+    An object without any field is accepted, since Codat promises none of them.
+    """
 
     def read(reply: Reply) -> _Model:
         try:
@@ -25,7 +28,7 @@ def reading_of_model(model: type[_Model], company_id: UUID | None) -> Reading[_M
         except ValidationError as error:
             # Without the error itself: its text repeats what came, and that may hold the key.
             raise _unreadable(reply, model, error) from None
-        if not shown.model_fields_set & model.model_fields.keys():
+        if not shown.model_fields_set & model.model_fields.keys() and reply.fields:
             raise not_codat(reply)
         _check_company(reply, _company_of(shown), company_id)
         return shown

@@ -29,7 +29,8 @@ class Reply:
 
     @property
     def is_empty(self) -> bool:
-        return not self.body.strip()
+        """True for no body, and for an object without fields: neither tells who answered."""
+        return self.body.strip() in (b"", b"{}")
 
     @cached_property
     def json(self) -> JsonValue:

@@ -1,6 +1,7 @@
 """Sends one request to Codat, with its key, and returns the whole answer, whatever it is."""
 
 import base64
+import json
 from codecs import BOM_UTF8
 from collections.abc import Callable, Sequence
 from http import HTTPMethod, HTTPStatus
@@ -97,7 +98,8 @@ def _encoded(key: str) -> str:
 def _concealing(keys: Sequence[str]) -> Callable[[str], str]:
     """Return a function that takes the keys out of a text."""
     plain = [form for key in keys if key for form in (key, _encoded(key))]
-    forms = sorted({*plain, *(quote(form, safe="") for form in plain)}, key=len, reverse=True)
+    escaped = (escape(form) for form in plain for escape in (lambda text: quote(text, safe=""), _in_json))
+    forms = sorted({*plain, *escaped}, key=len, reverse=True)
 
     def conceal(text: str) -> str:
         for form in forms:
@@ -105,6 +107,10 @@ def _concealing(keys: Sequence[str]) -> Callable[[str], str]:
         return text
 
     return conceal
+
+
+def _in_json(text: str) -> str:
+    return json.dumps(text)[1:-1]
 
 
 def _quick_retry(retries: int, backoff_seconds: float) -> QuickRetry:

@@ -71,5 +71,5 @@ CALLS: dict[str, tuple[str, Callable[[CodatClient], object]]] = {
 
 
 def sent_json(http: responses.RequestsMock) -> list[Any]:
-    """The bodies of all POSTs."""
+    """Return the bodies of all POSTs."""
     return [json.loads(call.request.body or b"") for call in http.calls if call.request.method == "POST"]
