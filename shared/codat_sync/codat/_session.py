@@ -97,12 +97,11 @@ def _encoded(key: str) -> str:
 
 def _concealing(keys: Sequence[str]) -> Callable[[str], str]:
     """Return a function that takes the keys out of a text."""
-    plain = [form for key in keys if key for form in (key, _encoded(key))]
-    escaped = (escape(form) for form in plain for escape in (lambda text: quote(text, safe=""), _in_json))
-    forms = sorted({*plain, *escaped}, key=len, reverse=True)
 
     def conceal(text: str) -> str:
-        for form in forms:
+        plain = [form for key in keys if key for form in (key, _encoded(key))]
+        escaped = (escape(form) for form in plain for escape in (lambda text: quote(text, safe=""), _in_json))
+        for form in sorted({*plain, *escaped}, key=len, reverse=True):
             text = text.replace(form, "(the API key)")
         return text
 

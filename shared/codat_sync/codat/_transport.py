@@ -49,7 +49,9 @@ class Bounds:
     too_large: bool = False
 
     def seconds(self, at_most: float) -> float:
-        """Return how long a wait may take. Raise ``TimeoutError`` where no time is left."""
+        """Return how long a wait may take. Raise ``OSError`` where none may begin any more."""
+        if self.too_large:
+            raise OverLimitError  # urllib3 reads a 503 to its end before a retry, and lets nothing of that be known.
         left = self.deadline.seconds_left
         if left <= 0:
             raise TimeoutError("the time of the whole request is over")
@@ -133,7 +135,11 @@ class _Connection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
         self.timeout = _bounds.get().seconds(self.timeout or 0)
         connection = self._in_time(super()._new_conn)
-        connection.settimeout(_bounds.get().seconds(self.timeout))  # TLS's whole handshake takes no longer than that.
+        try:
+            connection.settimeout(_bounds.get().seconds(self.timeout))  # TLS's whole handshake takes no longer.
+        except OSError:
+            connection.close()
+            raise
         return connection
 
     def _in_time(self, connect: Callable[[], socket.socket]) -> socket.socket:
