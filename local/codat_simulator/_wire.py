@@ -72,8 +72,9 @@ async def _pieces(fault: WireFault, drip_seconds: float, hold: Hold) -> AsyncIte
 async def _until_sent(transport: asyncio.Transport, *, but: int = 0) -> None:
     """Wait until all but so many bytes are on their way; let the other requests have their turns in any case."""
     await asyncio.sleep(0)
-    while transport.get_write_buffer_size() > but and not transport.is_closing():
-        await asyncio.sleep(0.001)  # aiohttp has the event, and keeps it private.
+    # aiohttp has an event for this, and keeps it private.
+    while transport.get_write_buffer_size() > but and not transport.is_closing():  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
 
 
 @cache
