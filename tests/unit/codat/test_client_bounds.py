@@ -17,7 +17,7 @@ import trustme
 from codat_sync.codat import client as client_module
 from codat_sync.codat.client import LARGEST_BODY, LARGEST_ITEM, REQUEST_SECONDS, Answer, CodatClient
 from codat_sync.codat.errors import CodatError, NotCodat, ServerError, Unauthorized, Unreachable
-from codat_sync.consuming.consume import START_SECONDS
+from codat_sync.consuming.consume import RESERVE_SECONDS, START_SECONDS
 from tests.fakes.clock import NOW
 from tests.fakes.companies import COMPANY
 from tests.unit.codat.clients import HOURS_FORM, KEY, OTHER_KEY, WANTED, Keys
@@ -129,7 +129,7 @@ def test_what_drips_is_cut_off_when_the_time_of_the_request_is_over(clock: Clock
 
 
 def test_the_functions_count_with_the_bound_of_a_request() -> None:
-    assert START_SECONDS > REQUEST_SECONDS
+    assert START_SECONDS == REQUEST_SECONDS + RESERVE_SECONDS
 
 
 def test_an_answer_in_pieces_is_read_as_long_as_there_is_time(clock: Clock) -> None:
