@@ -28,7 +28,8 @@ from codat_sync.announcements import (
     SyncSettingsDrifted,
 )
 from codat_sync.codat.differences import Difference
-from codat_sync.companies.records import AppliedPreset, CompanyPlan, DesiredPlan
+from codat_sync.companies.desired import DesiredPlan
+from codat_sync.companies.records import AppliedPreset, CompanyPlan
 from codat_sync.config import Config
 from codat_sync.consuming.consume import RESERVE_SECONDS
 from codat_sync.consuming.deliveries import Settled
