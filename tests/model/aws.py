@@ -3,6 +3,7 @@
 tests/unit shows with Moto that the expressions are DynamoDB's; here they are evaluated without a server between.
 """
 
+import json
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -99,8 +100,10 @@ def _updated(update: str, item: Item, values: Item) -> Item:
 class Message:
     """A message on a queue or in a DLQ, and what the test alone knows of it.
 
-    ``wrote_under``: the events that named the newest plan whenever an attempt on it wrote to Codat. A copy of it that
-    was parked or brought back shares them, since a write may take effect late.
+    ``wrote_under``: the events that named the newest plan whenever an attempt on it wrote to Codat, or that came to do
+    so because this one turned out to be older. A copy of it that was parked or brought back shares them, since a write
+    may take effect late.
+    ``sent_at``: when SQS got it, and says so. ``first_arrived``: when the event first came, in whatever copy.
     ``ended``: the outcome with which it came to its DLQ, ``moved_by_sqs`` where SQS lost patience, None where an
     attempt that did not end left a copy there.
     """
@@ -109,11 +112,18 @@ class Message:
     body: str
     queue: str
     visible_at: datetime
+    sent_at: datetime
+    first_arrived: datetime
     attributes: dict[str, dict[str, str]] = field(default_factory=dict)
     receive_count: int = 0
     receipt_handle: str = ""
     wrote_under: set[str] = field(default_factory=set)
     ended: str | None = None
+
+    @property
+    def event_id(self) -> str:
+        """The id of the event in it, empty where there is none."""
+        return str(json.loads(self.body)["id"]) if self.body != "{" else ""
 
     def as_lambda_gets_it(self) -> dict[str, Any]:
         """The record of a batch."""
@@ -121,7 +131,10 @@ class Message:
             "messageId": self.id,
             "receiptHandle": self.receipt_handle,
             "body": self.body,
-            "attributes": {"ApproximateReceiveCount": str(self.receive_count), "SentTimestamp": "1769947200000"},
+            "attributes": {
+                "ApproximateReceiveCount": str(self.receive_count),
+                "SentTimestamp": str(int(self.sent_at.timestamp() * 1000)),
+            },
             "messageAttributes": {
                 name: {"dataType": value["DataType"], "stringValue": value["StringValue"]}
                 for name, value in self.attributes.items()
@@ -192,10 +205,16 @@ class Queues:
         """Back to where it came from, as a new message. ``says_so``: with the attribute that a parked one has."""
         self.dead_letters.remove(dead)
         source = dead.attributes.get("sourceQueue", {}).get("StringValue", dead.queue)
-        attributes = dead.attributes or ({"parkedAt": {"DataType": "String", "StringValue": "?"}} if says_so else {})
-        again = self._message(dead.body, source, attributes)
+        marks = {"parkedAt": "?", "arrivedAt": dead.sent_at.isoformat()} if says_so else {}
+        own = {name: {"DataType": "String", "StringValue": text} for name, text in marks.items()}
+        again = self._message(dead.body, source, dead.attributes or own)
         again.wrote_under = dead.wrote_under
+        if again.attributes:
+            again.first_arrived = dead.first_arrived
         self.messages.append(again)
 
     def _message(self, body: str, queue: str, attributes: dict[str, dict[str, str]]) -> Message:
-        return Message(f"message {next(self._numbers)}", body, queue, self._now(), attributes)
+        """Two in a row arrive in the same millisecond, now and then."""
+        number = next(self._numbers)
+        sent_at = self._now() + timedelta(milliseconds=number // 2)
+        return Message(f"message {number}", body, queue, self._now(), sent_at, sent_at, attributes)

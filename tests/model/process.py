@@ -13,8 +13,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from codat_sync.codat.errors import CodatError, PaymentRequired, PaymentRequiredKind, RateLimited
 from codat_sync.companies.converge import Convergence
+from codat_sync.companies.desired import DesiredPlan
 from codat_sync.companies.pause import CACHE, PausingCodat, StoredPause
-from codat_sync.companies.records import CompanyPlans
+from codat_sync.companies.records import CompanyPlan, CompanyPlans
 from codat_sync.consuming.consume import Consumer, ConsumerSettings, ReadEvent
 from codat_sync.consuming.deliveries import Settled
 from codat_sync.consuming.settle import Settlement
@@ -73,6 +74,9 @@ class Attempt:
     deadline: datetime
     outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
     parked: list[Message] = field(default_factory=list)
+    to_record: list[Message] = field(default_factory=list)
+    recording: Message | None = None
+    settling: Message | None = None
 
 
 class Process(Gate):
@@ -94,7 +98,7 @@ class Process(Gate):
             READ[queue],
             Convergence(
                 PausingCodat(codat, StoredPause(dynamodb, "table"), world.now),
-                CompanyPlans(dynamodb, "table"),
+                WatchedPlans(dynamodb, "table", self),
                 world.presets,
                 world.now,
             ),
@@ -122,7 +126,7 @@ class Process(Gate):
         for message in messages:
             self._world.queues.receive(message)
         batch = [(message, message.receipt_handle) for message in messages]
-        self.attempt = Attempt(batch, self._world.now() + FUNCTION_TIMEOUT)
+        self.attempt = Attempt(batch, self._world.now() + FUNCTION_TIMEOUT, to_record=list(messages))
         event = {"Records": [message.as_lambda_gets_it() for message in messages]}
 
         def invoke() -> None:
@@ -148,8 +152,6 @@ class Process(Gate):
         if fate.effect is Effect.LATE:
             self._world.late.append(LateWrite(args[0], partial(effect, *args), self._world.now() + LATENESS))
         elif fate.effect is Effect.NOW:
-            if step == "record":
-                self._world.recorded(request)
             paused_until = self._world.paused_until
             try:
                 answer = effect(*args, **request)
@@ -158,12 +160,19 @@ class Process(Gate):
                 raise fate.meets or refusal from None
             if step == "pause":
                 self._count_pause(request, paused_until)
+            if step == "record":
+                assert self.attempt is not None
+                assert self.attempt.recording is not None
+                self._world.recorded(request, self.attempt.recording)
         if fate.meets is not None:
             self._note_refusal(fate.meets)
             raise fate.meets
         if step == "park":
             assert self.attempt is not None
-            self.attempt.parked.append(self._world.queues.dead_letters[-1])
+            assert self.attempt.settling is not None
+            copy = self._world.queues.dead_letters[-1]
+            copy.first_arrived = self.attempt.settling.first_arrived
+            self.attempt.parked.append(copy)
         return answer
 
     def _count_pause(self, request: dict[str, Any], paused_until: datetime | None) -> None:
@@ -237,6 +246,22 @@ class Process(Gate):
             self._world.broken(f"{copies[0].id} is in a DLQ, and no message ended so")
 
 
+class WatchedPlans(CompanyPlans):
+    """The table of all companies, and a look at which message is recorded."""
+
+    def __init__(self, dynamodb: "DynamoDBClient", table_name: str, process: Process) -> None:
+        super().__init__(dynamodb, table_name)
+        self._process = process
+
+    def record(self, company_id: UUID, desired: DesiredPlan, *, at: datetime) -> CompanyPlan:
+        """Of several messages of one event, the consumer takes the first one first."""
+        attempt = self._process.attempt
+        assert attempt is not None
+        attempt.recording = next(each for each in attempt.to_record if each.event_id == desired.event_id)
+        attempt.to_record.remove(attempt.recording)
+        return super().record(company_id, desired, at=at)
+
+
 class WatchedSettlement(Settlement):
     """The settlement of messages, and a look at each outcome as it is decided."""
 
@@ -252,9 +277,11 @@ class WatchedSettlement(Settlement):
         failure: Failure | None = None,
         **more: object,
     ) -> Settled:
+        attempt = self._process.attempt
+        assert attempt is not None
+        attempt.settling = next(message for message, _ in attempt.batch if message.id == record.message_id)
         settled = super().settle(record, received, outcome, failure, **more)
-        assert self._process.attempt is not None
-        self._process.attempt.outcomes.setdefault(record.message_id, []).append(settled.outcome)
+        attempt.outcomes.setdefault(record.message_id, []).append(settled.outcome)
         return settled
 
     def settle_failure(self, record: SQSRecord, received: ReceivedEvent, error: Exception) -> Settled:
@@ -270,5 +297,7 @@ def _step(name: str, request: dict[str, Any]) -> str:
             return "pause"
         purposes = {"desiredPlan": "record", "appliedPlan": "confirm", "lastFailure": "note"}
         return next(purpose for field, purpose in purposes.items() if f"SET {field} " in request["UpdateExpression"])
-    names = {"get_item": "read_pause", "send_message": "park", "change_message_visibility_batch": "defer"}
+    if name == "get_item":
+        return "read_pause" if request["Key"]["companyId"]["S"] == "#pause" else "read_record"
+    names = {"send_message": "park", "change_message_visibility_batch": "defer"}
     return names.get(name, name)

@@ -21,15 +21,16 @@ answer to Lambda, until a step lets it go on. So a step is one of these:
 
 - A message leaves its queue only by an outcome: exactly one from that attempt, and if it says parked, then the message
   is in the DLQ, by that attempt. What is deferred stays, until SQS itself moves it to the DLQ.
-- The table desires what the newest of all recorded events says, by authority, business time and id. What it notes as
-  applied was desired at that moment.
+- The table desires what the newest of all recorded events says: by authority, business time, sequence, first arrival
+  among the messages that were recorded, and id. What it notes as applied was desired at that moment.
 - While a pause is in force and had the time to get around, nobody calls Codat but the one who took over a lapsed one,
   and that one once. Who meets news of the whole account notes it before anything else.
 
 **What holds for each company that nothing is under way for** (no message of it on a queue, no write on its way to
 Codat): Codat is at the preset of its newest plan, or at what is left of it without hourly while an event in the DLQ
 will bring hourly back. The one proviso: unless an event of the company was given up on, lies in a DLQ, and either is
-the one that named the newest plan, or has written to Codat since that one was recorded. Once Codat's bill is paid and
+the one that named the newest plan, or made it the newest by turning out to be older, or has written to Codat since
+that one was recorded. Once Codat's bill is paid and
 all DLQs are brought back there is no proviso left: each company is at its plan.
 
 **What the world takes for granted**, and test_counterexamples.py shows what happens without: a request takes effect
@@ -101,12 +102,13 @@ class Event:
     late_by: int
     taken: bool
     until: str | None
+    sequence: int | None = None
 
     def happen(self, world: World) -> None:
         minute = max(len(world.sent) - self.late_by, 0)
         company = COMPANIES[self.company]
         plan = world.confirmed_plan(company) if self.plan == CONFIRMED else self.plan
-        self.says(world, company, plan, minute)
+        self.says(world, company, plan, minute, self.sequence)
         queue = world.queues.messages[-1].queue
         idle = [n for n, process in enumerate(world.processes) if process.step is None and process.queue == queue]
         if self.taken and idle:
@@ -204,6 +206,7 @@ class Meanwhile:
 
 
 Names = st.SearchStrategy[str | None]
+sequences = st.sampled_from([None, None, None, 0, 1])
 
 
 def news(late_by: st.SearchStrategy[int], plan: Names, until: Names) -> st.SearchStrategy[Event]:
@@ -216,6 +219,7 @@ def news(late_by: st.SearchStrategy[int], plan: Names, until: Names) -> st.Searc
         late_by=late_by,
         taken=st.just(value=True),
         until=until,
+        sequence=sequences,
     )
 
 
@@ -231,6 +235,7 @@ events = st.builds(
     late_by=st.sampled_from([0, 0, 0, 1, 2, 3]),
     taken=st.sampled_from([True, True, False]),
     until=points,
+    sequence=sequences,
 )
 moves = st.builds(
     Move,

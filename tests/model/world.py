@@ -50,11 +50,16 @@ BATCHES_TO_REST: Final = 1_000
 
 @dataclass(frozen=True)
 class Sent:
-    """What an event says, in the producer's own terms. ``rank`` is the order in which events overrule each other."""
+    """What an event says, in the producer's own terms: the plan, and how much that counts.
+
+    ``sequence`` is -1 where the producer has none.
+    """
 
     company: UUID
     plan: str
-    rank: tuple[Authority, int, str]
+    authority: Authority
+    minute: int
+    sequence: int = -1
 
 
 class World:
@@ -75,7 +80,7 @@ class World:
             Process(self, "onboarding-1", ONBOARDING),
         ]
         self._deployed = [self.presets]
-        self._recorded: dict[UUID, set[str]] = {}
+        self._recorded: dict[UUID, dict[str, datetime]] = {}
         self._applied: dict[UUID, str] = {}
         self._broken: list[str] = []
 
@@ -95,28 +100,29 @@ class World:
 
     # ---- What happens.
 
-    def billing(self, company: UUID, plan: str | None, minute: int) -> None:
+    def billing(self, company: UUID, plan: str | None, minute: int, sequence: int | None = None) -> None:
         """A company's plan changed, or was cancelled where None is given."""
-        detail = {"companyId": str(company), "occurredAt": _moment(minute), **({"plan": plan} if plan else {})}
+        detail = {"companyId": str(company), "sequence": sequence, **({"plan": plan} if plan else {})}
         detail_type = "Company Changed Plan" if plan else "Company Cancelled Plan"
-        sent = Sent(company, plan or self.presets.on_cancelled, (Authority.STATED, minute, ""))
-        self._publish(BILLING, detail_type, detail, sent)
+        plan = plan or self.presets.on_cancelled
+        self._publish(BILLING, detail_type, detail, Sent(company, plan, Authority.STATED, minute, _counted(sequence)))
 
-    def onboarding(self, company: UUID, plan: str | None, minute: int) -> None:
+    def onboarding(self, company: UUID, plan: str | None, minute: int, sequence: int | None = None) -> None:
         """A company connected; its plan is known, or not."""
         detail = {
             "companyId": str(company),
             "connectionId": "ee2eb431-c0fa-4dc9-93fa-d29781c12bcd",
-            "occurredAt": _moment(minute),
+            "sequence": sequence,
             **({"plan": plan} if plan else {}),
         }
-        self._publish(ONBOARDING, "New Connection", detail, self._said(company, plan, Authority.STATED, minute))
+        sent = self._said(company, plan, Authority.STATED, minute)
+        self._publish(ONBOARDING, "New Connection", detail, replace(sent, sequence=_counted(sequence)))
 
-    def tagged(self, company: UUID, plan: str | None, minute: int) -> None:
+    def tagged(self, company: UUID, plan: str | None, minute: int, _: int | None = None) -> None:
         """Codat says that a company connected; a tag may name its plan."""
         payload = {"referenceCompany": {"id": str(company), "tags": {"plan": plan} if plan else {}}}
-        detail = {"generatedDate": _moment(minute), "payload": payload}
-        self._publish(ONBOARDING, "connection.connected", detail, self._said(company, plan, Authority.TAGGED, minute))
+        sent = self._said(company, plan, Authority.TAGGED, minute)
+        self._publish(ONBOARDING, "connection.connected", {"payload": payload}, sent)
 
     def nonsense(self, queue: str) -> None:
         """Something that is no event."""
@@ -186,10 +192,13 @@ class World:
 
     # ---- What is promised.
 
-    def recorded(self, request: dict[str, Any]) -> None:
-        """The table was asked to record what an event desires."""
-        company = UUID(request["Key"]["companyId"]["S"])
-        self._recorded.setdefault(company, set()).add(request["ExpressionAttributeValues"][":event"]["S"])
+    def recorded(self, request: dict[str, Any], message: Message) -> None:
+        """The table has recorded what this message's event desires, or that it came earlier than was known."""
+        key = request["Key"]["companyId"]["S"]
+        arrivals = self._recorded.setdefault(UUID(key), {})
+        arrivals[message.event_id] = min(message.first_arrived, arrivals.get(message.event_id, message.first_arrived))
+        if (newest := self.table.items[key]["desiredBy"]) != message.event_id:
+            message.wrote_under.add(newest)
 
     @property
     def is_broken(self) -> bool:
@@ -238,7 +247,7 @@ class World:
             self.redrive(dead)
         self.come_to_rest()
         for dead in self.queues.dead_letters:
-            if self.company_of(dead) is not None:
+            if self.company_of(dead) is not None and self.sent[dead.event_id].plan in self.presets.plans:
                 raise BrokenPromise(f"{dead} cannot be brought back")
 
     def is_at(self, company: UUID, preset: CompanyPreset) -> bool:
@@ -254,11 +263,19 @@ class World:
 
     def _check_record(self, company: UUID, item: dict[str, str]) -> None:
         """What is desired is what the newest of all recorded events says; what it notes as applied was desired then."""
-        newest = max((self.sent[each] for each in self._recorded.get(company, ())), key=lambda sent: sent.rank)
-        if (self.sent[item["desiredBy"]].rank, item["desiredPlan"]) != (newest.rank, newest.plan):
-            self.broken(f"{company} should desire {newest}, and desires {item}")
+        arrivals = self._recorded.get(company, {})
+
+        def rank(event_id: str) -> tuple[Authority, int, int, datetime, str]:
+            sent = self.sent[event_id]
+            if sent.authority is Authority.ASSUMED:
+                return Authority.ASSUMED, 0, -1, NOW, ""
+            return sent.authority, sent.minute, sent.sequence, arrivals[event_id], event_id
+
+        newest = max(arrivals, key=rank)
+        if (rank(item["desiredBy"]), item["desiredPlan"]) != (rank(newest), self.sent[newest].plan):
+            self.broken(f"{company} should desire {newest}: {self.sent[newest]}, of {arrivals}, and desires {item}")
         applied = item.get("appliedOrder", "")
-        if applied not in {self._applied.get(company, ""), item["desiredOrder"]}:
+        if applied not in {"", self._applied.get(company, ""), item["desiredOrder"]}:
             self.broken(f"{company} notes as applied what is not desired: {item}")
         self._applied[company] = applied
 
@@ -278,33 +295,35 @@ class World:
     def _excuses(self, dead: Message, item: dict[str, str]) -> bool:
         """Whether a company may be elsewhere than at its newest plan, because this message was given up on.
 
-        Either it is the very event that named the newest plan, or an attempt on it wrote to Codat since that one was
-        recorded. What was written before, the newest event has seen.
+        Either it is the very event that named the newest plan, or the one that made it the newest by turning out to be
+        older, or an attempt on it wrote to Codat since that one was recorded. What was written before, the newest event
+        has seen.
         """
         newest = item["desiredBy"]
-        return dead.ended in GIVEN_UP and (_event_id(dead) == newest or newest in dead.wrote_under)
+        return dead.ended in GIVEN_UP and (dead.event_id == newest or newest in dead.wrote_under)
 
     def company_of(self, message: Message) -> UUID | None:
-        sent = self.sent.get(_event_id(message))
-        return sent.company if sent and sent.plan in self.presets.plans else None
+        """The company that an attempt on a message may change: none, where it states a plan that there is none of."""
+        sent = self.sent.get(message.event_id)
+        return (
+            sent.company if sent and (sent.plan in self.presets.plans or sent.authority is Authority.TAGGED) else None
+        )
 
     def _said(self, company: UUID, plan: str | None, authority: Authority, minute: int) -> Sent:
-        if plan is None:
-            return Sent(company, self.presets.default_plan, (Authority.ASSUMED, 0, ""))
-        return Sent(company, plan, (authority, minute, ""))
+        return Sent(company, plan or self.presets.default_plan, authority if plan else Authority.ASSUMED, minute)
 
     def _publish(self, queue: str, detail_type: str, detail: dict[str, Any], sent: Sent) -> None:
-        event_id = f"e{len(self.sent)}"
-        authority, minute, _ = sent.rank
-        tie_break = "" if authority is Authority.ASSUMED else event_id
-        self.sent[event_id] = replace(sent, rank=(authority, minute, tie_break))
-        body = {"id": event_id, "detail-type": detail_type, "time": NOW.isoformat(), "detail": detail}
+        """Ids come in no order, and the moment is the envelope's."""
+        number = len(self.sent)
+        event_id = f"{7 * number % 10}-{number}"
+        self.sent[event_id] = sent
+        body = {"id": event_id, "detail-type": detail_type, "time": _moment(sent.minute), "detail": detail}
         self.queues.send(json.dumps(body), queue)
+
+
+def _counted(sequence: int | None) -> int:
+    return -1 if sequence is None else sequence
 
 
 def _moment(minute: int) -> str:
     return (NOW - timedelta(hours=1) + timedelta(minutes=minute)).isoformat()
-
-
-def _event_id(message: Message) -> str:
-    return json.loads(message.body)["id"] if message.body != "{" else ""
