@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 LONGEST_BATCH: Final = 100
 """How many items one BatchGetItem takes.
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html"""
+TIE_ATTEMPTS: Final = 10
+"""How often a tie is settled anew because another process has recorded a tied event meanwhile."""
 OWN_KEYS: Final = "#"
 """The first character of keys that are not a company's id: those are UUIDs."""
 
@@ -24,6 +26,12 @@ class RecordGone(TransientError, LookupError):
     """The record was deleted meanwhile. The same event, delivered again, records it anew."""
 
     reason = "record_gone"
+
+
+class RecordBusy(TransientError):
+    """Other events of the same authority and moment were recorded as fast as this one. A retry is safe."""
+
+    reason = "record_busy"
 
 
 @dataclass(frozen=True)
@@ -93,22 +101,23 @@ class CompanyPlans:
         """Store the desired plan if it is newer than the stored one; return the record as it is afterwards.
 
         One write. Where the stored plan is of the same authority and time, a second write settles the tie, on the
-        condition that no third one came between.
+        condition that no third one came between. Raise ``RecordBusy`` where many did.
         """
         update, values = _storing([desired], at=at)
         condition = "attribute_not_exists(companyId) OR desiredOrder < :moment"
         item = self._update(company_id, update, condition, values | {":moment": desired.moment})
         mine, led = desired.recorded(at), ""
-        while known := _tied_with(mine, item):
+        for _ in range(TIE_ATTEMPTS):
+            known = _tied_with(mine, item)
             contenders = newest_first(known, mine)
-            if contenders == known:
-                break
+            if not known or contenders == known:
+                company = _company_plan(item)
+                return replace(company, promoted=led == desired.order != company.desired.order)
             led = known[0].order
             update, values = _storing(contenders, at=at if contenders[0].order != led else None, in_tie=True)
             condition, seen = _unchanged_since(item)
             item = self._update(company_id, update, condition, values | seen)
-        company = _company_plan(item)
-        return replace(company, promoted=led == desired.order != company.desired.order)
+        raise RecordBusy(f"{TIE_ATTEMPTS} other events of the same moment were recorded meanwhile")
 
     def confirm(self, company_id: UUID, desired: DesiredPlan, applied: AppliedPreset, *, at: datetime) -> CompanyPlan:
         """Note the applied preset if ``desired`` is still desired; return the record as it is afterwards."""

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codat_sync.companies.desired import MOST_TIED, DesiredPlan, newest_first, read_rivals, rivals_text
-from codat_sync.companies.records import AppliedPreset, CompanyPlans
+from codat_sync.companies.records import AppliedPreset, CompanyPlans, RecordBusy
 from codat_sync.events.company_events import Authority
 from tests.fakes.clock import NOW
 from tests.fakes.companies import COMPANY, FakePlans
@@ -217,6 +217,22 @@ def test_a_tie_that_another_process_settles_meanwhile_is_looked_at_again(dynamod
     plans._update = update  # type: ignore[assignment, method-assign]
     assert plans.record(COMPANY, tied("b", 2), at=LATER).desired.event_id == "z"
     assert record_all(plans, [tied("b", 9), tied("a", 9)]) == "z", "all three are remembered"
+
+
+def test_a_tie_that_is_never_settled_is_left_to_a_retry(dynamodb: object, table: str) -> None:
+    plans = CompanyPlans(dynamodb, table)  # type: ignore[arg-type]  # Moto's client.
+    plans.record(COMPANY, tied("a", 1), at=NOW)
+    real, writes = plans._update, iter(range(100))
+
+    def update(*arguments: Any) -> dict[str, str]:  # noqa: ANN401  # As the real one's.
+        plans._update = real  # type: ignore[method-assign]
+        plans.record(COMPANY, tied(f"other {next(writes)}", 3), at=NOW)
+        plans._update = update  # type: ignore[assignment, method-assign]
+        return real(*arguments)
+
+    plans._update = update  # type: ignore[assignment, method-assign]
+    with pytest.raises(RecordBusy):
+        plans.record(COMPANY, tied("b", 2), at=LATER)
 
 
 def test_a_confirmed_plan_stays_confirmed_where_a_tied_one_is_older(plans: Plans) -> None:
