@@ -13,6 +13,7 @@ answer to Lambda, until a step lets it go on. So a step is one of these:
   write to Codat, with the effect still to come; a crash at any of these places;
 - a race, made of these: an event is held up at its write to Codat, newer ones of its company come, and the process
   that holds it goes on, crashes or loses answers;
+- a tie, made of these: events of one company and minute, some of them twice, are taken in any order;
 - time, which brings hidden messages back, lets pauses lapse, and cuts off who takes longer than Lambda allows;
 - Codat's account becoming free, expired, paid for or out of quota; a deploy of other presets; a message brought back
   from a DLQ.
@@ -177,6 +178,28 @@ class Race:
 
 
 @dataclass(frozen=True)
+class Tie:
+    """Events of one company and one minute wait on the queue, some of them twice, and are taken in any order.
+
+    Some cannot be recorded. All of it could come about by events and moves alone, but not often.
+    """
+
+    events: list[Event]
+    repeats: list[int]
+    then: list[Move]
+
+    def happen(self, world: World) -> None:
+        before, minute = len(world.queues.messages), len(world.sent)
+        for each in self.events:
+            each.says(world, COMPANIES[each.company], each.plan, minute, each.sequence)
+        tied = world.queues.messages[before:]
+        for number in self.repeats:
+            world.again(tied[number % len(tied)])
+        for move in self.then:
+            move.happen(world)
+
+
+@dataclass(frozen=True)
 class Meanwhile:
     """Seconds pass; Codat's account is paid for, free, expired, or out of quota for some time; and more."""
 
@@ -264,6 +287,22 @@ races = st.builds(
         news(st.integers(0, 1), st.just(CONFIRMED) | plans, st.none() | points) | lost_answers, min_size=2, max_size=4
     ),
 )
+takes = st.builds(
+    Move,
+    process=st.integers(0, 1),
+    skip=numbers,
+    most=st.sampled_from([1, 1, 1, 2]),
+    at=st.sampled_from([None, "record", "record", WRITE]),
+    fails=st.sampled_from([None, None, "timeout", "crash"]),
+    effect=st.sampled_from([Effect.NOW, Effect.NEVER]),
+    until=st.sampled_from([None, None, "confirm", WRITE]),
+)
+ties = st.builds(
+    Tie,
+    events=st.lists(news(st.just(0), plans, st.none()), min_size=2, max_size=3),
+    repeats=st.lists(numbers, max_size=2),
+    then=st.lists(takes, min_size=1, max_size=5),
+)
 meanwhiles = st.builds(
     Meanwhile,
     what=st.sampled_from([4, 20, 60, 400])
@@ -283,8 +322,8 @@ class Protocol(RuleBasedStateMachine):
         super().__init__()
         self.world = World()
 
-    @rule(step=events | moves | races | meanwhiles)
-    def next(self, step: Event | Move | Race | Meanwhile) -> None:
+    @rule(step=events | moves | races | ties | meanwhiles)
+    def next(self, step: Event | Move | Race | Tie | Meanwhile) -> None:
         step.happen(self.world)
 
     def teardown(self) -> None:
