@@ -161,9 +161,7 @@ class Process(Gate):
             if step == "pause":
                 self._count_pause(request, paused_until)
             if step == "record":
-                assert self.attempt is not None
-                assert self.attempt.recording is not None
-                self._world.recorded(request, self.attempt.recording)
+                self.note_recorded(UUID(request["Key"]["companyId"]["S"]))
         if fate.meets is not None:
             self._note_refusal(fate.meets)
             raise fate.meets
@@ -174,6 +172,12 @@ class Process(Gate):
             copy.first_arrived = self.attempt.settling.first_arrived
             self.attempt.parked.append(copy)
         return answer
+
+    def note_recorded(self, company: UUID) -> None:
+        """The message that is being recorded counts from now on, whatever becomes of this process."""
+        assert self.attempt is not None
+        assert self.attempt.recording is not None
+        self._world.recorded(company, self.attempt.recording)
 
     def _count_pause(self, request: dict[str, Any], paused_until: datetime | None) -> None:
         """Who takes a lapsed pause over may make one call; nobody else touches the pause before that one is done."""
@@ -259,7 +263,10 @@ class WatchedPlans(CompanyPlans):
         assert attempt is not None
         attempt.recording = next(each for each in attempt.to_record if each.event_id == desired.event_id)
         attempt.to_record.remove(attempt.recording)
-        return super().record(company_id, desired, at=at)
+        company = super().record(company_id, desired, at=at)
+        # Also where nothing was written: then the table knows of something newer.
+        self._process.note_recorded(company_id)
+        return company
 
 
 class WatchedSettlement(Settlement):

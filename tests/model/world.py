@@ -81,6 +81,7 @@ class World:
         ]
         self._deployed = [self.presets]
         self._recorded: dict[UUID, dict[str, datetime]] = {}
+        self._newest: dict[UUID, str] = {}
         self._applied: dict[UUID, str] = {}
         self._broken: list[str] = []
 
@@ -192,13 +193,13 @@ class World:
 
     # ---- What is promised.
 
-    def recorded(self, request: dict[str, Any], message: Message) -> None:
-        """The table has recorded what this message's event desires, or that it came earlier than was known."""
-        key = request["Key"]["companyId"]["S"]
-        arrivals = self._recorded.setdefault(UUID(key), {})
+    def recorded(self, company: UUID, message: Message) -> None:
+        """The table knows what this message's event desires, and when it came."""
+        arrivals = self._recorded.setdefault(company, {})
         arrivals[message.event_id] = min(message.first_arrived, arrivals.get(message.event_id, message.first_arrived))
-        if (newest := self.table.items[key]["desiredBy"]) != message.event_id:
-            message.wrote_under.add(newest)
+        before, self._newest[company] = self._newest.get(company), self.table.items[str(company)]["desiredBy"]
+        if before == message.event_id != self._newest[company]:
+            message.wrote_under.add(self._newest[company])
 
     @property
     def is_broken(self) -> bool:
