@@ -10,6 +10,7 @@ from uuid import UUID
 
 from codat_sync.codat.models import Company
 from codat_sync.companies.records import LONGEST_BATCH
+from codat_sync.events.company_events import tagged_plan
 from codat_sync.presets.file import Presets
 from codat_sync.reconciliation.queue import CompanyRequest
 
@@ -94,7 +95,7 @@ class Backfill:
             yield self._survey(known, [company for company in page.values() if company.id not in known])
 
     def _survey(self, known: set[UUID], others: Sequence[Company]) -> tuple[Survey, list[CompanyRequest]]:
-        tags = {company.id: str(company.tags.get(self._plan_tag) or "").strip() for company in others}
+        tags = {company.id: tagged_plan(company.tags, self._plan_tag) or "" for company in others}
         plans = {company_id: tag if self._presets.knows(tag) else None for company_id, tag in tags.items()}
         survey = Survey(
             known=len(known),
