@@ -297,16 +297,16 @@ takes = st.builds(
     process=st.integers(0, 1),
     skip=numbers,
     most=st.sampled_from([1, 1, 1, 2]),
-    at=st.sampled_from([None, "record", "record", WRITE]),
-    fails=st.sampled_from([None, None, "timeout", "crash"]),
+    at=st.sampled_from([None, None, "record", WRITE]),
+    fails=st.sampled_from([None, None, None, "timeout", "crash"]),
     effect=st.sampled_from([Effect.NOW, Effect.NEVER]),
-    until=st.sampled_from([None, None, "confirm", WRITE]),
+    until=st.sampled_from([None, None, None, None, "confirm", WRITE]),
 )
 ties = st.builds(
     Tie,
     events=st.lists(events_of_one_company(st.just(0), plans, st.none()), min_size=2, max_size=3),
-    repeats=st.lists(numbers, max_size=2),
-    then=st.lists(takes, min_size=1, max_size=5),
+    repeats=st.lists(numbers, min_size=1, max_size=2),
+    then=st.lists(takes, min_size=2, max_size=5),
 )
 meanwhiles = st.builds(
     Meanwhile,
