@@ -31,13 +31,15 @@ class Survey:
 
     ``known`` companies have a record. The others are counted by the plan that they get, in ``plans``. Among them are
     ``untagged`` companies, which get the default plan because they have no tag, and those of ``unknown_tags``, which
-    get it because their tag names no plan.
+    get it because their tag names no plan. ``products`` counts those that are enrolled in each of Codat's products,
+    which keeps sync settings of its own.
     """
 
     known: int = 0
     plans: Counter[str] = field(default_factory=Counter)
     untagged: int = 0
     unknown_tags: Counter[str] = field(default_factory=Counter)
+    products: Counter[str] = field(default_factory=Counter)
 
     def __add__(self, other: "Survey") -> "Survey":
         return Survey(
@@ -45,6 +47,7 @@ class Survey:
             self.plans + other.plans,
             self.untagged + other.untagged,
             self.unknown_tags + other.unknown_tags,
+            self.products + other.products,
         )
 
 
@@ -102,6 +105,7 @@ class Backfill:
             plans=Counter(plan or self._presets.default_plan for plan in plans.values()),
             untagged=sum(not tag for tag in tags.values()),
             unknown_tags=Counter(tag[:TAG_LENGTH] for company_id, tag in tags.items() if tag and not plans[company_id]),
+            products=Counter(product for company in others for product in company.products),
         )
         now = self._now()
         return survey, [CompanyRequest(f"{self._name}/{each}", each, now, plan) for each, plan in plans.items()]

@@ -3,6 +3,7 @@
 That holds in whatever order their messages are worked on.
 """
 
+import json
 from collections.abc import Sequence
 from datetime import timedelta
 from itertools import permutations
@@ -200,10 +201,17 @@ def test_a_tie_costs_two_writes_and_a_repeat_one(dynamodb: object, table: str) -
     assert spent == [1, 1, 2, 1, 1]
 
 
-def test_a_tie_that_another_process_settles_meanwhile_is_looked_at_again(dynamodb: object, table: str) -> None:
+@pytest.mark.parametrize(
+    ("stands", "comes_between", "newest"),
+    [(tied("a", 1), tied("z", 3), ["z", "b", "a"]), (tied("z", 9), tied("a", 3), ["z", "a", "b"])],
+    ids=["leads", "does not lead"],
+)
+def test_a_tied_event_that_comes_between_is_remembered(
+    dynamodb: object, table: str, stands: DesiredPlan, comes_between: DesiredPlan, newest: list[str]
+) -> None:
     plans = CompanyPlans(dynamodb, table)  # type: ignore[arg-type]  # Moto's client.
-    plans.record(COMPANY, tied("a", 1), at=NOW)
-    before: list[list[DesiredPlan]] = [[], [tied("z", 3)]]
+    plans.record(COMPANY, stands, at=NOW)
+    before: list[list[DesiredPlan]] = [[], [comes_between]]
     real = plans._update
 
     def update(*arguments: Any) -> dict[str, str]:  # noqa: ANN401  # As the real one's.
@@ -215,8 +223,9 @@ def test_a_tie_that_another_process_settles_meanwhile_is_looked_at_again(dynamod
         return real(*arguments)
 
     plans._update = update  # type: ignore[assignment, method-assign]
-    assert plans.record(COMPANY, tied("b", 2), at=LATER).desired.event_id == "z"
-    assert record_all(plans, [tied("b", 9), tied("a", 9)]) == "z", "all three are remembered"
+    assert plans.record(COMPANY, tied("b", 2), at=LATER).desired.event_id == newest[0]
+    rivals = json.loads(item(dynamodb, table)["desiredRivals"])
+    assert [event_id for event_id, _, _ in rivals] == newest[1:]
 
 
 def test_a_tie_that_is_never_settled_is_left_to_a_retry(dynamodb: object, table: str) -> None:
