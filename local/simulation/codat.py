@@ -45,15 +45,22 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+KILLED: Final = Answer(0)
+"""The end of the caller's process, in the place of an answer."""
+
+
 class Rule(Protocol):
     """A part of the script."""
 
     def __call__(self, request: Request) -> Answer | None:
-        """Return a refusal, None where the rule has no objection. May raise ``CutOff``: the caller's process dies."""
+        """Return a refusal or ``KILLED``, None where the rule has no objection."""
 
 
 class Codat:
-    """One account. Each request takes virtual time. ``statuses`` counts the answers."""
+    """One account. Each request takes virtual time.
+
+    ``statuses`` counts the answers. ``written_at`` is when each company's settings were last set, by company id.
+    """
 
     def __init__(self, clock: Clock, random: Random, script: Sequence[Rule]) -> None:
         self._clock = clock
@@ -61,6 +68,7 @@ class Codat:
         self._script = script
         self._settings: dict[str, bytes] = {}
         self.statuses: Counter[int] = Counter()
+        self.written_at: dict[str, float] = {}
 
     def answer(self, method: str, path: str, body: bytes) -> Answer:
         """Answer a request, after some time. A refused one takes no effect."""
@@ -68,6 +76,8 @@ class Codat:
         request = Request(method, parts[1] if parts[0] == "companies" else None, body, self._clock.now)
         for rule in self._script:
             refusal = rule(request)
+            if refusal is KILLED:
+                self._clock.kill()
             if refusal is not None:
                 self._clock.sleep(REFUSAL_SECONDS)
                 self.statuses[refusal.status] += 1
@@ -81,9 +91,14 @@ class Codat:
         """Return the settings of a company."""
         return SyncSettings.model_validate_json(self._settings.get(str(company_id), _UNSET))
 
+    def reset(self) -> None:
+        """Reset all companies to the account's settings, as somebody may do in Codat's Portal."""
+        self._settings.clear()
+
     def _take_effect(self, request: Request) -> Answer:
         if request.method == "GET":
             return Answer(200, self._settings.get(request.company_id or "", _UNSET))
-        if request.body:
-            self._settings[request.company_id or ""] = request.body
+        if request.body and request.company_id is not None:
+            self._settings[request.company_id] = request.body
+            self.written_at[request.company_id] = self._clock.now
         return Answer(204)

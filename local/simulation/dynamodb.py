@@ -120,7 +120,8 @@ def _updates(expression: str) -> tuple[_Update, ...]:
     clauses = re.split(r"\b(SET|ADD|REMOVE)\b", expression)[1:]
     read = {"SET": _set, "ADD": _add, "REMOVE": _remove}
     return tuple(
-        read[kind](each.strip()) for kind, clause in zip(clauses[::2], clauses[1::2], strict=True)
+        read[kind](each.strip())
+        for kind, clause in zip(clauses[::2], clauses[1::2], strict=True)
         for each in re.split(r",(?![^(]*\))", clause)
     )
 
@@ -136,8 +137,9 @@ def _set(action: str) -> _Update:
 
 
 def _operand(text: str) -> Callable[[Item, Values], Any]:
-    left, operator, right = (part.strip() for part in re.split(r" ([+-]) ", text)) if re.search(r" [+-] ", text) else (
-        text, "", "")
+    left, operator, right = (
+        (part.strip() for part in re.split(r" ([+-]) ", text)) if re.search(r" [+-] ", text) else (text, "", "")
+    )
     if operator:
         first, second, sign = _operand(left), _operand(right), 1 if operator == "+" else -1
         return lambda item, values: _number(_plain(first(item, values)) + sign * _plain(second(item, values)))

@@ -46,14 +46,14 @@ class Function:
 
 
 class Lambda:
-    """The service. ``invocations``, ``killed`` and ``throttles`` count."""
+    """The service. ``invocations``, ``killed`` and ``throttled`` count."""
 
     def __init__(self, clock: Clock, random: Random) -> None:
         self._clock = clock
         self._random = random
         self.invocations = 0
         self.killed = 0
-        self.throttles = 0
+        self.throttled = 0
 
     def run(self, function: Function) -> None:
         """Poll the function's queue from now on, with as many environments as it may have."""
@@ -69,7 +69,7 @@ class Lambda:
                 function.queue.await_message()
                 continue
             if self._random.random() < function.throttled(self._clock.now):
-                self.throttles += 1
+                self.throttled += 1
                 self._clock.sleep(THROTTLED_SECONDS)
                 continue
             self._clock.sleep(POLL_SECONDS)

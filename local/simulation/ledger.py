@@ -13,7 +13,7 @@ from local.simulation.codat import Codat
 from local.simulation.sqs import Message, Queue
 from local.simulation.virtual_time import Clock
 
-EMPTIED_BY_SQS = "moved_by_sqs"
+MOVED_BY_SQS = "moved_by_sqs"
 """The reason of a message that SQS itself moved to the DLQ: it was received too often."""
 
 
@@ -63,8 +63,9 @@ def balance(
 ) -> Ledger:
     """Compare what was sent with the outcomes, the queues and Codat."""
     by_id = {each.event_id: each for each in sent}
-    parked = {message: _reason(message) for queue in dead_letters for message in queue.messages()}
     bodies = {each.body: each.event_id for each in sent}
+    dead = [each for queue in dead_letters for each in queue.messages()]
+    parked = {each: _reason(each) for each in dead if each.body in bodies or _came_from(each, source)}
     reasons = {bodies.get(message.body, ""): reason for message, reason in parked.items()}
     lost = [each for each in by_id if each not in reasons and not outcomes.ended[each]]
     waiting = {bodies[each.body] for each in source.messages()}
@@ -78,9 +79,7 @@ def balance(
         *_some("in a DLQ twice", {each for each, count in Counter(map(_body, parked)).items() if count > 1}),
         *_some("at another preset than that of the newest plan", _elsewhere(sent, set(reasons), codat)),
     ]
-    return Ledger(
-        len(sent), Counter(reasons.values()), frozenset(reasons), len(lost), outcomes.ended_at, problems
-    )
+    return Ledger(len(sent), Counter(reasons.values()), frozenset(reasons), len(lost), outcomes.ended_at, problems)
 
 
 def _elsewhere(sent: Sequence[SentEvent], parked: set[str], codat: Codat) -> set[str]:
@@ -102,7 +101,13 @@ def _parked(outcomes: Outcomes) -> set[str]:
 
 
 def _moved(reasons: Mapping[str, str]) -> set[str]:
-    return {each for each, reason in reasons.items() if reason == EMPTIED_BY_SQS}
+    return {each for each, reason in reasons.items() if reason == MOVED_BY_SQS}
+
+
+def _came_from(message: Message, source: Queue) -> bool:
+    """Return whether the message says that it was on the queue."""
+    said = message.attributes.get("sourceQueue")
+    return said is not None and str(said["StringValue"]).endswith(f":{source.url}")
 
 
 def _body(message: Message) -> str:
@@ -111,7 +116,7 @@ def _body(message: Message) -> str:
 
 def _reason(message: Message) -> str:
     said = message.attributes.get("reason")
-    return str(said["StringValue"]) if said else EMPTIED_BY_SQS
+    return str(said["StringValue"]) if said else MOVED_BY_SQS
 
 
 def _some(what: str, found: set[str]) -> list[str]:

@@ -1,194 +1,118 @@
-"""Run one scenario: the functions as wired in Lambda, the events, and Codat's script, until all has ended."""
+"""Run one scenario until no event waits any more, and say what came out."""
 
-import json
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from random import Random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
-from uuid import UUID
 
-from codat_sync.config import Config
-from codat_sync.events.company_events import read_plan_event
-from codat_sync.wiring import wire_consumer
-from local.simulation.codat import Codat, Rule
-from local.simulation.dynamodb import DynamoDbClient
-from local.simulation.lambda_ import Function, Lambda
-from local.simulation.ledger import Ledger, Outcomes, SentEvent, balance
-from local.simulation.sqs import Queue, SqsClient
-from local.simulation.surroundings import ENVIRONMENT, EventBusClient, surroundings
-from local.simulation.virtual_time import Clock
+from local.simulation.ledger import Ledger, balance
+from local.simulation.scenario import Scenario
+from local.simulation.world import World
 
-START: Final = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-"""When each simulation begins: a Monday morning."""
-PLANS: Final = ("starter", "growth")
-DLQ_RETENTION: Final = 14 * 24 * 60 * 60
+RATE_LIMITED: Final = 429
 
 
 @dataclass(frozen=True)
-class Scenario:
-    """What happens, and what has to come out.
+class Counts:
+    """What AWS counted. ``receives`` is that of the message that was received most often."""
 
-    ``script`` gets the moment of the start. ``sent_after`` says how many seconds after it an event is sent, by its
-    number. ``bound`` is when Codat allows the last event to be done, counted from the start; None where
-    ``calls_per_minute`` decides. ``settings`` are environment variables of the functions. ``parked`` are the events
-    that have to be parked, by reason; ``any_parked`` allows any number.
-    """
-
-    name: str
-    events: int
-    script: Callable[[float], Sequence[Rule]]
-    companies: int = 0
-    bound: timedelta | None = None
-    calls_per_minute: int | None = None
-    sent_after: Callable[[int], float] = lambda _: 0.0
-    settings: Mapping[str, str] = field(default_factory=dict)
-    parked: Mapping[str, int] = field(default_factory=dict)
-    any_parked: bool = False
-    throttled: Callable[[float], float] = lambda _: 0.0
-    others_within: timedelta | None = None
-    longest: timedelta = timedelta(days=11)
-
-    def company(self, number: int) -> UUID:
-        """Return the company that an event concerns."""
-        return UUID(int=(4 << 76) | (2 << 62) | (number % (self.companies or self.events)) + 1)
+    receives: int
+    refused_deferrals: int
+    invocations: int
+    killed: int
+    throttled: int
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came out. ``calls`` counts Codat's answers by status, ``done_after`` is when the last event ended.
+    """What came out. ``calls`` counts Codat's answers by status. ``errors`` are log lines of errors.
 
-    ``others_done_after`` leaves out the events that were parked.
+    ``done_after`` is when the last event ended that was not parked, ``all_done_after`` when the last one did.
     """
 
     scenario: Scenario
     ledger: Ledger
     calls: Mapping[int, int]
+    counts: Counts
+    errors: Sequence[str]
     done_after: timedelta
-    others_done_after: timedelta
-    most_receives: int
-    refused_deferrals: int
-    invocations: int
-    killed: int
-    throttles: int
+    all_done_after: timedelta
     wall_seconds: float
-    problems: Sequence[str]
+
+    @property
+    def allowed_calls(self) -> int:
+        """The calls that Codat answered with anything but a 429."""
+        return sum(count for status, count in self.calls.items() if status != RATE_LIMITED)
 
     @property
     def bound(self) -> timedelta:
         """The earliest end that Codat allows."""
-        if self.scenario.bound is not None:
-            return self.scenario.bound
-        return timedelta(minutes=self.answered / (self.scenario.calls_per_minute or self.answered))
-
-    @property
-    def answered(self) -> int:
-        """The calls that Codat allowed."""
-        return sum(count for status, count in self.calls.items() if status != RATE_LIMITED)
+        if self.scenario.bound is not None or self.scenario.calls_per_minute is None:
+            return self.scenario.bound or timedelta(0)
+        return timedelta(minutes=self.allowed_calls / self.scenario.calls_per_minute)
 
     @property
     def share_used(self) -> float | None:
         """The share of the allowed calls that were used, None where Codat has no limit by the minute."""
         if self.scenario.calls_per_minute is None:
             return None
-        return self.answered / (self.scenario.calls_per_minute * max(1.0, self.done_after / timedelta(minutes=1)))
+        return self.bound / self.all_done_after if self.all_done_after else 0.0
 
     @property
     def share_refused(self) -> float:
         """The share of the calls that Codat answered with a 429."""
         return self.calls.get(RATE_LIMITED, 0) / max(1, sum(self.calls.values()))
 
+    @property
+    def problems(self) -> list[str]:
+        """A sentence for each fact that is not as the promise or the scenario says."""
+        return [*self.ledger.problems, *self._unexpected()]
 
-RATE_LIMITED: Final = 429
-
-
-class World:
-    """The clock, AWS and Codat of one run."""
-
-    def __init__(self, scenario: Scenario, seed: int) -> None:
-        self.random = Random(seed)  # noqa: S311  # A run that can be repeated.
-        self.clock = Clock(START)
-        self.codat = Codat(self.clock, self.random, scenario.script(self.clock.now))
-        self.failed = Queue("failed-events", self.clock, retention=DLQ_RETENTION)
-        self.unpaid = Queue("payment-required", self.clock, retention=DLQ_RETENTION)
-        self.plan_changes = Queue("company-plan-changed", self.clock, dead_letters=self.failed)
-        queues = {each.url: each for each in (self.failed, self.unpaid, self.plan_changes)}
-        self.sqs = SqsClient(self.clock, queues)
-        self.lambda_ = Lambda(self.clock, self.random)
-        self.outcomes = Outcomes(self.clock)
-        self.clients = {"sqs": self.sqs, "dynamodb": DynamoDbClient(self.clock), "events": EventBusClient(self.clock)}
+    def _unexpected(self) -> Iterator[str]:
+        expected, parked = self.scenario.expected, dict(self.ledger.parked)
+        if expected.parked is not None and parked != expected.parked:
+            yield f"parked {parked}, expected {dict(expected.parked)}"
+        if self.done_after > expected.within:
+            yield f"done after {self.done_after}, expected within {expected.within}"
+        if self.share_used is not None and self.share_used < expected.least_used:
+            yield f"{self.share_used:.1%} of the allowed calls used, expected {expected.least_used:.0%}"
+        if self.share_refused > expected.most_refused:
+            yield f"{self.share_refused:.1%} of the calls answered 429, expected at most {expected.most_refused:.0%}"
+        if self.counts.refused_deferrals:
+            yield f"SQS refused {self.counts.refused_deferrals} deferrals"
+        if self.errors:
+            yield f"{len(self.errors)} errors logged, such as {self.errors[0]}"
 
 
 def run(scenario: Scenario, seed: int = 1) -> Result:
-    """Run a scenario from its start until no event waits any more."""
+    """Run a scenario from its start until all has ended, or for as long as it may take."""
     began = time.perf_counter()
     world = World(scenario, seed)
-    environment = {**ENVIRONMENT, **scenario.settings, "SOURCE_QUEUE_URL": world.plan_changes.url}
-    clock = world.clock
-    sent: list[SentEvent] = []
-
-    with surroundings(clock, world.random, world.clients, world.codat) as log, _closing(clock):
-        config = Config.from_env(environment)
-
-        clock.spawn(lambda: _send(scenario, world, sent))
-        world.lambda_.run(
-            Function(
-                lambda: wire_consumer(config, read_plan_event, clock.moment, [world.outcomes]),
-                world.plan_changes,
-                throttled=scenario.throttled,
-            )
-        )
-        start = clock.now
-        clock.run(start + scenario.longest.total_seconds())
-        ledger = balance(sent, world.outcomes, world.plan_changes, [world.failed, world.unpaid], world.codat)
-        errors = list(log.error_lines)
-    ended = [at - start for at in ledger.ended_at.values()]
-    others = [at - start for each, at in ledger.ended_at.items() if each not in ledger.parked_ids]
-    result = Result(
+    with world.functions() as log:
+        world.clock.run(world.start + scenario.longest.total_seconds())
+        ledger = balance(world.sent, world.outcomes, world.plan_changes, world.dead_letters, world.codat)
+        errors = tuple(log.error_lines)
+    done = [at for event_id, at in ledger.ended_at.items() if event_id not in ledger.parked_ids]
+    if scenario.changed_at_codat:
+        done.extend(world.codat.written_at.values())
+    return Result(
         scenario,
         ledger,
         world.codat.statuses,
-        timedelta(seconds=max(ended, default=0.0)),
-        timedelta(seconds=max(others, default=0.0)),
-        world.plan_changes.most_receives,
-        world.sqs.refused,
-        world.lambda_.invocations,
-        world.lambda_.killed,
-        world.lambda_.throttles,
+        Counts(
+            max(each.most_receives for each in (world.plan_changes, world.companies)),
+            world.sqs.refused,
+            world.lambda_.invocations,
+            world.lambda_.killed,
+            world.lambda_.throttled,
+        ),
+        errors,
+        _since(world.start, done),
+        _since(world.start, [*done, *ledger.ended_at.values()]),
         time.perf_counter() - began,
-        (),
     )
-    return result
 
 
-@contextmanager
-def _closing(clock: Clock):
-    try:
-        yield
-    finally:
-        clock.close()
-
-
-def _send(scenario: Scenario, world: World, sent: list[SentEvent]) -> None:
-    start = world.clock.now
-    for number in range(scenario.events):
-        world.clock.wait(start + scenario.sent_after(number))
-        event = _event(scenario, number, world.clock.moment())
-        sent.append(event)
-        world.plan_changes.send(event.body, {})
-
-
-def _event(scenario: Scenario, number: int, at: datetime) -> SentEvent:
-    company_id, plan, event_id = scenario.company(number), PLANS[number % len(PLANS)], f"event-{number}"
-    occurred_at = at + timedelta(microseconds=number % 1_000_000)
-    body = {
-        "version": "0",
-        "id": event_id,
-        "detail-type": "Company Changed Plan",
-        "source": "billing",
-        "time": at.isoformat(),
-        "detail": {"companyId": str(company_id), "plan": plan, "occurredAt": occurred_at.isoformat()},
-    }
-    return SentEvent(event_id, company_id, plan, occurred_at.timestamp(), json.dumps(body))
+def _since(start: float, moments: Sequence[float]) -> timedelta:
+    return timedelta(seconds=max(moments, default=start) - start)

@@ -1,13 +1,12 @@
 """The parts of a script for Codat: what it refuses, when, and in which words. Moments are in seconds of the clock."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import Final
 
-from local.simulation.codat import Answer, Request, Rule
-from local.simulation.virtual_time import CutOff
+from local.simulation.codat import KILLED, Answer, Request, Rule
 
 MINUTE: Final = 60
 DAY: Final = 24 * 60 * 60
@@ -65,20 +64,14 @@ def open_daily(seconds: float) -> Rule:
     return rule
 
 
-def for_company(company_id: str, answer: Callable[[], Answer]) -> Rule:
+def for_company(company_id: str, answer: Answer) -> Rule:
     """Give this answer to every request about one company, for ever."""
-    return lambda request: answer() if request.company_id == company_id else None
+    return lambda request: answer if request.company_id == company_id else None
 
 
 def killing(company_id: str) -> Rule:
     """Kill each function that calls Codat about one company, as a lack of memory would."""
-
-    def rule(request: Request) -> Answer | None:
-        if request.company_id == company_id:
-            raise CutOff
-        return None
-
-    return rule
+    return for_company(company_id, KILLED)
 
 
 def _wait(seconds: float, headers: Mapping[str, str] | None = None) -> Answer:

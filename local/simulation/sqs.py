@@ -1,7 +1,7 @@
 """SQS: visibility, receipts, retention, dead-letter queues, and the client of boto3 as far as the functions call it."""
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import count

@@ -87,7 +87,7 @@ def surroundings(clock: Clock, random: Random, clients: Mapping[str, object], co
     log = Log()
     with ExitStack() as stack:
         service = {"POWERTOOLS_SERVICE_NAME": f"simulation-{next(_RUNS)}"}  # Powertools keeps a logger by its service.
-        stack.enter_context(mock.patch.dict(os.environ, {**ENVIRONMENT, **service}))
+        stack.enter_context(mock.patch.dict(os.environ, {**ENVIRONMENT, **service}, clear=True))
         stack.enter_context(redirect_stdout(log))
         logger.cache_clear()
         stack.callback(logger.cache_clear)

@@ -29,10 +29,6 @@ class Process:
     ends_at: float = inf
     is_dead: bool = False
 
-    def kill(self) -> None:
-        """Let each of its tasks end at its next step."""
-        self.is_dead = True
-
 
 class Task:
     """One thread of the simulation. ``waits`` counts its waits, so that a wake-up of an earlier one is ignored."""
@@ -102,9 +98,20 @@ class Clock:
         if self._is_closing and task is not self._driver:
             raise CutOff
         if process is not None and self.now >= process.ends_at:
-            process.kill()
+            process.is_dead = True
+        self.check()
+
+    def check(self) -> None:
+        """Raise ``CutOff`` where the process of the running task has ended."""
+        process = self._current.process
         if process is not None and process.is_dead:
             raise CutOff
+
+    def kill(self) -> None:
+        """End the process of the running task: each of its tasks ends at its next step."""
+        if self._current.process is not None:
+            self._current.process.is_dead = True
+        self.check()
 
     def end(self, wait: Wait) -> None:
         """Let a waiting task go on, at the time that it is now."""
@@ -274,6 +281,7 @@ class VirtualThreads:
         lane()
         if others > 0 and at_work[0]:
             self._clock.wait(announce=waiting.append)
+        self._clock.check()
         return self._results(results, errors)
 
     @staticmethod
