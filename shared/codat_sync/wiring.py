@@ -13,7 +13,7 @@ from botocore.config import Config as BotoConfig
 
 from codat_sync.announcements import ATTEMPTS, CONNECT_SECONDS, READ_SECONDS, Announcements
 from codat_sync.api_key import SecretApiKey
-from codat_sync.codat.client import CodatClient
+from codat_sync.codat.client import QUICK_RETRIES, CodatClient
 from codat_sync.companies.converge import Convergence
 from codat_sync.companies.pause import PausingCodat, StoredPause
 from codat_sync.companies.records import CompanyPlans
@@ -22,7 +22,6 @@ from codat_sync.consuming.consume import Announcer, Consumer, ConsumerSettings, 
 from codat_sync.consuming.duties import DutyConsumer
 from codat_sync.consuming.live_presets import LiveConsumer, LiveDuty
 from codat_sync.consuming.settle import Settlement
-from codat_sync.events.company_events import read_company_reconciliation
 from codat_sync.events.requests import (
     ReconciliationRequest,
     RedriveRequest,
@@ -38,7 +37,7 @@ from codat_sync.presets.file import Presets
 from codat_sync.presets.hosted import LOOK_CONNECT_SECONDS, LOOK_READ_SECONDS, MAX_AGE, HostedFile, LivePresets
 from codat_sync.reconciliation.check import CompanyCheck
 from codat_sync.reconciliation.pace import Pace, Quota
-from codat_sync.reconciliation.queue import CompanyReconciliations
+from codat_sync.reconciliation.queue import CompanyReconciliations, ReadCompanyRequest, fingerprint
 from codat_sync.reconciliation.reconcile import Reconciliation, ReconciliationLimits
 from codat_sync.reconciliation.runs import ReconciliationRuns, Tally
 from codat_sync.redrive.redrive import Redrive
@@ -66,13 +65,13 @@ def wire_consumer(
 
     ``announcers`` receive the outcomes, after the event bus. ``presets_age`` is the maximum age of its presets.
     """
-    return _consumer(_Parts(config, now), config, read, now, announcers, presets_age)
+    return _consumer(_Parts(config, now), config, lambda _: read, now, announcers, presets_age)
 
 
 def _consumer(
     parts: "_Parts",
     config: Config,
-    read: ReadEvent,
+    read: Callable[[Presets], ReadEvent],
     now: Callable[[], datetime],
     announcers: Sequence[Announcer],
     presets_age: timedelta,
@@ -84,7 +83,7 @@ def _consumer(
 
     def consumer(presets: Presets) -> Consumer:
         return Consumer(
-            read,
+            read(presets),
             Convergence(parts.pausing_codat, parts.plans, presets, now),
             settlement,
             parts.source,
@@ -103,7 +102,7 @@ def wire_company_reconciliation(config: Config, now: Callable[[], datetime] = _u
     parts = _Parts(config, now)
     tally = Tally(ReconciliationRuns(parts.dynamodb, config.company_plans_table_name))
     # With older presets than those of the run that found the company, the company would stay where it is.
-    return _consumer(parts, config, read_company_reconciliation, now, [tally], AT_ONCE)
+    return _consumer(parts, config, ReadCompanyRequest, now, [tally], AT_ONCE)
 
 
 def wire_reconciliation(
@@ -122,7 +121,17 @@ def wire_reconciliation(
     def reconciliation(presets: Presets) -> Reconciliation:
         convergence = Convergence(parts.pausing_codat, parts.plans, presets, now)
         company_check = CompanyCheck(convergence, presets, parts.plans, now)
-        return Reconciliation(company_check, parts.plans, runs, queue, parts.announcements, limits, now)
+        return Reconciliation(
+            company_check,
+            parts.plans,
+            runs,
+            queue,
+            parts.announcements,
+            limits,
+            now,
+            presets=fingerprint(presets),
+            ask_account=parts.pausing_codat.get_account_sync_settings,
+        )
 
     duty = LiveDuty(parts.live_presets(AT_ONCE).known, reconciliation)
     return DutyConsumer(read_reconciliation_request, duty, parts.dead_letters, parts.source, parts.calls.write)
@@ -136,7 +145,17 @@ def wire_redrive(config: RedriveConfig, now: Callable[[], datetime] = _utc_now) 
 
     def redrive(presets: Presets) -> Redrive:
         convergence = Convergence(parts.codat, parts.plans, presets, now)
-        return Redrive(parked, convergence, parts.plans, parts.pause, pace, parts.announcements, now=now, sleep=sleep)
+        return Redrive(
+            parked,
+            convergence,
+            parts.plans,
+            parts.pause,
+            pace,
+            parts.announcements,
+            ask_account=parts.codat.get_account_sync_settings,
+            now=now,
+            sleep=sleep,
+        )
 
     duty = LiveDuty(parts.live_presets(AT_ONCE), redrive)
     return DutyConsumer(read_redrive_request, duty, parts.dead_letters, parts.source, parts.calls.write)
@@ -167,14 +186,30 @@ class _Parts:
         return StoredPause(self.dynamodb, self._config.company_plans_table_name)
 
     @cached_property
+    def api_key(self) -> SecretApiKey:
+        return SecretApiKey(SecretsProvider(), self._config.codat_api_key_secret_name)
+
+    @cached_property
     def codat(self) -> CodatClient:
         """Codat itself."""
-        config = self._config
+        return self._client()
+
+    @cached_property
+    def confirming_codat(self) -> CodatClient:
+        """Codat for the confirming call, which has only the time that an early answer leaves: no retries."""
+        return self._client(quick_retries=0)
+
+    def ask_account(self) -> object:
+        """Make the confirming call."""
+        return self.confirming_codat.get_account_sync_settings()
+
+    def _client(self, *, quick_retries: int = QUICK_RETRIES) -> CodatClient:
         return CodatClient(
-            config.codat_base_url,
-            SecretApiKey(SecretsProvider(), config.codat_api_key_secret_name),
-            dialect=config.dialect,
-            max_connections=config.max_concurrent_companies,
+            self._config.codat_base_url,
+            self.api_key,
+            dialect=self._config.dialect,
+            max_connections=self._config.max_concurrent_companies,
+            quick_retries=quick_retries,
             on_answer=self.calls.note,
             now=self._now,
         )
@@ -182,7 +217,7 @@ class _Parts:
     @cached_property
     def pausing_codat(self) -> PausingCodat:
         """Codat, respecting the pause."""
-        return PausingCodat(self.codat, self.pause, self._now)
+        return PausingCodat(self.codat, self.pause, self._now, self.ask_account)
 
     @cached_property
     def source(self) -> SourceQueue:

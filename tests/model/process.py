@@ -11,7 +11,7 @@ from uuid import UUID
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import BotoCoreError, ClientError
 
-from codat_sync.codat.errors import CodatError, PaymentRequired, PaymentRequiredKind, RateLimited
+from codat_sync.codat.errors import CodatError
 from codat_sync.companies.converge import Convergence
 from codat_sync.companies.pause import CACHE, PausingCodat, StoredPause
 from codat_sync.companies.records import CompanyPlans
@@ -26,6 +26,7 @@ from codat_sync.outcomes.triage import Failure, Outcome
 from tests.model.aws import Message
 from tests.model.codat import ModelCodat
 from tests.model.gate import CallResult, Effect, Gate, Gated
+from tests.model.manners import Manners
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -88,7 +89,7 @@ class Process(Gate):
         self._world = world
         self._may_probe = False
         self._lease: datetime | None = None
-        self._owes_pause = False
+        self._manners = Manners(world.now, lambda how: world.violated(f"{name}: {how}"))
         self._consumer = self._wire()
 
     def _wire(self) -> Consumer:
@@ -136,7 +137,8 @@ class Process(Gate):
         """Make one call to the world, with the result that the test decides on."""
         step = _step(name, request)
         if not self.is_dead:
-            self._check_pause(step)
+            self._check_pause(step, request)
+        ended = partial(self._manners.after, step, self._world.now(), args[0] if step in CODAT_CALLS and args else None)
         result = self.wait(step)
         if step == WRITE:
             effect = self._noted(effect, args[0])
@@ -144,9 +146,13 @@ class Process(Gate):
         if result.effect is Effect.LATE:
             self._world.late.append(LateWrite(args[0], partial(effect, *args), self._world.now() + LATENESS))
         elif result.effect is Effect.NOW:
-            answer = self._take_effect(step, result, partial(effect, *args, **request), request)
+            try:
+                answer = self._take_effect(step, result, partial(effect, *args, **request), request)
+            except (ClientError, CodatError) as refusal:
+                ended(refusal)
+                raise
+        ended(result.raises)
         if result.raises is not None:
-            self._note_refusal(result.raises)
             raise result.raises
         if step == "park":
             assert self.attempt is not None
@@ -161,7 +167,6 @@ class Process(Gate):
         try:
             answer = effect()
         except (ClientError, CodatError) as refusal:
-            self._note_refusal(result.raises or refusal)
             raise result.raises or refusal from None
         if step == "pause":
             self._note_pause(request, paused_until)
@@ -190,20 +195,12 @@ class Process(Gate):
 
         return write_and_note
 
-    def _note_refusal(self, refusal: BaseException) -> None:
-        """Require a pause as the next step after an error that concerns the whole account."""
-        match refusal:
-            case RateLimited(retry_after=timedelta() as wait) if wait:
-                self._owes_pause = True
-            case PaymentRequired(kind=PaymentRequiredKind.ACCOUNT_EXPIRED):
-                self._owes_pause = True
-
-    def _check_pause(self, step: str) -> None:
-        """Check that a pause is stored at once, and that no process but the probe calls Codat while it lasts."""
-        if self._owes_pause and step != "pause":
-            self._world.violated(f"{self.name} met an error of the whole account, and made {step} before a pause")
-        self._owes_pause = False
-        if step in CODAT_CALLS:
+    def _check_pause(self, step: str, request: dict[str, Any]) -> None:
+        """Check that no process calls Codat during a pause but the probe, and who asks about the whole account."""
+        self._manners.before(step)
+        if step == "pause" and ":old" not in request["ExpressionAttributeValues"]:
+            self._manners.before_pause()
+        if step in CODAT_CALLS and not self._manners.is_asking:
             now, until = self._world.now(), self._world.paused_until
             is_known = now - self._world.pause_changed_at >= CACHE
             if until is not None and now < until and is_known and not self._may_probe:

@@ -24,7 +24,8 @@ to Lambda, until a step lets it continue. A step is one of these:
 - The desired plan in the table is that of the newest recorded event, by authority, business time and id. The applied
   preset in the table was desired at that moment.
 - While a pause is in force and every cache of it has expired, no process calls Codat but the one that took over a
-  lapsed pause, and that one once. A process that meets an error of the whole account stores the pause before any other
+  lapsed pause, and that one once; and one that asks whether a refusal concerns the whole account. No pause begins on
+  the refusal of one company. A process that meets a refusal of the whole account stores the pause before any other
   call.
 
 **Invariants for each company without a message on a queue and a write in flight.** Codat is at the preset of the

@@ -52,13 +52,15 @@ def test_a_confirmed_preset_is_compared_with_codat(on_call: OnCall, plan: str, f
     assert (about.finding, bool(about.differences)) == (finding, finding is not Finding.IN_STEP)
 
 
-@pytest.mark.parametrize("flags", [{"expired": True}, {"api_key": "rotated"}])
-def test_an_error_of_codat_is_part_of_the_explanation(on_call: OnCall, flags: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("flags", "finding"), [({"expired": True}, Finding.REFUSED), ({"api_key": "rotated"}, Finding.UNANSWERED)]
+)
+def test_an_error_of_codat_is_part_of_the_explanation(on_call: OnCall, flags: dict[str, Any], finding: Finding) -> None:
     on_call.record()
     for name, value in flags.items():
         setattr(on_call.account.flags, name, value)
     about = explain(on_call)
-    assert (about.at_codat, about.finding) == (None, Finding.UNANSWERED)
+    assert (about.at_codat, about.finding) == (None, finding)
     assert about.not_shown_because
 
 

@@ -73,6 +73,7 @@ class CodatClient:
         *,
         dialect: Dialect | None = None,
         max_connections: int = 10,
+        quick_retries: int = QUICK_RETRIES,
         on_answer: Callable[[Answer], None] = lambda _: None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
@@ -90,7 +91,7 @@ class CodatClient:
         self._monotonic = monotonic
         self._session = requests.Session()
         self._session.headers.update({"Accept": "application/json", "User-Agent": _user_agent()})
-        adapter = HTTPAdapter(pool_maxsize=max_connections, max_retries=_quick_retry())
+        adapter = HTTPAdapter(pool_maxsize=max_connections, max_retries=_quick_retry(quick_retries))
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
         self.rate_limit = RateLimit()
@@ -244,9 +245,9 @@ class _QuickRetry(Retry):
         return super().increment(method, url, response, error, _pool, _stacktrace)
 
 
-def _quick_retry() -> Retry:
+def _quick_retry(total: int) -> Retry:
     return _QuickRetry(
-        total=QUICK_RETRIES,
+        total=total,
         allowed_methods={HTTPMethod.GET, HTTPMethod.POST},
         status_forcelist={HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT},
         backoff_factor=BACKOFF_SECONDS,

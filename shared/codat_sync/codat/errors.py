@@ -29,6 +29,8 @@ class CodatError(SyncError):
     """
 
     reason = "codat_error"
+    concerns_account: bool = False
+    """Whether Codat refuses the whole account. Known only once a call that concerns no company was refused, too."""
 
     def __init__(self, message: str, *, status: int | None = None, correlation_id: str | None = None) -> None:
         super().__init__(message)

@@ -110,8 +110,8 @@ class DeadLetterQueue:
         answer = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=[name])
         return int(answer["Attributes"][name])
 
-    def read(self, deadline: Deadline) -> Generator[list[ParkedEvent]]:
-        """Yield every message, up to ten at a time and each once.
+    def read(self, deadline: Deadline, *, first: int = 0) -> Generator[list[ParkedEvent]]:
+        """Yield every message, up to ten at a time and each once; ``first`` of them at once, or all if there are fewer.
 
         Messages that are neither put back nor discarded meanwhile are released when the iteration ends or is closed;
         if the reader dies, SQS releases each once the time that was left at its receipt has passed. Ends early where
@@ -119,12 +119,15 @@ class DeadLetterQueue:
         memory for each message that is held.
         """
         empty = 0
+        gathered: list[ParkedEvent] = []
         try:
             while empty < EMPTY_RECEIVES and deadline.seconds_left > CLOSING_SECONDS:
                 events = self._receive(deadline.seconds_left)
                 empty = 0 if events else empty + 1
-                if events:
-                    yield events
+                gathered += events
+                if gathered and (len(gathered) >= first or not events):
+                    yield gathered
+                    gathered, first = [], 0
         finally:
             held, self._held = list(self._held.values()), {}
             while held and deadline.seconds_left > 0:

@@ -1,7 +1,7 @@
 """Checks one company: whether Codat's settings are at its preset, and why not."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Protocol
 from uuid import UUID
@@ -20,6 +20,7 @@ from codat_sync.reconciliation.findings import (
     Finding,
     expectation,
     finding_of,
+    is_in_flight,
     is_parked,
 )
 from codat_sync.reconciliation.runs import Run
@@ -45,7 +46,7 @@ class DriftRecords(Protocol):
 class Checked:
     """One company and its finding. ``error`` is what kept Codat from showing more.
 
-    ``is_parked_already``: an event of the company waits in a DLQ for the same reason.
+    ``is_parked_already``: an event of the company waits in a DLQ for the same reason, or is still retried.
     """
 
     company: CompanyPlan
@@ -110,8 +111,11 @@ class CompanyCheck:
                 words=failure.words,
                 exc_info=failure.unexpected,
             )
-            # An event that waits in a DLQ for the same reason is not parked there again every night.
-            parked = finding is not Finding.UNANSWERED and is_parked(company, [failure.reason], self._now())
+            # No night adds another copy of an event that is in flight or in a DLQ. Without an answer of Codat's, any
+            # newest failure will do: tonight's answer may be another 5xx than last night's.
+            noted = company.last_failure.reason if company.last_failure else ""
+            reason = noted if finding is Finding.UNANSWERED else failure.reason
+            parked = is_parked(company, [reason], self._now())
             return Checked(company, finding, error=error, is_parked_already=parked)
 
     def _compare(self, company: CompanyPlan, run: Run, deadline: Deadline) -> Checked:
@@ -120,10 +124,11 @@ class CompanyCheck:
         if finding is Finding.WAITING:
             return Checked(company, finding)
         differences = self._convergence.drift(company.company_id, expected, deadline)
+        in_flight = is_in_flight(company, self._now())
         if finding in DRIFTED:
-            return Checked(company, finding, differences)
+            return Checked(company, finding, differences, is_parked_already=in_flight)
         if differences:
-            return self._changed_at_codat(company, differences, run)
+            return replace(self._changed_at_codat(company, differences, run), is_parked_already=in_flight)
         # A drift that this very run found before it was cut off stays noted: it may have been repaired by now.
         drifted_before = company.drifted_at is not None and company.drifted_at < run.started_at
         if company.times_drifted and drifted_before and not run.report_only:

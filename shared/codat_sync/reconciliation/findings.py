@@ -11,14 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from codat_sync.api_key import ApiKeyUnusable
 from codat_sync.codat.differences import Difference
-from codat_sync.codat.errors import (
-    CodatRefused,
-    NotFound,
-    PaymentRequired,
-    PaymentRequiredKind,
-    RateLimited,
-    Unauthorized,
-)
+from codat_sync.codat.errors import CodatError, CodatRefused, NotFound, PaymentRequiredKind
 from codat_sync.companies.records import AppliedPreset, CompanyPlan
 from codat_sync.deadline import OutOfTime
 from codat_sync.presets.preset import CompanyPreset, UnknownPlan
@@ -27,6 +20,8 @@ AT_WORK: Final = timedelta(minutes=15)
 """How long after a plan was named its own event may still be in progress."""
 DLQ_KEEPS: Final = timedelta(days=13)
 """How long a DLQ is sure to hold a parked event: a day less than its retention."""
+TRIED_EVERY: Final = timedelta(hours=13)
+"""An event in flight is tried more often: SQS hides it for 12 hours at most, and each attempt notes its failure."""
 
 
 class Finding(StrEnum):
@@ -112,12 +107,22 @@ def is_parked(company: CompanyPlan, reasons: Iterable[str], now: datetime) -> bo
     )
 
 
+def is_in_flight(company: CompanyPlan, now: datetime) -> bool:
+    """Return whether an event of the company is still retried on its queue, as far as its record tells.
+
+    One that was parked within ``TRIED_EVERY`` counts, too.
+    """
+    failure = company.last_failure
+    return failure is not None and is_parked(company, [failure.reason], now) and now - failure.at < TRIED_EVERY
+
+
 def finding_of(error: Exception) -> Finding | None:
-    """Return what an error says of the company that was asked about. None where it concerns all companies alike."""
+    """Return what an error says of the company that was asked about. None where it concerns all companies alike.
+
+    An answer of Codat's concerns all companies only where it is confirmed for the whole account.
+    """
     match error:
-        case ApiKeyUnusable() | BotoCoreError() | ClientError() | OutOfTime() | RateLimited() | Unauthorized():
-            return None
-        case PaymentRequired(kind=PaymentRequiredKind.ACCOUNT_EXPIRED):
+        case ApiKeyUnusable() | BotoCoreError() | ClientError() | OutOfTime() | CodatError(concerns_account=True):
             return None
         case UnknownPlan():
             return Finding.UNKNOWN_PLAN

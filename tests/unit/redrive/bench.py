@@ -67,6 +67,7 @@ class Bench:
             self.pause,
             Pace(per_minute, monotonic=lambda: sum(self.slept), sleep=self.slept.append),
             self.announcer,
+            ask_account=self.codat.get_account_sync_settings,
             now=lambda: NOW,
             sleep=self.slept.append,
         )
