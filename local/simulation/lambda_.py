@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from codat_sync.consuming.consume import Consuming
 from local.simulation.sqs import Message, Queue
+from local.simulation.template import Polling
 from local.simulation.virtual_time import Clock, CutOff, Process
 
 POLL_SECONDS: Final = 0.05
@@ -34,14 +35,12 @@ class Context:
 class Function:
     """A function and its event source mapping. ``wire`` is what its handler calls in a new environment.
 
-    ``throttled`` is the probability, at a moment, that Lambda does not start it. ``timeout`` is in seconds.
+    ``throttled`` is the probability, at a moment, that Lambda does not start it.
     """
 
     wire: Callable[[], Consuming]
     queue: Queue
-    timeout: float = 60
-    concurrency: int = 2
-    batch_size: int = 10
+    polling: Polling
     throttled: Callable[[float], float] = lambda _: 0.0
 
 
@@ -57,14 +56,14 @@ class Lambda:
 
     def run(self, function: Function) -> None:
         """Poll the function's queue from now on, with as many environments as it may have."""
-        for _ in range(function.concurrency):
+        for _ in range(function.polling.concurrency):
             self._clock.spawn(lambda: self._environment(function))
 
     def _environment(self, function: Function) -> None:
         consumer: Consuming | None = None
         idle_since = self._clock.now
         while True:
-            batch = function.queue.receive(function.batch_size)
+            batch = function.queue.receive(function.polling.batch_size)
             if not batch:
                 function.queue.await_message()
                 continue
@@ -85,7 +84,7 @@ class Lambda:
 
     def _invoke(self, consumer: Consuming, function: Function, batch: Sequence[Message]) -> None:
         self.invocations += 1
-        process = Process(self._clock.now + function.timeout)
+        process = Process(self._clock.now + function.polling.timeout)
         event = {"Records": [_record(each, function.queue.url) for each in batch]}
         answer = self._clock.within(process, lambda: consumer.consume(event, Context(self._clock, process)))
         kept = {each["itemIdentifier"] for each in answer["batchItemFailures"]}

@@ -40,10 +40,11 @@ class Expected:
 class Scenario:
     """One event for each number, about a company each, or about fewer ``companies`` in turn.
 
-    ``script`` gets the moment of the start, as do the others: in seconds. ``sent_after`` says how many seconds after the
-    start an event is sent. ``settings`` are environment variables of the functions. ``bound`` is the earliest moment at
-    which Codat allows the last event to be done; None where ``calls_per_minute`` decides. With ``changed_at_codat``, all
-    settings are changed in Codat's Portal before the nightly reconciliation.
+    ``script`` gets the moment of the start. ``sent_after`` says how many seconds after the start an event is sent, and
+    ``throttled`` with which probability Lambda does not start the function then. ``settings`` are environment variables
+    of the functions. ``bound`` is the earliest moment at which Codat allows the last event to be done; None where
+    ``calls_per_minute`` decides. With ``changed_at_codat``, all settings are changed in Codat's Portal before the
+    nightly reconciliation.
     """
 
     name: str

@@ -76,7 +76,7 @@ def daily_quota(events: int = 2000, open_minutes: int = 5, days: int = 7) -> Sce
 
 
 def pause(hours: int, events: int = 200) -> Scenario:
-    """The whole account is refused for hours, and each refusal names the end."""
+    """Every call is refused for hours, and each refusal names the end."""
     return Scenario(
         f"pause-{hours}h",
         lambda start: [paused_until(start + hours * HOUR)],

@@ -25,8 +25,10 @@ from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 
 from codat_sync import wiring
+from codat_sync.codat.client import CodatClient
 from codat_sync.observability import logger
 from codat_sync.presets.file import Presets
+from codat_sync.reconciliation.pace import Pace
 from local.presets import local_presets
 from local.simulation.codat import Codat
 from local.simulation.virtual_time import Clock, VirtualLock, VirtualThreads
@@ -116,8 +118,8 @@ def _substitutes(clock: Clock, random: Random) -> Iterator[tuple[ModuleType, str
                     if value is original:
                         yield module, name, substitute
     # These take the time as defaults of their arguments.
-    yield wiring, "CodatClient", partial(wiring.CodatClient, monotonic=clock.monotonic)
-    yield wiring, "Pace", partial(wiring.Pace, monotonic=clock.monotonic, sleep=clock.sleep)
+    yield wiring, "CodatClient", partial(CodatClient, monotonic=clock.monotonic)
+    yield wiring, "Pace", partial(Pace, monotonic=clock.monotonic, sleep=clock.sleep)
     yield time, "sleep", _sleep(clock, time.sleep)  # urllib3 waits between its retries.
 
 
@@ -142,7 +144,7 @@ def _connections_to(codat: Codat) -> type[HTTPConnection]:
         def is_connected(self) -> bool:
             return self._opened
 
-        def request(self, method: str, url: str, body: Any = None, headers: object = None, **_: object) -> None:  # type: ignore[override]  # noqa: ANN401  # As urllib3 calls it.
+        def request(self, method: str, url: str, body: Any = None, **_: object) -> None:  # type: ignore[override]  # noqa: ANN401  # As urllib3 calls it.
             content = body.encode() if isinstance(body, str) else body or b""
             self._asked = (method, url, content)
 

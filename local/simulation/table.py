@@ -57,7 +57,7 @@ def rows_of(text: str) -> list[tuple[str, ...]]:
 
 
 def with_rows(text: str, new: Sequence[Sequence[str]]) -> str:
-    """Return the document with these rows in its table, in the place of those of the same scenarios. Raise ``NoPlace``."""
+    """Return the document with these rows in the place of those of the same scenarios. Raise ``NoPlace``."""
     before, _, after = _place(text)
     rows = {each[0]: each for each in rows_of(text)} | {each[0]: tuple(each) for each in new}
     return f"{before}\n{markdown(rows.values())}\n{after}"

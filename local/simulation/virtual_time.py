@@ -1,6 +1,6 @@
 """One virtual clock, and the tasks that wait on it.
 
-Each task has a thread, but only one task runs at any time: a task that waits gives control to the task that is due next,
+Each task has a thread, but only one task runs at any time: a task that waits gives control to the one that is due next,
 and the clock jumps to that moment. So a run is deterministic, and a wait of twelve hours takes no time.
 """
 
@@ -24,7 +24,7 @@ class CutOff(BaseException):
 
 @dataclass(eq=False)
 class Process:
-    """What ends as one: the tasks of one invocation. ``ends_at`` is when Lambda cuts it off, in seconds of the clock."""
+    """The tasks of one invocation, which end together: at ``ends_at`` at the latest, when Lambda cuts it off."""
 
     ends_at: float = inf
     is_dead: bool = False

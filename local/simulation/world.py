@@ -17,10 +17,12 @@ from local.simulation.ledger import Outcomes, SentEvent
 from local.simulation.scenario import NIGHT, START, Scenario
 from local.simulation.sqs import Queue, SqsClient
 from local.simulation.surroundings import ENVIRONMENT, EventBusClient, Log, surroundings
+from local.simulation.template import Polling, dlq_retention
 from local.simulation.virtual_time import Clock
 
-DLQ_RETENTION: Final = 14 * 24 * 60 * 60
-RUN_SECONDS: Final = 900
+LIVE: Final = Polling.of("CompanyPlanChanged")
+COMPANIES: Final = Polling.of("ReconcileCompany")
+RUNS: Final = Polling.of("ReconcileCompanies")
 
 
 class World:
@@ -32,17 +34,20 @@ class World:
         self.clock = Clock(START)
         self.start = self.clock.now
         self.codat = Codat(self.clock, self.random, scenario.script(self.start))
-        self.failed = Queue("failed-events", self.clock, retention=DLQ_RETENTION)
-        self.unpaid = Queue("payment-required", self.clock, retention=DLQ_RETENTION)
-        self.plan_changes = Queue("company-plan-changed", self.clock, dead_letters=self.failed)
-        self.runs = Queue("reconciliations", self.clock, 6 * RUN_SECONDS, dead_letters=self.failed)
-        self.companies = Queue("company-reconciliations", self.clock, dead_letters=self.failed)
+        self.failed = Queue("failed-events", self.clock, retention=dlq_retention("FailedEventsQueue"))
+        self.unpaid = Queue("payment-required", self.clock, retention=dlq_retention("PaymentRequiredQueue"))
+        self.plan_changes = self._queue("company-plan-changed", LIVE)
+        self.companies = self._queue("company-reconciliations", COMPANIES)
+        self.runs = self._queue("reconciliations", RUNS)
         self.dead_letters = (self.failed, self.unpaid)
         sources = (self.plan_changes, self.runs, self.companies)
         self.sqs = SqsClient(self.clock, {each.url: each for each in (*sources, *self.dead_letters)})
         self.lambda_ = Lambda(self.clock, self.random)
         self.outcomes = Outcomes(self.clock)
         self.sent: list[SentEvent] = []
+
+    def _queue(self, url: str, polling: Polling) -> Queue:
+        return Queue(url, self.clock, polling.visibility_timeout, polling.retention, polling.max_receives, self.failed)
 
     @contextmanager
     def functions(self) -> Iterator[Log]:
@@ -70,11 +75,12 @@ class World:
             Function(
                 lambda: wire_consumer(live, read_plan_event, now, [self.outcomes]),
                 self.plan_changes,
+                LIVE,
                 throttled=lambda at: self.scenario.throttled(at - self.start),
             )
         )
-        self.lambda_.run(Function(lambda: wire_company_reconciliation(company, now), self.companies))
-        self.lambda_.run(Function(lambda: wire_reconciliation(run, now), self.runs, RUN_SECONDS, batch_size=1))
+        self.lambda_.run(Function(lambda: wire_company_reconciliation(company, now), self.companies, COMPANIES))
+        self.lambda_.run(Function(lambda: wire_reconciliation(run, now), self.runs, RUNS))
 
     def _send(self) -> None:
         for after, number in self.scenario.sending():

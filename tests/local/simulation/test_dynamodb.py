@@ -36,7 +36,7 @@ def clients() -> Iterator[tuple["DynamoDBClient", "DynamoDBClient"]]:
 
 def test_companies_are_recorded_confirmed_and_noted_alike(clients: tuple["DynamoDBClient", "DynamoDBClient"]) -> None:
     tables = [CompanyPlans(each, TABLE) for each in clients]
-    random, companies = Random(3), [UUID(int=number) for number in range(1, 4)]
+    random, companies = Random(3), [UUID(int=number) for number in range(1, 4)]  # noqa: S311
     for step in range(150):
         company_id, at = random.choice(companies), NOW + timedelta(seconds=step)
         desired = DesiredPlan.named(

@@ -1,5 +1,6 @@
 """The ledger finds what breaks the promise."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -39,15 +40,18 @@ class Books:
 @pytest.fixture
 def books() -> Books:
     clock = Clock(NOW)
-    codat = Codat(clock, Random(1), [])
+    codat = Codat(clock, Random(1), [])  # noqa: S311  # One that can be repeated.
     outcomes = Outcomes(clock)
     outcomes.ended["event-0"] = [Outcome.APPLIED]
     books = Books(clock, outcomes, Queue("source", clock), Queue("dead", clock), codat)
-    settings = '{"overridesDefaults": true, "settings": [%s]}' % ", ".join(
-        f'{{"dataType": "{each}", "fetchOnFirstLink": true, "syncSchedule": {hours}, "syncOrder": 0}}'
-        for each, hours in (("invoices", 720), ("company", 168))
-    )
-    clock.spawn(lambda: codat.answer("POST", f"/companies/{company(0)}/syncSettings", settings.encode()))
+    schedules = {"invoices": 720, "company": 168}
+    settings = {
+        "overridesDefaults": True,
+        "settings": [
+            {"dataType": each, "fetchOnFirstLink": True, "syncSchedule": hours} for each, hours in schedules.items()
+        ],
+    }
+    clock.spawn(lambda: codat.answer("POST", f"/companies/{company(0)}/syncSettings", json.dumps(settings).encode()))
     clock.run()
     clock.close()
     return books

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -139,10 +140,10 @@ def test_the_client_says_which_waits_sqs_refused(clock: Clock, queue: Queue) -> 
         {"Id": "0", "ReceiptHandle": first, "VisibilityTimeout": 10},
         {"Id": "1", "ReceiptHandle": second, "VisibilityTimeout": LONGEST_INVISIBILITY + 1},
     ]
-    answers: list[dict[str, object]] = []
+    answers: list[dict[str, Any]] = []
     clock.spawn(lambda: answers.append(client.change_message_visibility_batch(QueueUrl="source", Entries=entries)))
     clock.run(clock.now + 1)
     clock.close()
     (answer,) = answers
-    assert [each["Id"] for each in answer["Failed"]] == ["1"]  # type: ignore[index]  # As SQS answers.
+    assert [each["Id"] for each in answer["Failed"]] == ["1"]
     assert client.refused == 1

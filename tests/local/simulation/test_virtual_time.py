@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 
-from local.simulation.virtual_time import Clock, CutOff, Process, VirtualLock, VirtualThreads
+from local.simulation.virtual_time import Clock, CutOff, Process, VirtualLock, VirtualThreads, Wait
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
@@ -37,7 +38,7 @@ def test_tasks_go_on_in_the_order_of_time(clock: Clock) -> None:
         seen.append(name)
 
     for name, seconds in (("third", 3), ("first", 1), ("second", 2)):
-        clock.spawn(lambda name=name, seconds=seconds: waiting(name, seconds))
+        clock.spawn(partial(waiting, name, seconds))
     clock.run()
     assert seen == ["first", "second", "third"]
 
@@ -55,7 +56,7 @@ def test_the_clock_stops_where_it_is_told_to(clock: Clock) -> None:
 
 
 def test_a_wait_can_be_ended_early(clock: Clock) -> None:
-    waits, seen = [], []
+    waits, seen = list[Wait](), list[float]()
 
     def work() -> None:
         clock.wait(START.timestamp() + 100, waits.append)
