@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from random import Random
-from typing import Final
 
 from codat_sync.config import Config, ReconciliationConfig
 from codat_sync.events.company_events import read_plan_event
@@ -20,10 +19,6 @@ from local.simulation.surroundings import ENVIRONMENT, EventBusClient, Log, surr
 from local.simulation.template import Polling, dlq_retention
 from local.simulation.virtual_time import Clock
 
-LIVE: Final = Polling.of("CompanyPlanChanged")
-COMPANIES: Final = Polling.of("ReconcileCompany")
-RUNS: Final = Polling.of("ReconcileCompanies")
-
 
 class World:
     """All of it. ``sent`` are the events of billing so far. The queues are those of template.yaml."""
@@ -36,9 +31,9 @@ class World:
         self.codat = Codat(self.clock, self.random, scenario.script(self.start))
         self.failed = Queue("failed-events", self.clock, retention=dlq_retention("FailedEventsQueue"))
         self.unpaid = Queue("payment-required", self.clock, retention=dlq_retention("PaymentRequiredQueue"))
-        self.plan_changes = self._queue("company-plan-changed", LIVE)
-        self.companies = self._queue("company-reconciliations", COMPANIES)
-        self.runs = self._queue("reconciliations", RUNS)
+        self.plan_changes = self._queue("company-plan-changed", "CompanyPlanChanged")
+        self.companies = self._queue("company-reconciliations", "ReconcileCompany")
+        self.runs = self._queue("reconciliations", "ReconcileCompanies")
         self.dead_letters = (self.failed, self.unpaid)
         sources = (self.plan_changes, self.runs, self.companies)
         self.sqs = SqsClient(self.clock, {each.url: each for each in (*sources, *self.dead_letters)})
@@ -46,8 +41,9 @@ class World:
         self.outcomes = Outcomes(self.clock)
         self.sent: list[SentEvent] = []
 
-    def _queue(self, url: str, polling: Polling) -> Queue:
-        return Queue(url, self.clock, polling.visibility_timeout, polling.retention, polling.max_receives, self.failed)
+    def _queue(self, url: str, function: str) -> Queue:
+        of = Polling.of(function)
+        return Queue(url, self.clock, of.visibility_timeout, of.retention, of.max_receives, self.failed)
 
     @contextmanager
     def functions(self) -> Iterator[Log]:
@@ -75,12 +71,14 @@ class World:
             Function(
                 lambda: wire_consumer(live, read_plan_event, now, [self.outcomes]),
                 self.plan_changes,
-                LIVE,
+                Polling.of("CompanyPlanChanged"),
                 throttled=lambda at: self.scenario.throttled(at - self.start),
             )
         )
-        self.lambda_.run(Function(lambda: wire_company_reconciliation(company, now), self.companies, COMPANIES))
-        self.lambda_.run(Function(lambda: wire_reconciliation(run, now), self.runs, RUNS))
+        self.lambda_.run(
+            Function(lambda: wire_company_reconciliation(company, now), self.companies, Polling.of("ReconcileCompany"))
+        )
+        self.lambda_.run(Function(lambda: wire_reconciliation(run, now), self.runs, Polling.of("ReconcileCompanies")))
 
     def _send(self) -> None:
         for after, number in self.scenario.sending():
