@@ -6,7 +6,9 @@ from typing import Final
 
 from aws_lambda_powertools.utilities.parameters import SecretsProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+from botocore.exceptions import BotoCoreError, ClientError
 
+from codat_sync.aws.errors import passes_by_itself
 from codat_sync.errors import TransientError
 
 MAX_AGE_SECONDS: Final = 300
@@ -43,7 +45,8 @@ class SecretApiKey:
     def __call__(self, *, rejected: str | None = None) -> str:
         """Return the key without surrounding white space.
 
-        Raise ``ApiKeyUnusable`` where the secret is absent, may not be read, or holds no key.
+        Raise ``ApiKeyUnusable`` where the secret is absent, may not be read, or holds no key, and what boto3 raises
+        where Secrets Manager throttles the call or does not answer: then the key is not at fault.
         """
         with self._lock:
             afresh = rejected is not None and rejected != self._refused and rejected == self._read()
@@ -55,6 +58,9 @@ class SecretApiKey:
         try:
             secret = self._secrets.get(self._name, max_age=MAX_AGE_SECONDS, force_fetch=afresh)
         except GetParameterError as error:
+            cause = error.__context__  # Powertools keeps no more than its text.
+            if isinstance(cause, BotoCoreError | ClientError) and passes_by_itself(cause):
+                raise cause from error
             raise ApiKeyUnusable(f"the secret {self._name} cannot be read: {error}") from error
         key = (secret.decode(errors="replace") if isinstance(secret, bytes) else str(secret)).strip()
         if _PLACEHOLDER.fullmatch(key):

@@ -194,7 +194,7 @@ def test_a_change_made_in_codats_portal_is_found_and_handed_over(stack: Stack) -
     with stack.running("ReconcileCompaniesFunction") as reconciliation:
         assert stack.deliver(reconciliation, _event("reconciliation_requested"), "ReconciliationsQueue")[1] == []
     (handed_over,) = stack.messages("CompanyReconciliationsQueue")
-    assert json.loads(handed_over["Body"])["detail"] == {"companyId": COMPANY}
+    assert json.loads(handed_over["Body"])["detail"]["companyId"] == COMPANY
 
 
 def test_an_event_that_waits_for_payment_goes_back_to_its_queue_once_codats_bill_is_paid(stack: Stack) -> None:

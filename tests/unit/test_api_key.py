@@ -7,21 +7,28 @@ from threading import Barrier
 
 import pytest
 from aws_lambda_powertools.utilities.parameters import SecretsProvider
+from botocore.exceptions import ClientError, NoCredentialsError, ReadTimeoutError
 from mypy_boto3_secretsmanager import SecretsManagerClient
 
 from codat_sync.api_key import MAX_AGE_SECONDS, ApiKeyUnusable, SecretApiKey
+from codat_sync.aws.errors import CallNotStarted
 
 NAME = "codat/api-key"
 OLD = "WDEUmQPlTuMF2vpYDSyTMWAdbKvOkk0fhmXcShQV"
 NEW = "gTNThSHL4vfTMdd2EDTgiTiwAZ4cPTJeWZ1hEUsv"
 
 
+def answered(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "no"}}, "GetSecretValue")
+
+
 class Secret:
-    """The secret, and the number of its reads."""
+    """The secret, and the number of its reads. ``failure`` is raised by each read."""
 
     def __init__(self, client: SecretsManagerClient) -> None:
         self._client = client
         self.reads = 0
+        self.failure: Exception | None = None
         client.create_secret(Name=NAME, SecretString=OLD)
         self.provider = SecretsProvider(boto3_client=client)
 
@@ -35,6 +42,8 @@ class Secret:
 
     def count(self, **_: object) -> None:
         self.reads += 1
+        if self.failure is not None:
+            raise self.failure
 
 
 @pytest.fixture
@@ -189,4 +198,29 @@ def test_a_secret_stored_as_bytes_is_the_same_key(
 ) -> None:
     secrets_manager.put_secret_value(SecretId=NAME, SecretBinary=OLD.encode())
     assert secret.reads == 0
+    assert api_key() == OLD
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (ReadTimeoutError(endpoint_url="https://secretsmanager"), ReadTimeoutError),
+        (answered("ThrottlingException"), ClientError),
+        (answered("InternalServiceError"), ClientError),
+        (CallNotStarted(service="Secrets Manager", operation="GetSecretValue"), CallNotStarted),
+        (answered("AccessDeniedException"), ApiKeyUnusable),
+        (answered("ResourceNotFoundException"), ApiKeyUnusable),
+        (answered("DecryptionFailure"), ApiKeyUnusable),
+        (NoCredentialsError(), ApiKeyUnusable),
+    ],
+    ids=str,
+)
+def test_trouble_that_passes_by_itself_is_not_blamed_on_the_key(
+    secret: Secret, api_key: SecretApiKey, error: Exception, raised: type[Exception]
+) -> None:
+    """A person is called for a key that cannot be used, and not for an outage of Secrets Manager."""
+    secret.failure = error
+    with pytest.raises(raised):
+        api_key()
+    secret.failure = None
     assert api_key() == OLD

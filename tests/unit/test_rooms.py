@@ -17,14 +17,16 @@ LAYER_ROOMS = {
     "errors": set[str](),
     "deadline": {"errors"},
     "codat": {"errors"},
-    "api_key": {"errors"},
+    "aws": {"errors", "deadline"},
+    "callers": {"errors"},
+    "api_key": {"errors", "aws"},
     "config": {"errors", "codat"},
     "observability": {"codat"},
     "events": {"errors", "codat"},
     "presets": {"errors", "observability", "codat"},
-    "outcomes": {"errors", "deadline", "observability", "codat"},
+    "outcomes": {"errors", "deadline", "aws", "observability", "codat"},
     "companies": {"errors", "deadline", "observability", "codat", "events", "presets"},
-    "consuming": {"errors", "deadline", "observability", "codat", "events", "presets", "outcomes", "companies"},
+    "consuming": {"errors", "deadline", "aws", "observability", "codat", "events", "presets", "outcomes", "companies"},
     "reconciliation": {
         *("errors", "deadline", "api_key", "observability"),
         *("codat", "events", "presets", "outcomes", "companies", "consuming"),
@@ -35,7 +37,7 @@ LAYER_ROOMS = {
         *("codat", "events", "presets", "outcomes", "companies", "consuming", "reconciliation", "announcements"),
     },
     "wiring": {
-        *("api_key", "config", "observability", "announcements"),
+        *("deadline", "aws", "api_key", "config", "observability", "announcements"),
         *("codat", "events", "presets", "outcomes", "companies", "consuming", "reconciliation", "redrive"),
     },
 }

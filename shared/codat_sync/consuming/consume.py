@@ -12,6 +12,8 @@ from aws_lambda_powertools.utilities.data_classes import SQSEvent
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import BotoCoreError, ClientError
 
+from codat_sync.aws.clients import TIMEOUTS
+from codat_sync.aws.errors import trouble_of_aws
 from codat_sync.codat.client import REQUEST_SECONDS
 from codat_sync.companies.converge import Converged, Convergence
 from codat_sync.companies.records import CompanyPlan
@@ -24,14 +26,15 @@ from codat_sync.events.envelope import MalformedEvent
 from codat_sync.observability import count_lost_announcements, count_outcomes, logger
 from codat_sync.outcomes.dead_letters import ReceivedEvent
 from codat_sync.outcomes.deferral import Patience
-from codat_sync.outcomes.triage import Failure, Outcome, triage
+from codat_sync.outcomes.triage import Failure, Outcome, in_words, triage
 
 if TYPE_CHECKING:  # At run time its package would load every parser of Powertools.
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 
-RESERVE_SECONDS: Final = 14
-"""Kept for what follows a call to Codat: 11 s for announcing at its slowest, and 3 s for DynamoDB, for parking and
-deferring, and for answering, which take a fraction of a second. A message that is cut off all the same is redelivered.
+RESERVE_SECONDS: Final = 2 * TIMEOUTS.slowest_seconds
+"""Kept for what follows a call to Codat, where one part of AWS does not answer: no more than two calls to the same one
+come after each other (confirming and noting a failure, parking and deferring, announcing). Where several do not answer,
+the clients start no call that would outlast the function: that step is left out, and its message stays on the queue.
 """
 START_SECONDS: Final = REQUEST_SECONDS + RESERVE_SECONDS
 """The time that must be left to start a request to Codat: one at its slowest, and what follows it. The functions'
@@ -162,9 +165,8 @@ class Consumer:
     def _settle_company(self, deliveries: Sequence[Delivery], deadline: Deadline) -> list[Settled]:
         """Record all events of one company, converge once, and give each event its own outcome."""
         try:
-            deadline.check()
             # The last answer is the newest record: it holds what all the events before it have left there.
-            company = [self._convergence.record(each.event.company_id, each.desired) for each in deliveries][-1]
+            company = [self._record(each, deadline) for each in deliveries][-1]
             in_force = self._convergence.in_force(company)
         except Exception as error:  # noqa: BLE001  # As above.
             return [self._settle_company_failure(each, error) for each in deliveries]
@@ -186,6 +188,10 @@ class Consumer:
             else self._settle_success(each, converged, carries=each is carrier)
             for each in deliveries
         ]
+
+    def _record(self, delivery: Delivery, deadline: Deadline) -> CompanyPlan:
+        deadline.check()
+        return self._convergence.record(delivery.event.company_id, delivery.desired)
 
     def _settle_success(self, delivery: Delivery, converged: Converged, *, carries: bool) -> Settled:
         failure: Failure | None = None
@@ -216,15 +222,16 @@ class Consumer:
     def _settle_company_failure(
         self, delivery: Delivery, error: Exception, company: CompanyPlan | None = None
     ) -> Settled:
-        failure = triage(error)
-        try:
-            self._convergence.note_failure(
-                delivery.event.company_id, delivery.event.event_id, f"{failure.reason}: {failure.words}"
-            )
-        except (BotoCoreError, ClientError) as lost:
-            logger().error("note_failed", exc_info=lost)
+        if trouble_of_aws(error) is None:  # A table in trouble is not to be called for each event that meets it.
+            self._note_failure(delivery.event, triage(error))
         settled = self._settlement.settle_failure(delivery.record, delivery.received, error)
         return replace(settled, company=company)
+
+    def _note_failure(self, event: CompanyEvent, failure: Failure) -> None:
+        try:
+            self._convergence.note_failure(event.company_id, event.event_id, f"{failure.reason}: {failure.words}")
+        except (BotoCoreError, ClientError) as error:
+            logger().error("note_failed", **in_words(error))
 
     def _defer(self, deferred: Iterable[Settled], set_aside: Iterable[Settled], *, since_start: float) -> None:
         """Say when each is to be delivered again. Where SQS refuses, the queue's own visibility timeout holds."""
@@ -241,14 +248,14 @@ class Consumer:
         try:
             self._queue.defer(waits)
         except (BotoCoreError, ClientError) as error:
-            logger().error("deferral_failed", exc_info=error)
+            logger().error("deferral_failed", **in_words(error))
 
     def _announce(self, settled: Sequence[Settled]) -> None:
         for each in self._announcers:
             try:
                 each.announce(settled)
             except Exception as error:  # noqa: BLE001  # Whatever the error, the events ended as they did.
-                logger().error("announcement_lost", exc_info=error)
+                logger().error("announcement_lost", **in_words(error))
                 count_lost_announcements(1)
 
     def _refresh(self, settled: Settled, company: CompanyPlan, deadline: Deadline) -> None:
@@ -259,9 +266,7 @@ class Consumer:
             for _ in self._convergence.refresh(company.company_id, settled.to_refresh, deadline):
                 queued += 1
         except Exception as error:  # noqa: BLE001  # Whatever the error, the event ended as it did.
-            failure = triage(error)
-            fields |= {"reason": failure.reason, "words": failure.words}
-            logger().warning("refresh_failed", extra=fields | {"queued": queued}, exc_info=failure.unexpected)
+            logger().warning("refresh_failed", extra=fields | {"queued": queued}, **in_words(error))
         else:
             logger().info("refresh_queued", extra=fields | {"queued": queued})
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from botocore.exceptions import ClientError
 
+from codat_sync.aws.clients import ENDING_SECONDS, TIMEOUTS
 from codat_sync.deadline import Deadline
 from codat_sync.observability import logger
 from codat_sync.outcomes.deferral import SQS_BATCH, SQS_LONGEST_SECONDS, SourceQueue
@@ -20,8 +21,8 @@ LONG_POLL_SECONDS: Final = 1
 """A long poll makes SQS ask all of its servers; a short one asks a few, and may find nothing."""
 EMPTY_RECEIVES: Final = 2
 """So many empty receives in a row mean that the queue is empty."""
-CLOSING_SECONDS: Final = 5
-"""The time kept to release the last messages."""
+CLOSING_SECONDS: Final = 2 * TIMEOUTS.slowest_seconds + ENDING_SECONDS
+"""The time kept for a receive that has begun, and to release the last messages."""
 SQS_BATCH_BYTES: Final = 262_144
 """The size of a batch in bytes by the older of SQS's two limits; the newer is four times that. A larger message is
 sent alone.
@@ -130,7 +131,7 @@ class DeadLetterQueue:
                     gathered, first = [], 0
         finally:
             held, self._held = list(self._held.values()), {}
-            while held and deadline.seconds_left > 0:
+            while held and deadline.seconds_left > TIMEOUTS.slowest_seconds + ENDING_SECONDS:
                 self._queue.defer(dict.fromkeys(held[:SQS_BATCH], 0))
                 del held[:SQS_BATCH]
 

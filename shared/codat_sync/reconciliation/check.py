@@ -21,9 +21,11 @@ from codat_sync.reconciliation.findings import (
     expectation,
     finding_of,
     is_in_flight,
+    is_not_taken,
     is_parked,
 )
 from codat_sync.reconciliation.runs import Run
+from codat_sync.reconciliation.verification import log_not_taken
 
 KEEPS_DRIFTING: Final = 3
 """So many drifts in a row mean that the company's settings are changed at Codat again and again."""
@@ -136,12 +138,18 @@ class CompanyCheck:
         return Checked(company, finding)
 
     def _changed_at_codat(self, seen: CompanyPlan, differences: tuple[Difference, ...], run: Run) -> Checked:
-        """Note the drift, unless an event of the company was processed between the two reads."""
+        """Note the drift, unless an event of the company was processed between the two reads.
+
+        What Codat did not take from the last repair is no drift: another repair would change nothing.
+        """
         company = self._records.get(seen.company_id)
         if company is None or company.applied_at is None or company.desired != seen.desired:
             return Checked(seen, Finding.WAITING)
         if company.applied_at != seen.applied_at:
             return Checked(seen, Finding.WAITING)
+        if is_not_taken(company, differences):
+            log_not_taken(company, differences)
+            return Checked(company, Finding.NOT_TAKEN, differences)
         # Where nothing was repaired since the last drift, this is the same one.
         is_new = company.drifted_at is None or company.drifted_at < company.applied_at
         times = company.times_drifted + is_new

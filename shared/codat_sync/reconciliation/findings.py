@@ -1,5 +1,6 @@
 """The findings of a reconciliation run: pure functions on a company's record, its preset and Codat's answer."""
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -35,6 +36,9 @@ class Finding(StrEnum):
     """An event of the company is in progress, or waits in the payment-required DLQ."""
     CHANGED_AT_CODAT = "changed_at_codat"
     """They are not what was put in force."""
+    NOT_TAKEN = "not_taken"
+    """They are not what was put in force, and were not right after a repair either: Codat accepted it and shows others.
+    """
     PRESET_CHANGED = "preset_changed"
     """The plan's preset was changed since it was put in force."""
     NOT_APPLIED = "not_applied"
@@ -59,8 +63,9 @@ TO_BE_CONVERGED: Final = DRIFTED | {Finding.UNKNOWN_PLAN, Finding.REFUSED, Findi
 class Drift:
     """A company whose settings at Codat have drifted from its preset, as the run ``run_id`` found.
 
-    ``cause`` is one of ``DRIFTED``. ``believed_since`` is when the preset was confirmed, None where it never was.
-    ``times_in_a_row`` counts the runs that found a change made at Codat, each after a repair; 0 for another cause.
+    ``cause`` is one of ``DRIFTED``, or ``NOT_TAKEN``. ``believed_since`` is when the preset was confirmed, None where
+    it never was. ``times_in_a_row`` counts the runs that found a change made at Codat, each after a repair; 0 for
+    another cause.
     """
 
     run_id: str
@@ -91,6 +96,16 @@ def expectation(company: CompanyPlan, preset: CompanyPreset, now: datetime) -> t
         return Finding.PRESET_CHANGED, preset
     # Later, the DLQ no longer holds the event that would bring hourly back. Another attempt puts a new one there.
     return (Finding.DEGRADED, degraded) if now - applied_at < DLQ_KEEPS else (Finding.NOT_APPLIED, preset)
+
+
+def drift_fingerprint(differences: Iterable[Difference]) -> str:
+    """Return the same text for the same differences, in whatever order, and another one for others."""
+    return hashlib.sha256("\n".join(sorted(map(str, differences))).encode()).hexdigest()[:16]
+
+
+def is_not_taken(company: CompanyPlan, differences: Iterable[Difference]) -> bool:
+    """Return whether these are the differences that Codat showed right after it had accepted a repair."""
+    return company.not_taken is not None and company.not_taken == drift_fingerprint(differences)
 
 
 def is_parked(company: CompanyPlan, reasons: Iterable[str], now: datetime) -> bool:
