@@ -11,9 +11,8 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
+from local.simulation.client import Client
 from local.simulation.virtual_time import Clock
-
-REQUEST_SECONDS: Final = 0.005
 
 Item = dict[str, Any]
 Values = Mapping[str, Any]
@@ -25,24 +24,26 @@ class ConditionalCheckFailed(ClientError):
     """The item is not as the condition says."""
 
 
-class DynamoDbClient:
-    """The client of one table, whose key is ``companyId``. Each request takes ``REQUEST_SECONDS``."""
+class DynamoDbClient(Client):
+    """The client of one table, whose key is ``companyId``. ``items`` are those of the table, by key."""
 
+    service_id = "DynamoDB"
+    request_seconds = 0.005
     exceptions = SimpleNamespace(ConditionalCheckFailedException=ConditionalCheckFailed)
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self.items: dict[str, Item] = {}
+    def __init__(self, clock: Clock, items: dict[str, Item]) -> None:
+        super().__init__(clock)
+        self._items = items
 
     def get_item(self, **said: Any) -> dict[str, Any]:  # noqa: ANN401  # The arguments of boto3.
-        self._clock.sleep(REQUEST_SECONDS)
-        item = self.items.get(_key(said["Key"]))
+        self._request("GetItem")
+        item = self._items.get(_key(said["Key"]))
         return {"Item": dict(item)} if item is not None else {}
 
     def update_item(self, **said: Any) -> dict[str, Any]:  # noqa: ANN401
-        self._clock.sleep(REQUEST_SECONDS)
+        self._request("UpdateItem")
         key, values = _key(said["Key"]), said.get("ExpressionAttributeValues", {})
-        item = self.items.get(key)
+        item = self._items.get(key)
         if "ConditionExpression" in said:
             holds = _condition(_named(said["ConditionExpression"], said))
             if not holds(item or {}, values):
@@ -51,17 +52,17 @@ class DynamoDbClient:
         updated = dict(item or said["Key"])
         for update in _updates(_named(said["UpdateExpression"], said)):
             update(updated, values)
-        self.items[key] = updated
+        self._items[key] = updated
         return {"Attributes": dict(updated)} if said.get("ReturnValues") == "ALL_NEW" else {}
 
     def scan(self, **said: Any) -> dict[str, Any]:  # noqa: ANN401
-        self._clock.sleep(REQUEST_SECONDS)
-        keys = list(self.items)
+        self._request("Scan")
+        keys = list(self._items)
         start = keys.index(_key(said["ExclusiveStartKey"])) + 1 if "ExclusiveStartKey" in said else 0
         page = keys[start : start + said["Limit"]]
         more = start + said["Limit"] < len(keys)
         last = {"LastEvaluatedKey": {"companyId": {"S": page[-1]}}} if more else {}
-        return {"Items": [dict(self.items[each]) for each in page]} | last
+        return {"Items": [dict(self._items[each]) for each in page]} | last
 
 
 def _key(said: Mapping[str, Any]) -> str:

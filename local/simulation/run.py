@@ -102,7 +102,7 @@ def run(scenario: Scenario, seed: int = 1) -> Result:
         world.codat.statuses,
         Counts(
             max(each.most_receives for each in (world.plan_changes, world.companies)),
-            world.sqs.refused,
+            sum(each.refused_waits for each in world.queues.values()),
             world.lambda_.invocations,
             world.lambda_.killed,
             world.lambda_.throttled,

@@ -8,12 +8,11 @@ from itertools import count
 from math import inf
 from typing import Any, Final
 
+from local.simulation.client import Client
 from local.simulation.virtual_time import Clock, Wait
 
 LONGEST_INVISIBILITY: Final = 12 * 60 * 60
 """From the receipt. https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html"""
-REQUEST_SECONDS: Final = 0.01
-BATCH: Final = 10
 
 
 @dataclass(eq=False, slots=True)
@@ -35,7 +34,9 @@ class Message:
 class Queue:
     """A standard queue. ``url`` is also its name. Durations are in seconds.
 
-    ``expired`` are the messages that reached the queue's retention: nobody sees them again.
+    ``expired`` are the messages that reached the queue's retention, and ``moved`` those that were received too often.
+    ``most_receives`` is that of the message that was received most often, ``refused_waits`` how often a message was not
+    hidden for as long as a function asked.
     """
 
     url: str
@@ -47,6 +48,7 @@ class Queue:
     expired: list[Message] = field(default_factory=list)
     moved: list[Message] = field(default_factory=list)
     most_receives: int = 0
+    refused_waits: int = 0
     _messages: dict[str, Message] = field(default_factory=dict)
     _by_receipt: dict[str, Message] = field(default_factory=dict)
     _order: count = field(default_factory=count)  # type: ignore[type-arg]  # It counts in int.
@@ -138,33 +140,34 @@ class Queue:
                 self._drop(message, self.expired)
 
 
-class SqsClient:
-    """The client. Each request takes ``REQUEST_SECONDS``. ``refused`` counts waits that SQS did not accept."""
+class SqsClient(Client):
+    """The client of all queues."""
+
+    service_id = "SQS"
 
     def __init__(self, clock: Clock, queues: Mapping[str, Queue]) -> None:
-        self._clock = clock
+        super().__init__(clock)
         self._queues = queues
-        self.refused = 0
 
     def send_message(self, **said: Any) -> dict[str, Any]:  # noqa: ANN401  # The arguments of boto3.
-        self._clock.sleep(REQUEST_SECONDS)
+        self._request("SendMessage")
         queue = self._queues[said["QueueUrl"]]
         message = queue.send(said["MessageBody"], said.get("MessageAttributes", {}), said.get("DelaySeconds", 0))
         return {"MessageId": message.message_id}
 
     def send_message_batch(self, **said: Any) -> dict[str, Any]:  # noqa: ANN401
-        self._clock.sleep(REQUEST_SECONDS)
+        self._request("SendMessageBatch")
         queue = self._queues[said["QueueUrl"]]
         for each in said["Entries"]:
             queue.send(each["MessageBody"], each.get("MessageAttributes", {}), each.get("DelaySeconds", 0))
         return {"Successful": [{"Id": each["Id"]} for each in said["Entries"]]}
 
     def change_message_visibility_batch(self, **said: Any) -> dict[str, Any]:  # noqa: ANN401
-        self._clock.sleep(REQUEST_SECONDS)
+        self._request("ChangeMessageVisibilityBatch")
         queue = self._queues[said["QueueUrl"]]
         refused = [
             each["Id"] for each in said["Entries"] if not queue.hide(each["ReceiptHandle"], each["VisibilityTimeout"])
         ]
-        self.refused += len(refused)
+        queue.refused_waits += len(refused)
         failed = [{"Id": each, "Code": "InvalidParameterValue", "SenderFault": True} for each in refused]
         return {"Failed": failed} if failed else {}

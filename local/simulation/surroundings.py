@@ -19,7 +19,6 @@ from types import ModuleType
 from typing import Any, Final
 from unittest import mock
 
-from aws_lambda_powertools.utilities.parameters import SecretsProvider
 from urllib3 import HTTPResponse
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
@@ -45,7 +44,6 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
     "POWERTOOLS_LOG_LEVEL": "ERROR",
     "NO_PROXY": "*",
 }
-EVENT_BUS_SECONDS: Final = 0.01
 _RUNS: Final = count(1)
 
 
@@ -62,30 +60,11 @@ class Log(StringIO):
         return len(text)
 
 
-class EventBusClient:
-    """EventBridge's client: the bus takes every announcement."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-
-    def put_events(self, **said: Any) -> dict[str, Any]:  # noqa: ANN401  # The arguments of boto3.
-        self._clock.sleep(EVENT_BUS_SECONDS)
-        return {"FailedEntryCount": 0, "Entries": [{"EventId": "announced"} for _ in said["Entries"]]}
-
-
-class Secrets:
-    """Secrets Manager, as Powertools reads it: one key, which is never rotated."""
-
-    def get(self, name: str, **_: object) -> str:
-        return f"the key in {name}"
-
-    def clear_cache(self) -> None:
-        """Nothing is cached."""
-
-
 @contextmanager
-def surroundings(clock: Clock, random: Random, clients: Mapping[str, object], codat: Codat) -> Iterator[Log]:
-    """Let the functions run on the clock, against these clients of AWS and this Codat; yield what they write."""
+def surroundings(
+    clock: Clock, random: Random, clients: Mapping[str, Callable[[], object]], codat: Codat
+) -> Iterator[Log]:
+    """Let the functions run on the clock, against this Codat; yield what they write. ``clients`` make those of AWS."""
     log = Log()
     with ExitStack() as stack:
         service = {"POWERTOOLS_SERVICE_NAME": f"simulation-{next(_RUNS)}"}  # Powertools keeps a logger by its service.
@@ -93,7 +72,7 @@ def surroundings(clock: Clock, random: Random, clients: Mapping[str, object], co
         stack.enter_context(redirect_stdout(log))
         logger.cache_clear()
         stack.callback(logger.cache_clear)
-        stack.enter_context(mock.patch("boto3.client", lambda name, **_: clients[name]))
+        stack.enter_context(mock.patch("boto3.client", lambda service, **_: clients[service]()))
         stack.enter_context(mock.patch.object(HTTPConnectionPool, "ConnectionCls", _connections_to(codat)))
         stack.enter_context(mock.patch.object(Presets, "packaged", local_presets))
         for module, name, substitute in _substitutes(clock, random):
@@ -109,7 +88,6 @@ def _substitutes(clock: Clock, random: Random) -> Iterator[tuple[ModuleType, str
         (time.sleep, clock.sleep),
         (time.monotonic, clock.monotonic),
         (SystemRandom, lambda: random),
-        (SecretsProvider, Secrets),
     ]
     for module_name, module in list(sys.modules.items()):
         if module_name.partition(".")[0] == "codat_sync":

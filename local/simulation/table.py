@@ -60,11 +60,11 @@ def with_rows(text: str, new: Sequence[Sequence[str]]) -> str:
     """Return the document with these rows in the place of those of the same scenarios. Raise ``NoPlace``."""
     before, _, after = _place(text)
     rows = {each[0]: each for each in rows_of(text)} | {each[0]: tuple(each) for each in new}
-    return f"{before}\n{markdown(rows.values())}\n{after}"
+    return f"{before}{markdown(rows.values())}\n{after}"
 
 
 def _place(text: str) -> tuple[str, str, str]:
-    found = re.fullmatch(f"(.*{_BEGIN})\n(.*)\n({_END}.*)", text, re.DOTALL)
+    found = re.fullmatch(f"(.*{_BEGIN}\n)(.*)({_END}.*)", text, re.DOTALL)
     if found is None:
         raise NoPlace(f"no lines {_BEGIN} and {_END} around the table")
     return found[1], found[2], found[3]

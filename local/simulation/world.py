@@ -1,7 +1,7 @@
 """The clock, AWS, Codat and the functions of one run, and what happens from outside."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from random import Random
 
@@ -9,13 +9,14 @@ from codat_sync.config import Config, ReconciliationConfig
 from codat_sync.events.company_events import read_plan_event
 from codat_sync.events.requests import RECONCILIATION
 from codat_sync.wiring import wire_company_reconciliation, wire_consumer, wire_reconciliation
+from local.simulation.client import Client, EventBusClient, SecretsClient
 from local.simulation.codat import Codat
-from local.simulation.dynamodb import DynamoDbClient
+from local.simulation.dynamodb import DynamoDbClient, Item
 from local.simulation.lambda_ import Function, Lambda
 from local.simulation.ledger import Outcomes, SentEvent
 from local.simulation.scenario import NIGHT, START, Scenario
 from local.simulation.sqs import Queue, SqsClient
-from local.simulation.surroundings import ENVIRONMENT, EventBusClient, Log, surroundings
+from local.simulation.surroundings import ENVIRONMENT, Log, surroundings
 from local.simulation.template import Polling, dlq_retention
 from local.simulation.virtual_time import Clock
 
@@ -36,7 +37,8 @@ class World:
         self.runs = self._queue("reconciliations", "ReconcileCompanies")
         self.dead_letters = (self.failed, self.unpaid)
         sources = (self.plan_changes, self.runs, self.companies)
-        self.sqs = SqsClient(self.clock, {each.url: each for each in (*sources, *self.dead_letters)})
+        self.queues = {each.url: each for each in (*sources, *self.dead_letters)}
+        self.items: dict[str, Item] = {}
         self.lambda_ = Lambda(self.clock, self.random)
         self.outcomes = Outcomes(self.clock)
         self.sent: list[SentEvent] = []
@@ -48,7 +50,12 @@ class World:
     @contextmanager
     def functions(self) -> Iterator[Log]:
         """Let the functions and what happens from outside begin as soon as the clock runs; yield what they write."""
-        clients = {"sqs": self.sqs, "dynamodb": DynamoDbClient(self.clock), "events": EventBusClient(self.clock)}
+        clients: dict[str, Callable[[], Client]] = {
+            "dynamodb": lambda: DynamoDbClient(self.clock, self.items),
+            "events": lambda: EventBusClient(self.clock),
+            "secretsmanager": lambda: SecretsClient(self.clock),
+            "sqs": lambda: SqsClient(self.clock, self.queues),
+        }
         with surroundings(self.clock, self.random, clients, self.codat) as log:
             try:
                 self._run_functions()

@@ -146,4 +146,4 @@ def test_the_client_says_which_waits_sqs_refused(clock: Clock, queue: Queue) -> 
     clock.close()
     (answer,) = answers
     assert [each["Id"] for each in answer["Failed"]] == ["1"]
-    assert client.refused == 1
+    assert queue.refused_waits == 1

@@ -8,7 +8,11 @@ from local.simulation.scenarios import SCENARIOS
 from local.simulation.table import COLUMNS, DOCUMENT, NoPlace, markdown, rows_of, with_rows
 
 ROWS = {row[0].strip("`"): dict(zip(COLUMNS, row, strict=True)) for row in rows_of(DOCUMENT.read_text("utf-8"))}
-EMPTY = "before\n<!-- make simulate -->\n\n<!-- end -->\nafter"
+EMPTY = "before\n<!-- make simulate -->\n<!-- end -->\nafter"
+
+
+def percent(text: str) -> float:
+    return float(text.rstrip("%")) / 100
 
 
 def test_every_scenario_has_a_row_and_no_other_has() -> None:
@@ -22,6 +26,8 @@ def test_a_row_says_what_the_scenario_has_to_come_out_with(name: str) -> None:
     assert row["lost"] == "0"
     assert row["events"] == f"{scenario.events:,}"
     assert scenario.expected.parked is None or parked == scenario.expected.parked
+    assert percent(row["allowed calls used"] or "100%") >= scenario.expected.least_used
+    assert percent(row["answered 429"]) <= scenario.expected.most_refused
 
 
 def test_new_rows_take_the_place_of_those_of_the_same_scenario() -> None:
