@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from local.simulation.run import Result, run
+from local.simulation.scenario import Scenario
 from local.simulation.scenarios import SCENARIOS
 from local.simulation.table import COLUMNS, DOCUMENT, row, with_rows
 
@@ -39,28 +40,32 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("\n".join(SCENARIOS))
         return 0
     names = arguments.scenario or [name for name, each in SCENARIOS.items() if arguments.all or each.events < LARGE]
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
-    results = []
-    for name in names:
-        console.print(f"{name} ...", end="\r")
-        results.append(run(SCENARIOS[name], arguments.seed))
-        _print_problems(console, results[-1])
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    try:
+        results = [_run(console, SCENARIOS[name], arguments.seed) for name in names]
+    except KeyboardInterrupt:
+        return 130
     console.print(_table(results))
     if arguments.write:
-        text = DOCUMENT.read_text("utf-8")
-        DOCUMENT.write_text(with_rows(text, [row(each) for each in results]), "utf-8")
+        text = with_rows(DOCUMENT.read_text("utf-8"), [row(each) for each in results], list(SCENARIOS))
+        DOCUMENT.write_text(text, "utf-8")
     return 1 if any(each.problems for each in results) else 0
 
 
-def _print_problems(console: Console, result: Result) -> None:
+def _run(console: Console, scenario: Scenario, seed: int) -> Result:
+    with console.status(scenario.name):
+        result = run(scenario, seed)
     for problem in result.problems:
-        console.print(f"[bold red]✗[/] {result.scenario.name}: {problem}")
+        console.print(f"[bold red]✗[/] {scenario.name}: {problem}")
+    return result
 
 
 def _table(results: Sequence[Result]) -> Table:
-    table = Table(*COLUMNS)
-    for each in results:
-        table.add_row(*(cell.replace("`", "") for cell in row(each)), style="red" if each.problems else None)
+    table = Table()
+    for each in COLUMNS:
+        table.add_column(each, no_wrap=each == "scenario")
+    for result in results:
+        table.add_row(*(cell.replace("`", "") for cell in row(result)), style="red" if result.problems else None)
     return table
 
 

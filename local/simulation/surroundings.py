@@ -15,13 +15,14 @@ from functools import partial
 from io import BytesIO, StringIO
 from itertools import count
 from random import Random, SystemRandom
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any, Final
 from unittest import mock
 
 from urllib3 import HTTPResponse
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
+from urllib3.util import retry
 
 from codat_sync import wiring
 from codat_sync.codat.client import CodatClient
@@ -98,11 +99,7 @@ def _substitutes(clock: Clock, random: Random) -> Iterator[tuple[ModuleType, str
     # These take the time as defaults of their arguments.
     yield wiring, "CodatClient", partial(CodatClient, monotonic=clock.monotonic)
     yield wiring, "Pace", partial(Pace, monotonic=clock.monotonic, sleep=clock.sleep)
-    yield time, "sleep", _sleep(clock, time.sleep)  # urllib3 waits between its retries.
-
-
-def _sleep(clock: Clock, real: Callable[[float], None]) -> Callable[[float], None]:
-    return lambda seconds: clock.sleep(seconds) if clock.process is not None else real(seconds)
+    yield retry, "time", SimpleNamespace(sleep=clock.sleep, time=time.time)  # It waits between its attempts.
 
 
 def _connections_to(codat: Codat) -> type[HTTPConnection]:

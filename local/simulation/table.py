@@ -29,7 +29,7 @@ class NoPlace(ValueError):
 
 def row(result: Result) -> tuple[str, ...]:
     """Return the cells of one result."""
-    parked = ", ".join(f"{count} `{reason}`" for reason, count in sorted(result.ledger.parked.items()))
+    parked = ", ".join(f"{count:,} `{reason}`" for reason, count in sorted(result.ledger.parked.items()))
     used = result.share_used
     return (
         f"`{result.scenario.name}`",
@@ -38,7 +38,7 @@ def row(result: Result) -> tuple[str, ...]:
         str(result.ledger.lost),
         "" if used is None else f"{used:.0%}",
         f"{result.share_refused:.1%}",
-        f"{_duration(result.done_after)} / {_duration(result.bound)}",
+        f"{_duration(result.done_after) if result.done_after else 'none done'} / {_duration(result.bound)}",
         f"{result.counts.receives:,}",
         f"{result.wall_seconds:.0f}",
     )
@@ -56,11 +56,14 @@ def rows_of(text: str) -> list[tuple[str, ...]]:
     return [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines]
 
 
-def with_rows(text: str, new: Sequence[Sequence[str]]) -> str:
-    """Return the document with these rows in the place of those of the same scenarios. Raise ``NoPlace``."""
+def with_rows(text: str, new: Sequence[Sequence[str]], order: Sequence[str]) -> str:
+    """Return the document with these rows in the place of those of the same scenarios. Raise ``NoPlace``.
+
+    ``order`` are the names of all scenarios: a row of another one is dropped.
+    """
     before, _, after = _place(text)
-    rows = {each[0]: each for each in rows_of(text)} | {each[0]: tuple(each) for each in new}
-    return f"{before}{markdown(rows.values())}\n{after}"
+    rows = {each[0].strip("`"): each for each in [*rows_of(text), *map(tuple, new)]}
+    return f"{before}{markdown(rows[name] for name in order if name in rows)}\n{after}"
 
 
 def _place(text: str) -> tuple[str, str, str]:
@@ -71,8 +74,13 @@ def _place(text: str) -> tuple[str, str, str]:
 
 
 def _duration(length: timedelta) -> str:
-    minutes, seconds = divmod(round(length.total_seconds()), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+    """Return the two largest units of a duration."""
+    seconds = round(length.total_seconds())
+    sizes = {"d": 86_400, "h": 3_600, "min": 60, "s": 1}
+    parts = [(seconds // size % (most // size), unit) for (unit, size), most in zip(sizes.items(), _NEXT, strict=True)]
+    first = next((place for place, (count, _) in enumerate(parts) if count), len(parts) - 1)
+    return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2] if count) or "0 s"
+
+
+_NEXT: Final = (10**9, 86_400, 3_600, 60)
+"""How many seconds the next larger unit has, by unit."""

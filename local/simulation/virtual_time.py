@@ -134,11 +134,6 @@ class Clock:
         finally:
             task.process = None
 
-    @property
-    def process(self) -> Process | None:
-        """The process of the running task."""
-        return self._current.process
-
     def run(self, until: float = inf) -> None:
         """Run all tasks until a moment, or until none of them has anything to wait for. Raise what a task raised."""
         self._until = until
