@@ -138,7 +138,7 @@ def _small() -> Iterator[Scenario]:
     yield from (rate_limited(seconds, 10, events=20) for seconds in (1, 60))
     yield server_errors(4, events=20)
     yield server_errors(12, patience_hours=4, events=20)
-    yield burst(200, 60)
+    yield burst(600, 180)
     yield daily_quota(events=20)
     yield from map(partial(pause, events=20), (13, 40))
     yield from (one_company(status, reason, events=20) for status, reason in ONE_COMPANY.items())
