@@ -48,4 +48,4 @@ class SecretsClient(Client):
 
     def get_secret_value(self, **said: Any) -> dict[str, Any]:  # noqa: ANN401
         self._request("GetSecretValue")
-        return {"SecretString": f"the key in {said['SecretId']}"}
+        return {"SecretString": f"key-of-{said['SecretId']}"}

@@ -74,7 +74,7 @@ def surroundings(
         logger.cache_clear()
         stack.callback(logger.cache_clear)
         stack.enter_context(mock.patch("boto3.client", lambda service, **_: clients[service]()))
-        stack.enter_context(mock.patch.object(HTTPConnectionPool, "ConnectionCls", _connections_to(codat)))
+        stack.enter_context(mock.patch.object(HTTPConnectionPool, "_new_conn", _connect_to(codat)))
         stack.enter_context(mock.patch.object(Presets, "packaged", local_presets))
         for module, name, substitute in _substitutes(clock, random):
             stack.enter_context(mock.patch.object(module, name, substitute))
@@ -102,36 +102,39 @@ def _substitutes(clock: Clock, random: Random) -> Iterator[tuple[ModuleType, str
     yield retry, "time", SimpleNamespace(sleep=clock.sleep, time=time.time)  # It waits between its attempts.
 
 
-def _connections_to(codat: Codat) -> type[HTTPConnection]:
-    class Connection(HTTPConnection):
-        """A connection to the simulated Codat, with all of requests and urllib3 above it."""
+class _Connection(HTTPConnection):
+    """A connection to the simulated Codat, with all of requests and urllib3 above it."""
 
-        _opened = False
-        _asked: tuple[str, str, bytes] = ("", "", b"")
+    def __init__(self, pool: HTTPConnectionPool, codat: Codat) -> None:
+        super().__init__(pool.host, pool.port)
+        self._codat = codat
+        self._is_open = False
+        self._asked: tuple[str, str, bytes] = ("", "", b"")
 
-        def connect(self) -> None:
-            self._opened = True
+    def connect(self) -> None:
+        self._is_open = True
 
-        def close(self) -> None:
-            self._opened = False
+    def close(self) -> None:
+        self._is_open = False
 
-        @property
-        def is_connected(self) -> bool:
-            return self._opened
+    @property
+    def is_connected(self) -> bool:
+        return self._is_open
 
-        def request(self, method: str, url: str, body: Any = None, **_: object) -> None:  # type: ignore[override]  # noqa: ANN401  # As urllib3 calls it.
-            content = body.encode() if isinstance(body, str) else body or b""
-            self._asked = (method, url, content)
+    def request(self, method: str, url: str, body: Any = None, **_: object) -> None:  # type: ignore[override]  # noqa: ANN401  # As urllib3 calls it.
+        self._asked = (method, url, body.encode() if isinstance(body, str) else body or b"")
 
-        def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # As urllib3 needs it.
-            answer = codat.answer(*self._asked)
-            return HTTPResponse(
-                body=BytesIO(answer.body),
-                headers=answer.headers,
-                status=answer.status,
-                preload_content=False,
-                request_method=self._asked[0],
-                request_url=self._asked[1],
-            )
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # As urllib3 needs it.
+        answer = self._codat.answer(*self._asked)
+        return HTTPResponse(
+            body=BytesIO(answer.body),
+            headers={"Content-Type": "application/json", **answer.headers},
+            status=answer.status,
+            preload_content=False,
+            request_method=self._asked[0],
+            request_url=self._asked[1],
+        )
 
-    return Connection
+
+def _connect_to(codat: Codat) -> Callable[[HTTPConnectionPool], _Connection]:
+    return lambda pool: _Connection(pool, codat)

@@ -16,7 +16,7 @@ LAYER = ROOT / "shared" / "codat_sync"
 LAYER_ROOMS = {
     "errors": set[str](),
     "deadline": {"errors"},
-    "codat": {"errors"},
+    "codat": {"errors", "deadline"},
     "aws": {"errors", "deadline"},
     "callers": {"errors"},
     "api_key": {"errors", "aws"},
