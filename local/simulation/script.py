@@ -15,6 +15,7 @@ _WORDS: Final[Mapping[int, str]] = {
     402: "Payment Required",
     429: "Rate limit exceeded",
     500: "Internal server error",
+    503: "Service unavailable",
 }
 
 
