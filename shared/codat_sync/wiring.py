@@ -13,7 +13,8 @@ from botocore.config import Config as BotoConfig
 
 from codat_sync.announcements import ATTEMPTS, CONNECT_SECONDS, READ_SECONDS, Announcements
 from codat_sync.api_key import SecretApiKey
-from codat_sync.codat.client import CodatClient
+from codat_sync.codat.client import Answer, CodatClient
+from codat_sync.companies.call_rate import CallRate, StoredCallRate
 from codat_sync.companies.converge import Convergence
 from codat_sync.companies.pause import PausingCodat, StoredPause
 from codat_sync.companies.records import CompanyPlans
@@ -92,6 +93,7 @@ def _consumer(
             now=now,
             random=random,
             announcers=receivers,
+            turns=[parts.call_rate],
             write_metrics=parts.calls.write,
         )
 
@@ -100,7 +102,7 @@ def _consumer(
 
 def wire_company_reconciliation(config: Config, now: Callable[[], datetime] = _utc_now) -> Consuming:
     """Return a consumer of companies that a run handed over, which counts them there. Raise ``InvalidPresets``."""
-    parts = _Parts(config, now)
+    parts = _Parts(config, now, yields=True)
     tally = Tally(ReconciliationRuns(parts.dynamodb, config.company_plans_table_name))
     # With older presets than those of the run that found the company, the company would stay where it is.
     return _consumer(parts, config, read_company_reconciliation, now, [tally], AT_ONCE)
@@ -110,11 +112,11 @@ def wire_reconciliation(
     config: ReconciliationConfig, now: Callable[[], datetime] = _utc_now
 ) -> DutyConsumer[ReconciliationRequest]:
     """Return the duty that reconciles all companies. Raise ``InvalidPresets``."""
-    parts = _Parts(config, now)
+    parts = _Parts(config, now, yields=True)
     runs = ReconciliationRuns(parts.dynamodb, config.company_plans_table_name)
     queue = CompanyReconciliations(parts.sqs, config.reconcile_company_queue_url)
     limits = ReconciliationLimits(
-        Pace(config.reconcile_calls_per_minute),
+        [Pace(config.reconcile_calls_per_minute), parts.call_rate],
         Quota(lambda: parts.codat.rate_limit, share=config.reconcile_quota_share, now=now),
         config.max_concurrent_companies,
     )
@@ -130,13 +132,23 @@ def wire_reconciliation(
 
 def wire_redrive(config: RedriveConfig, now: Callable[[], datetime] = _utc_now) -> DutyConsumer[RedriveRequest]:
     """Return the duty that redrives the payment-required DLQ. Raise ``InvalidPresets``."""
-    parts = _Parts(config, now)
+    parts = _Parts(config, now, yields=True)
     parked = DeadLetterQueue(parts.sqs, config.payment_required_queue_url, now)
     pace = Pace(config.redrive_events_per_minute)
 
     def redrive(presets: Presets) -> Redrive:
         convergence = Convergence(parts.codat, parts.plans, presets, now)
-        return Redrive(parked, convergence, parts.plans, parts.pause, pace, parts.announcements, now=now, sleep=sleep)
+        return Redrive(
+            parked,
+            convergence,
+            parts.plans,
+            parts.pause,
+            pace,
+            parts.announcements,
+            now=now,
+            sleep=sleep,
+            turns=[parts.call_rate],
+        )
 
     duty = LiveDuty(parts.live_presets(AT_ONCE), redrive)
     return DutyConsumer(read_redrive_request, duty, parts.dead_letters, parts.source, parts.calls.write)
@@ -145,9 +157,11 @@ def wire_redrive(config: RedriveConfig, now: Callable[[], datetime] = _utc_now) 
 class _Parts:
     """What several functions are made of, each part made once, when it is first needed."""
 
-    def __init__(self, config: Config, now: Callable[[], datetime]) -> None:
+    def __init__(self, config: Config, now: Callable[[], datetime], *, yields: bool = False) -> None:
+        """Where the function ``yields``, live events take precedence over its calls to Codat."""
         self._config = config
         self._now = now
+        self._yields = yields
         self.calls = CodatCalls()
 
     @cached_property
@@ -175,9 +189,18 @@ class _Parts:
             SecretApiKey(SecretsProvider(), config.codat_api_key_secret_name),
             dialect=config.dialect,
             max_connections=config.max_concurrent_companies,
-            on_answer=self.calls.note,
+            on_answer=self._note,
             now=self._now,
         )
+
+    @cached_property
+    def call_rate(self) -> CallRate:
+        record = StoredCallRate(self.dynamodb, self._config.company_plans_table_name)
+        return CallRate(record, now=self._now, sleep=sleep, random=SystemRandom(), yields=self._yields)
+
+    def _note(self, answer: Answer) -> None:
+        self.calls.note(answer)
+        self.call_rate.note(answer)
 
     @cached_property
     def pausing_codat(self) -> PausingCodat:

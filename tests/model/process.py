@@ -12,6 +12,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import BotoCoreError, ClientError
 
 from codat_sync.codat.errors import CodatError, PaymentRequired, PaymentRequiredKind, RateLimited
+from codat_sync.codat.rate_limits import SHORT_WAIT
 from codat_sync.companies.converge import Convergence
 from codat_sync.companies.pause import CACHE, PausingCodat, StoredPause
 from codat_sync.companies.records import CompanyPlans
@@ -193,7 +194,7 @@ class Process(Gate):
     def _note_refusal(self, refusal: BaseException) -> None:
         """Require a pause as the next step after an error that concerns the whole account."""
         match refusal:
-            case RateLimited(retry_after=timedelta() as wait) if wait:
+            case RateLimited(retry_after=timedelta() as wait) if wait > SHORT_WAIT:
                 self._owes_pause = True
             case PaymentRequired(kind=PaymentRequiredKind.ACCOUNT_EXPIRED):
                 self._owes_pause = True

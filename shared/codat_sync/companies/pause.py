@@ -14,6 +14,7 @@ from uuid import UUID
 
 from codat_sync.codat.errors import CodatError, NoAnswer, PaymentRequired, PaymentRequiredKind, RateLimited
 from codat_sync.codat.models import SyncSettings
+from codat_sync.codat.rate_limits import SHORT_WAIT
 from codat_sync.companies.converge import Codat
 from codat_sync.companies.records import OWN_KEYS
 from codat_sync.observability import count_pause, logger
@@ -188,9 +189,9 @@ class PausingCodat:
         return None
 
     def _pause_for(self, error: CodatError) -> Pause | None:
-        """Return the pause that an answer calls for. A 429 without a time means too many calls at once: no pause."""
+        """Return the pause that an answer calls for. A 429 for a short time, or without a time, is the call rate's."""
         match error:
-            case RateLimited(retry_after=timedelta() as wait) if wait:
+            case RateLimited(retry_after=timedelta() as wait) if wait > SHORT_WAIT:
                 until = self._now() + min(wait, LONGEST)
             case PaymentRequired(kind=PaymentRequiredKind.ACCOUNT_EXPIRED):
                 until = self._now() + EXPIRED_ACCOUNT

@@ -18,7 +18,7 @@ from codat_sync.companies.records import CompanyPlan
 from codat_sync.consuming._alone import HandledAlone, divide, refuse_never_settled
 from codat_sync.consuming.deliveries import Delivery, Settled, waited
 from codat_sync.consuming.settle import Settlement
-from codat_sync.deadline import Deadline, Invocation
+from codat_sync.deadline import Deadline, Invocation, PacedDeadline, Turns
 from codat_sync.events.company_events import CompanyEvent
 from codat_sync.events.envelope import MalformedEvent
 from codat_sync.observability import count_lost_announcements, count_outcomes, logger
@@ -91,9 +91,13 @@ class Consumer:
         now: Callable[[], datetime],
         random: Random,
         announcers: Sequence[Announcer] = (),
+        turns: Sequence[Turns] = (),
         write_metrics: Callable[[], None] = lambda: None,
     ) -> None:
-        """``write_metrics`` is called last in each batch: it writes what was gathered meanwhile."""
+        """Each call to Codat waits for one of each of ``turns``, for as long as the function's time allows.
+
+        ``write_metrics`` is called last in each batch: it writes what was gathered meanwhile.
+        """
         self._read = read
         self._convergence = convergence
         self._settlement = settlement
@@ -102,6 +106,7 @@ class Consumer:
         self._now = now
         self._random = random
         self._announcers = announcers
+        self._turns = turns
         self._write_metrics = write_metrics
 
     def consume(self, event: dict[str, Any], context: Invocation) -> "PartialItemFailureResponse":
@@ -111,7 +116,7 @@ class Consumer:
         ReportBatchItemFailures takes: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
         """
         logger()  # Made here: the threads of a first batch would race to make it.
-        deadline = Deadline.of(context, seconds_for_a_call=START_SECONDS)
+        deadline = PacedDeadline(Deadline.of(context, seconds_for_a_call=START_SECONDS), *self._turns)
         began_with = deadline.seconds_left
         to_handle, suspects = divide(list(SQSEvent(event).records), self._settings.patience, self._now())
         set_aside = [self._set_aside(each) for each in suspects]

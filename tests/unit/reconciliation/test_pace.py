@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from codat_sync.codat.rate_limits import RateLimit
-from codat_sync.deadline import Deadline, OutOfTime
-from codat_sync.reconciliation.pace import LONGEST, Pace, PacedDeadline, Quota
+from codat_sync.deadline import Deadline, OutOfTime, PacedDeadline
+from codat_sync.reconciliation.pace import LONGEST, Pace, Quota
 from tests.fakes.clock import NOW
 
 
