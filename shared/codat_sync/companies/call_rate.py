@@ -6,7 +6,7 @@ call waits for its turn: turns are evenly spaced, and a process takes a few of t
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from random import Random
@@ -113,6 +113,7 @@ _NAMES: Final = {
     "next_turn": "nextTurn",
     "opened_at": "openedAt",
     "granted": "granted",
+    "counted_since": "countedSince",
     "refused_at": "refusedAt",
     "raised_at": "raisedAt",
 }
@@ -279,10 +280,9 @@ class CallRate:
             return Rate.first(opens_at=until, now=now)
         if _is_known(rate, began, until):
             return rate
-        if rate.opened_at > began or self._accepted_at < rate.opened_at:
-            # Refused all the time: that says nothing of how many calls Codat allows.
-            return replace(rate.closed(until=until), refused_at=now)
-        return rate.refused(began=began, until=until, now=now)
+        closed = rate.closed(began=began, until=until, now=now)
+        # Refused all the time, or by the refusal that closed the rate before: that shows no limit.
+        return closed.lowered() if self._accepted_at >= rate.opened_at else closed
 
     def _milliseconds(self) -> int:
         return round(self._now().timestamp() * 1000)
