@@ -84,8 +84,7 @@ class PacedDeadline(Deadline):
 
     def check(self) -> None:
         """Wait for a turn. Raise ``OutOfTime`` where the turn comes too late to start a call."""
-        if not self._turns:
-            super().check()
         for each in self._turns:
             if not each.wait(within=self.seconds_to_start):
                 raise OutOfTime("the function's time does not allow another request to Codat at its pace")
+        super().check()

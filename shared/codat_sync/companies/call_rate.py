@@ -68,7 +68,8 @@ class StoredCallRate:
     def read(self) -> Rate | None:
         """Read once. The read may miss a write of the same second, which costs one refused call at most."""
         answer = self._dynamodb.get_item(TableName=self._table_name, Key={"companyId": {"S": _KEY}})
-        return _rate(answer["Item"]) if "Item" in answer else None
+        item = answer.get("Item", {})
+        return _rate(item) if "callsAMinute" in item else None
 
     def take(self, known: Rate, *, length: int, now: int) -> Rate | None:
         """Take the next turns with one write: other processes may have taken theirs meanwhile."""
@@ -86,7 +87,7 @@ class StoredCallRate:
 
     def swap(self, old: Rate | None, new: Rate) -> bool:
         """Return whether the old rate was current as given."""
-        condition, values = "attribute_not_exists(companyId)", {f"new{name}": getattr(new, name) for name in _NAMES}
+        condition, values = "attribute_not_exists(callsAMinute)", {f"new{name}": getattr(new, name) for name in _NAMES}
         if old is not None:
             condition = "callsAMinute = :limit AND nextTurn = :next AND openedAt = :opened"
             values |= {"limit": old.limit, "next": old.next_turn, "opened": old.opened_at}
@@ -175,11 +176,11 @@ class CallRate:
         """Learn from an answer of Codat's. Called in the thread that made the request, before its caller gets it."""
         now = self._milliseconds()
         began = now - round(answer.seconds * 1000)
+        if answer.status not in {None, HTTPStatus.TOO_MANY_REQUESTS}:
+            self._accepted_at = max(self._accepted_at, began)
         wait = self._wait_of(answer)
         if wait is not None:
             self._close(began, now, now + max(wait, SHORTEST_WAIT))
-        if answer.status not in {None, HTTPStatus.TOO_MANY_REQUESTS}:
-            self._accepted_at = max(self._accepted_at, began)
 
     def _wait_of(self, answer: Answer) -> int | None:
         """Return the milliseconds until Codat takes calls again, None where it does, or the wait is the pause's."""
@@ -192,6 +193,7 @@ class CallRate:
         return round(wait / timedelta(milliseconds=1)) if wait <= SHORT_WAIT else None
 
     def _next(self, now: int, latest: float) -> _Turn:
+        """Return the next turn; one that comes too late is left to another call."""
         rate = self._look(now)
         while rate is not None and self._turns and self._turns[0] < max(rate.opened_at, now - KEPT):
             self._turns.popleft()
@@ -214,7 +216,7 @@ class CallRate:
         return free_at + self._random.randint(100, 1_000) if self._yields and free_at > now else None
 
     def _take(self, rate: Rate, now: int) -> Rate | None:
-        """Take turns. Return the newest rate, whether that succeeded or another process was faster."""
+        """Take some turns, with one write. Return the newest rate, also where another process was faster."""
         share = YIELDING_SHARE if self._yields else 1
         raised = rate.raised(now) if rate.is_to_be_raised(now) and not self._yields else rate
         taken: Rate | None = raised.granting(now, share)
@@ -260,10 +262,9 @@ class CallRate:
     def _close(self, began: int, now: int, until: int) -> None:
         """Let no process call Codat before ``until``, and lower the limit, once for all calls that Codat refused."""
         with self._lock:
-            if self._known is not None and _is_known(self._known, began, until):
+            rate, closed = self._known, self._closed(self._known, began, now, until)
+            if closed is rate:
                 return
-            self._turns.clear()
-            closed = self._closed(self._known, began, now, until)
             try:
                 for _ in range(ATTEMPTS if now >= self._alone_until else 0):
                     rate = self._record.read()
@@ -273,12 +274,14 @@ class CallRate:
             except (BotoCoreError, ClientError) as error:
                 self._go_on_alone(error, now)
             self._know(closed, now)
-        logger().info("calls_held_back", calls_a_minute=closed.limit, seconds=(until - now) / 1000)
+        if closed is not rate:
+            logger().info("calls_held_back", calls_a_minute=closed.limit, seconds=(until - now) / 1000)
 
     def _closed(self, rate: Rate | None, began: int, now: int, until: int) -> Rate:
+        """Return the rate after a refusal; the same one where another call's refusal has closed it until then."""
         if rate is None or rate.is_forgotten(now):
             return Rate.first(opens_at=until, now=now)
-        if _is_known(rate, began, until):
+        if rate.opened_at > began and until <= rate.opened_at + SHORTEST_WAIT:
             return rate
         closed = rate.closed(began=began, until=until, now=now)
         # Refused all the time, or by the refusal that closed the rate before: that shows no limit.
@@ -291,8 +294,3 @@ class CallRate:
         """Do without the record for a while: each process for itself, at the limit that it knows."""
         self._alone_until = now + CACHE
         logger().warning("call_rate_unavailable", exc_info=error)
-
-
-def _is_known(rate: Rate, began: int, until: int) -> bool:
-    """Return whether calls are closed until then already, by the refusal of another call."""
-    return rate.opened_at > began and until <= rate.opened_at + SHORTEST_WAIT

@@ -100,5 +100,5 @@ class Rate:
         if counted < SHORTEST_COUNT:
             return self
         shown = self.granted * MINUTE / counted if counted <= LONGEST_COUNT else self.limit
-        limit = round(CUT * min(max(shown, DEEPEST_CUT * self.limit), self.limit))
-        return replace(self, limit=max(LEAST, limit), granted=0, counted_since=self.opened_at)
+        limit = max(CUT * min(shown, self.limit), DEEPEST_CUT * self.limit, LEAST)
+        return replace(self, limit=round(limit), granted=0, counted_since=self.opened_at)
