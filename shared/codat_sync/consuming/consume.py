@@ -116,7 +116,7 @@ class Consumer:
         ReportBatchItemFailures takes: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
         """
         logger()  # Made here: the threads of a first batch would race to make it.
-        deadline = PacedDeadline(Deadline.of(context, seconds_for_a_call=START_SECONDS), *self._turns)
+        deadline = Deadline.of(context, seconds_for_a_call=START_SECONDS)
         began_with = deadline.seconds_left
         to_handle, suspects = divide(list(SQSEvent(event).records), self._settings.patience, self._now())
         set_aside = [self._set_aside(each) for each in suspects]
@@ -178,7 +178,7 @@ class Consumer:
         converged, failed = Converged(company), None
         if waiting:
             try:
-                converged = self._convergence.converge(company, waiting[-1].event.event_id, deadline)
+                converged = self._convergence.converge(company, waiting[-1].event.event_id, self._paced(deadline))
             except Exception as error:  # noqa: BLE001  # As above.
                 failed = error
         # One event of a company carries what was done; for the others of the batch there was nothing left to do. Where
@@ -231,6 +231,10 @@ class Consumer:
         settled = self._settlement.settle_failure(delivery.record, delivery.received, error)
         return replace(settled, company=company)
 
+    def _paced(self, deadline: Deadline) -> Deadline:
+        """Return the deadline for calls to Codat. Any other check of the time takes no turn."""
+        return PacedDeadline(deadline, *self._turns)
+
     def _defer(self, deferred: Iterable[Settled], set_aside: Iterable[Settled], *, since_start: float) -> None:
         """Say when each is to be delivered again. Where SQS refuses, the queue's own visibility timeout holds."""
         patience, now = self._settings.patience, self._now()
@@ -261,7 +265,7 @@ class Consumer:
         fields = {"correlation_id": settled.event_id, "company_id": settled.company_id}
         queued = 0
         try:
-            for _ in self._convergence.refresh(company.company_id, settled.to_refresh, deadline):
+            for _ in self._convergence.refresh(company.company_id, settled.to_refresh, self._paced(deadline)):
                 queued += 1
         except Exception as error:  # noqa: BLE001  # Whatever the error, the event ended as it did.
             failure = triage(error)
