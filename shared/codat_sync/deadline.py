@@ -42,6 +42,11 @@ class Deadline:
         return cls(lambda: inf)
 
     @property
+    def waits_for_turns(self) -> bool:
+        """Whether a check waits until Codat may be called, so that a call that was refused may be made once more."""
+        return False
+
+    @property
     def seconds_left(self) -> float:
         """Seconds until the function is cut off."""
         return self._seconds_left()
@@ -55,3 +60,31 @@ class Deadline:
         """Raise ``OutOfTime`` unless a call that starts now ends in time. To be asked before each call to Codat."""
         if self.seconds_to_start < 0:
             raise OutOfTime("the function's time does not allow another request to Codat")
+
+
+class Turns(Protocol):
+    """A rate of calls. Safe to share between threads."""
+
+    def wait(self, *, within: float) -> bool:
+        """Wait for a turn. Return False where it is more than ``within`` seconds away: then no turn is taken."""
+
+
+class PacedDeadline(Deadline):
+    """A deadline that also waits for a turn before each call."""
+
+    def __init__(self, deadline: Deadline, *turns: Turns) -> None:
+        """Without ``turns``, a call does not wait; else it needs one of each."""
+        super().__init__(lambda: deadline.seconds_left, seconds_for_a_call=deadline.seconds_for_a_call)
+        self._turns = turns
+
+    @property
+    def waits_for_turns(self) -> bool:
+        """Whether there is anything to wait for."""
+        return bool(self._turns)
+
+    def check(self) -> None:
+        """Wait for a turn. Raise ``OutOfTime`` where the turn comes too late to start a call."""
+        for each in self._turns:
+            if not each.wait(within=self.seconds_to_start):
+                raise OutOfTime("the function's time does not allow another request to Codat at its pace")
+        super().check()

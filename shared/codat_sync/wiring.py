@@ -12,7 +12,8 @@ from aws_lambda_powertools.utilities.parameters import AppConfigProvider, Secret
 from codat_sync.announcements import Announcements
 from codat_sync.api_key import SecretApiKey
 from codat_sync.aws.clients import AwsClients, Timeouts
-from codat_sync.codat.client import QUICK_RETRIES, CodatClient
+from codat_sync.codat.client import QUICK_RETRIES, Answer, CodatClient
+from codat_sync.companies.call_rate import CallRate, StoredCallRate
 from codat_sync.companies.converge import Convergence
 from codat_sync.companies.pause import PausingCodat, StoredPause
 from codat_sync.companies.records import CompanyPlans
@@ -90,6 +91,7 @@ def _consumer(
             now=now,
             random=random,
             announcers=[parts.announcements, *announcers(convergence, presets)],
+            turns=[parts.call_rate],
             write_metrics=parts.calls.write,
         )
 
@@ -101,7 +103,7 @@ def wire_company_reconciliation(config: Config, now: Callable[[], datetime] = _u
 
     Raise ``InvalidPresets``.
     """
-    parts = _Parts(config, now)
+    parts = _Parts(config, now, yields=True)
     tally = Tally(ReconciliationRuns(parts.dynamodb, config.company_plans_table_name))
 
     def announcers(convergence: Convergence, presets: Presets) -> Sequence[Announcer]:
@@ -116,11 +118,11 @@ def wire_company_reconciliation(config: Config, now: Callable[[], datetime] = _u
 
 def wire_reconciliation(config: ReconciliationConfig, now: Callable[[], datetime] = _utc_now) -> Consuming:
     """Return the duty that reconciles all companies. Raise ``InvalidPresets``."""
-    parts = _Parts(config, now)
+    parts = _Parts(config, now, yields=True)
     runs = ReconciliationRuns(parts.dynamodb, config.company_plans_table_name)
     queue = CompanyReconciliations(parts.sqs, config.reconcile_company_queue_url)
     limits = ReconciliationLimits(
-        Pace(config.reconcile_calls_per_minute),
+        [Pace(config.reconcile_calls_per_minute), parts.call_rate],
         Quota(lambda: parts.codat.rate_limit, share=config.reconcile_quota_share, now=now),
         config.max_concurrent_companies,
     )
@@ -147,7 +149,7 @@ def wire_reconciliation(config: ReconciliationConfig, now: Callable[[], datetime
 
 def wire_redrive(config: RedriveConfig, now: Callable[[], datetime] = _utc_now) -> Consuming:
     """Return the duty that redrives the payment-required DLQ. Raise ``InvalidPresets``."""
-    parts = _Parts(config, now)
+    parts = _Parts(config, now, yields=True)
     parked = DeadLetterQueue(parts.sqs, config.payment_required_queue_url, now)
     pace = Pace(config.redrive_events_per_minute)
 
@@ -163,6 +165,7 @@ def wire_redrive(config: RedriveConfig, now: Callable[[], datetime] = _utc_now) 
             ask_account=parts.codat.get_account_sync_settings,
             now=now,
             sleep=sleep,
+            turns=[parts.call_rate],
         )
 
     duty = LiveDuty(parts.live_presets(AT_ONCE), redrive)
@@ -173,9 +176,13 @@ def wire_redrive(config: RedriveConfig, now: Callable[[], datetime] = _utc_now) 
 class _Parts:
     """What several functions are made of, each part made once, when it is first needed."""
 
-    def __init__(self, config: Config, now: Callable[[], datetime], clients: AwsClients | None = None) -> None:
+    def __init__(
+        self, config: Config, now: Callable[[], datetime], clients: AwsClients | None = None, *, yields: bool = False
+    ) -> None:
+        """Where the function ``yields``, live events take precedence over its calls to Codat."""
         self._config = config
         self._now = now
+        self._yields = yields
         self.clients = clients or AwsClients()
         self.calls = CodatCalls()
 
@@ -221,9 +228,18 @@ class _Parts:
             dialect=self._config.dialect,
             max_connections=self._config.max_concurrent_companies,
             quick_retries=quick_retries,
-            on_answer=self.calls.note,
+            on_answer=self._note,
             now=self._now,
         )
+
+    @cached_property
+    def call_rate(self) -> CallRate:
+        record = StoredCallRate(self.dynamodb, self._config.company_plans_table_name)
+        return CallRate(record, now=self._now, sleep=sleep, random=SystemRandom(), yields=self._yields)
+
+    def _note(self, answer: Answer) -> None:
+        self.calls.note(answer)
+        self.call_rate.note(answer)
 
     @cached_property
     def pausing_codat(self) -> PausingCodat:

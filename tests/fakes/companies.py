@@ -10,6 +10,7 @@ from uuid import UUID
 
 from codat_sync.companies.desired import DesiredPlan, newest_first
 from codat_sync.companies.pause import Pause
+from codat_sync.companies.rate import Rate
 from codat_sync.companies.records import AppliedPreset, CompanyPage, CompanyPlan, NotedFailure, RecordGone
 
 COMPANY = UUID("8a210b68-6988-4001-a1eb-0242ac120001")
@@ -121,3 +122,43 @@ class FakePause:
             return False
         self.pause = new
         return True
+
+
+@dataclass
+class FakeCallRate:
+    """``StoredCallRate`` in memory, shared by all processes of a test. ``failure`` is raised by every call."""
+
+    rate: Rate | None = None
+    reads: int = 0
+    writes: int = 0
+    failure: Exception | None = None
+
+    def read(self) -> Rate | None:
+        self.reads += 1
+        self._fail()
+        return self.rate
+
+    def take(self, known: Rate, *, length: int, now: int) -> Rate | None:
+        self.writes += 1
+        self._fail()
+        rate = self.rate
+        if rate is None or (rate.limit, rate.opened_at) != (known.limit, known.opened_at) or rate.next_turn < now:
+            return None
+        self.rate = replace(rate, next_turn=rate.next_turn + length, granted=rate.granted + known.turns_at_once)
+        return self.rate
+
+    def swap(self, old: Rate | None, new: Rate) -> bool:
+        self.writes += 1
+        self._fail()
+        if _place(old) != _place(self.rate):
+            return False
+        self.rate = new
+        return True
+
+    def _fail(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+
+
+def _place(rate: Rate | None) -> tuple[int, int, int] | None:
+    return None if rate is None else (rate.limit, rate.next_turn, rate.opened_at)

@@ -15,6 +15,8 @@ import requests
 import responses
 from moto.backends import get_backend
 
+from codat_sync import wiring
+from codat_sync.companies.rate import START
 from tests.fakes.lambda_ import FakeContext
 from tests.integration.surroundings import SECRET, URL, Clients, record, surroundings
 
@@ -234,6 +236,20 @@ def test_a_rotated_key_is_used_without_a_deploy(deployed: Deployed, codat: respo
     codat.add_callback("GET", SETTINGS, callback=answer)
     codat.post(SETTINGS, status=204)
     assert deployed.deliver(event("starter")) == []
+
+
+def test_a_call_that_codat_refuses_for_seconds_waits_for_its_turn_and_is_made_again(
+    deployed: Deployed, codat: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(wiring, "sleep", slept.append)
+    codat.get(SETTINGS, status=429, headers={"Retry-After": "5"})
+    codat.get(SETTINGS, json=SHOWN)
+    codat.post(SETTINGS, status=204)
+    assert deployed.deliver(event("starter")) == []
+    assert slept[0] == pytest.approx(5, abs=0.5)
+    answer = deployed.clients.dynamodb.get_item(TableName="company-plans", Key={"companyId": {"S": "#call-rate"}})
+    assert answer["Item"]["callsAMinute"] == {"N": str(START)}
 
 
 def test_after_a_429_the_event_waits_for_as_long_as_codat_asks(

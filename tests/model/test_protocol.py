@@ -79,7 +79,7 @@ FAILURES: Final[Mapping[str, Callable[[], Exception]]] = {
     "404": lambda: NotFound("no", status=404),
     "409": lambda: Conflict("no", status=409),
     "429": lambda: RateLimited("no", retry_after=None),
-    "429 for 20 s": lambda: RateLimited("no", retry_after=timedelta(seconds=20)),
+    "429 for 2 min": lambda: RateLimited("no", retry_after=timedelta(minutes=2)),
     "429 for 12 h": lambda: RateLimited("no", retry_after=timedelta(hours=12)),
 }
 """The errors that Codat may answer at any call."""

@@ -34,7 +34,7 @@ LAYER_ROOMS = {
     "announcements": {"observability", "codat", "outcomes", "companies", "consuming", "reconciliation"},
     "redrive": {
         *("deadline", "observability"),
-        *("codat", "events", "presets", "outcomes", "companies", "consuming", "reconciliation", "announcements"),
+        *("codat", "events", "presets", "outcomes", "companies", "consuming", "announcements"),
     },
     "wiring": {
         *("deadline", "aws", "api_key", "config", "observability", "announcements"),

@@ -8,7 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Self
+from typing import Final, Self
+
+SHORT_WAIT: Final = timedelta(seconds=75)
+"""The longest wait for a limit by the minute, with room for rounding and clocks. A function can wait for so long. A
+longer wait is for the quota of the day."""
 
 # A number above this is no count of seconds but a point in time: 2001 as Unix seconds, 1973 as milliseconds.
 _FIRST_EPOCH_SECOND = 1_000_000_000

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from codat_sync.codat.client import CONNECT_SECONDS, READ_SECONDS, REQUEST_SECONDS
 from codat_sync.codat.errors import CodatError, PaymentRequired, PaymentRequiredKind, RateLimited, Unauthorized
+from codat_sync.codat.rate_limits import SHORT_WAIT
 
 CONFIRMATION_SECONDS: Final = CONNECT_SECONDS + READ_SECONDS
 """The confirming call at its slowest: it is made by a client without quick retries."""
@@ -25,6 +26,8 @@ SUSPICION: Final = timedelta(minutes=5)
 def sounds_account_wide(error: CodatError) -> bool:
     """Return whether an answer reads as if it concerned the whole account."""
     match error:
+        case RateLimited(retry_after=timedelta() as wait) if wait <= SHORT_WAIT:
+            return False  # The call rate's.
         case RateLimited() | Unauthorized() | PaymentRequired(kind=PaymentRequiredKind.ACCOUNT_EXPIRED):
             return True
         case _:
@@ -101,6 +104,5 @@ class Account:
             except CodatError as error:
                 answer = error
             at = self._now()
-            asked = answer.retry_after if isinstance(answer, RateLimited) else None
-            self._verdict = _Verdict(answer, at, at + min(VERDICT, asked or VERDICT))
+            self._verdict = _Verdict(answer, at, at + VERDICT)
         return self._verdict

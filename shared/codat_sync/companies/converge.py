@@ -7,12 +7,14 @@ Events come at least once and in any order, so an event is never applied. It onl
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Protocol
+from functools import partial
+from typing import Final, Protocol, TypeVar
 from uuid import UUID
 
 from codat_sync.codat.differences import Difference, differences, more_frequent
-from codat_sync.codat.errors import BadRequest, Conflict, NotFound, PaymentRequired, PaymentRequiredKind
+from codat_sync.codat.errors import BadRequest, Conflict, NotFound, PaymentRequired, PaymentRequiredKind, RateLimited
 from codat_sync.codat.models import SyncSettings
+from codat_sync.codat.rate_limits import SHORT_WAIT
 from codat_sync.companies.desired import DesiredPlan
 from codat_sync.companies.records import AppliedPreset, CompanyPlan
 from codat_sync.deadline import Deadline
@@ -23,6 +25,10 @@ from codat_sync.presets.preset import CompanyPreset
 
 MAX_ROUNDS: Final = 5
 """How many newer plans may come in one after the other before the event is deferred."""
+TRIES: Final = 3
+"""How often a call is made that Codat refuses for its rate, before its event is deferred."""
+
+_Answer = TypeVar("_Answer")
 
 
 class PlanKeepsChanging(TransientError):
@@ -182,9 +188,8 @@ class Convergence:
         another operation on it is in progress. Raise any other ``CodatError``, and ``OutOfTime``; the rest is left.
         """
         for data_type in data_types:
-            deadline.check()
             try:
-                self._codat.queue_refresh(company_id, data_type)
+                _call(deadline, partial(self._codat.queue_refresh, company_id, data_type))
             except (BadRequest, NotFound, Conflict):
                 continue
             yield data_type
@@ -194,12 +199,10 @@ class Convergence:
 
         Codat may show a company without settings of its own as an empty list: then the account's settings apply.
         """
-        deadline.check()
-        current = self._codat.get_sync_settings(company_id)
+        current = _call(deadline, lambda: self._codat.get_sync_settings(company_id))
         if current.settings:
             return current
-        deadline.check()
-        defaults = self._codat.get_account_sync_settings()
+        defaults = _call(deadline, self._codat.get_account_sync_settings)
         return defaults.model_copy(update={"overrides_defaults": current.overrides_defaults})
 
     def _apply(
@@ -221,6 +224,23 @@ class Convergence:
         target = preset.over(current)
         changed = differences(current, target)
         if changed:
-            deadline.check()
-            self._codat.update_sync_settings(company_id, target)
+            _call(deadline, lambda: self._codat.update_sync_settings(company_id, target))
         return changed
+
+
+def _call(deadline: Deadline, call: Callable[[], _Answer]) -> _Answer:
+    """Make a call once the deadline allows it, and again where Codat refuses it for a short while.
+
+    A call that was refused for its rate had no effect. Deferring its event would spend its back-off on what is no
+    trouble of the event's.
+    """
+    for _ in range(TRIES - 1):
+        deadline.check()
+        try:
+            return call()
+        except RateLimited as refusal:
+            is_long = refusal.retry_after is not None and refusal.retry_after > SHORT_WAIT
+            if is_long or not deadline.waits_for_turns:
+                raise
+    deadline.check()
+    return call()

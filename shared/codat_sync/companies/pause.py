@@ -15,6 +15,7 @@ from uuid import UUID
 
 from codat_sync.codat.errors import CodatError, NoAnswer, PaymentRequired, PaymentRequiredKind, RateLimited
 from codat_sync.codat.models import SyncSettings
+from codat_sync.codat.rate_limits import SHORT_WAIT
 from codat_sync.companies.account import Account, Refusal
 from codat_sync.companies.converge import Codat
 from codat_sync.companies.records import OWN_KEYS
@@ -237,9 +238,9 @@ class PausingCodat:
 
 
 def _pause_for(error: CodatError, at: datetime) -> Pause | None:
-    """Return the pause that an answer calls for. A 429 without a time means too many calls at once: no pause."""
+    """Return the pause that an answer calls for. A 429 for a short time, or without a time, is the call rate's."""
     match error:
-        case RateLimited(retry_after=timedelta() as wait) if wait:
+        case RateLimited(retry_after=timedelta() as wait) if wait > SHORT_WAIT:
             until = at + min(wait, LONGEST)
         case PaymentRequired(kind=PaymentRequiredKind.ACCOUNT_EXPIRED):
             until = at + EXPIRED_ACCOUNT

@@ -20,7 +20,7 @@ from codat_sync.companies.records import CompanyPlan
 from codat_sync.consuming._alone import HandledAlone, divide, refuse_never_settled
 from codat_sync.consuming.deliveries import Delivery, Settled, arrived_at, waited
 from codat_sync.consuming.settle import Settlement
-from codat_sync.deadline import Deadline, Invocation
+from codat_sync.deadline import Deadline, Invocation, PacedDeadline, Turns
 from codat_sync.events.company_events import CompanyEvent
 from codat_sync.events.envelope import MalformedEvent
 from codat_sync.observability import count_lost_announcements, count_outcomes, logger
@@ -95,9 +95,13 @@ class Consumer:
         now: Callable[[], datetime],
         random: Random,
         announcers: Sequence[Announcer] = (),
+        turns: Sequence[Turns] = (),
         write_metrics: Callable[[], None] = lambda: None,
     ) -> None:
-        """``write_metrics`` is called last in each batch: it writes what was gathered meanwhile."""
+        """Each call to Codat waits for one of each of ``turns``, for as long as the function's time allows.
+
+        ``write_metrics`` is called last in each batch: it writes what was gathered meanwhile.
+        """
         self._read = read
         self._convergence = convergence
         self._settlement = settlement
@@ -106,6 +110,7 @@ class Consumer:
         self._now = now
         self._random = random
         self._announcers = announcers
+        self._turns = turns
         self._write_metrics = write_metrics
 
     def consume(self, event: dict[str, Any], context: Invocation) -> "PartialItemFailureResponse":
@@ -182,7 +187,7 @@ class Consumer:
         converged, failed = Converged(company), None
         if waiting:
             try:
-                converged = self._convergence.converge(company, waiting[-1].event.event_id, deadline)
+                converged = self._convergence.converge(company, waiting[-1].event.event_id, self._paced(deadline))
             except Exception as error:  # noqa: BLE001  # As above.
                 failed = error
         # One event of a company carries what was done; for the others of the batch there was nothing left to do. Where
@@ -253,6 +258,10 @@ class Consumer:
         settled = self._settlement.settle_failure(delivery.record, delivery.received, error)
         return replace(settled, company=company)
 
+    def _paced(self, deadline: Deadline) -> Deadline:
+        """Return the deadline for calls to Codat. Any other check of the time takes no turn."""
+        return PacedDeadline(deadline, *self._turns)
+
     def _note_failure(self, event: CompanyEvent, failure: Failure) -> None:
         try:
             self._convergence.note_failure(event.company_id, event.event_id, f"{failure.reason}: {failure.words}")
@@ -289,7 +298,7 @@ class Consumer:
         fields = {"correlation_id": settled.event_id, "company_id": settled.company_id}
         queued = 0
         try:
-            for _ in self._convergence.refresh(company.company_id, settled.to_refresh, deadline):
+            for _ in self._convergence.refresh(company.company_id, settled.to_refresh, self._paced(deadline)):
                 queued += 1
         except Exception as error:  # noqa: BLE001  # Whatever the error, the event ended as it did.
             logger().warning("refresh_failed", extra=fields | {"queued": queued}, **in_words(error))

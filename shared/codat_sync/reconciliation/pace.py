@@ -8,7 +8,6 @@ from threading import Lock
 from typing import Final
 
 from codat_sync.codat.rate_limits import RateLimit
-from codat_sync.deadline import Deadline, OutOfTime
 
 LONGEST: Final = timedelta(hours=12)
 """The longest wait for a new quota: as long as SQS can hide the message that continues the duty."""
@@ -40,19 +39,6 @@ class Pace:
             self._next_turn = turn + self._distance
         self._sleep(turn - now)
         return True
-
-
-class PacedDeadline(Deadline):
-    """A deadline that also waits for a turn before each call."""
-
-    def __init__(self, deadline: Deadline, pace: Pace) -> None:
-        super().__init__(lambda: deadline.seconds_left, seconds_for_a_call=deadline.seconds_for_a_call)
-        self._pace = pace
-
-    def check(self) -> None:
-        """Wait for a turn. Raise ``OutOfTime`` where the turn comes too late to start a call."""
-        if not self._pace.wait(within=self.seconds_to_start):
-            raise OutOfTime("the function's time does not allow another request to Codat at its pace")
 
 
 class Quota:

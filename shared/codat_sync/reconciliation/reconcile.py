@@ -11,13 +11,13 @@ from typing import Final, Protocol
 
 from codat_sync.codat.errors import CodatError
 from codat_sync.companies.records import CompanyPage, CompanyPlan
-from codat_sync.deadline import Deadline, OutOfTime
+from codat_sync.deadline import Deadline, OutOfTime, PacedDeadline, Turns
 from codat_sync.events.requests import ReconciliationRequest
 from codat_sync.observability import count_companies, count_reconciled, logger
 from codat_sync.reconciliation._progress import by_data_type, is_whole, progress
 from codat_sync.reconciliation.check import KEEPS_DRIFTING, Checked, CompanyCheck
 from codat_sync.reconciliation.findings import DRIFTED, Drift, Finding
-from codat_sync.reconciliation.pace import Pace, PacedDeadline, Quota
+from codat_sync.reconciliation.pace import Quota
 from codat_sync.reconciliation.queue import CompanyRequest
 from codat_sync.reconciliation.runs import Run
 
@@ -70,9 +70,9 @@ class DriftAnnouncer(Protocol):
 
 @dataclass(frozen=True)
 class ReconciliationLimits:
-    """How much of Codat, and how many threads, a run may use."""
+    """How much of Codat, and how many threads, a run may use. Each call needs one of each of ``turns``."""
 
-    pace: Pace
+    turns: Sequence[Turns]
     quota: Quota
     max_concurrent_companies: int
     page_size: int = PAGE
@@ -168,7 +168,7 @@ class Reconciliation:
     ) -> tuple[list[Checked], Exception | None]:
         """Check companies in order until an error concerns all of them. Return the results and that error, if any."""
         stopped_by: list[Exception] = []
-        paced = PacedDeadline(deadline, self._limits.pace)
+        paced = PacedDeadline(deadline, *self._limits.turns)
 
         def check(company: CompanyPlan) -> Checked | None:
             if stopped_by:

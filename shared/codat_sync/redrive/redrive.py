@@ -26,14 +26,13 @@ from codat_sync.companies.converge import Converged, Convergence, PlanKeepsChang
 from codat_sync.companies.pause import CACHE, PauseRecord
 from codat_sync.companies.records import CompanyPlan, RecordGone
 from codat_sync.consuming.duties import AFTER_A_FAILURE
-from codat_sync.deadline import Deadline, OutOfTime
+from codat_sync.deadline import Deadline, OutOfTime, PacedDeadline, Turns
 from codat_sync.events.requests import RedriveRequest
 from codat_sync.observability import count_redrive, logger
 from codat_sync.outcomes.deferral import SQS_BATCH
 from codat_sync.outcomes.parked_events import DeadLetterQueue, ParkedEvent
 from codat_sync.outcomes.triage import triage
 from codat_sync.presets.preset import UnknownPlan
-from codat_sync.reconciliation.pace import Pace, PacedDeadline
 from codat_sync.redrive._findings import Findings
 from codat_sync.redrive._turns import SAMPLE, in_turn
 
@@ -64,17 +63,18 @@ class Redrive:
         convergence: Convergence,
         records: Records,
         pause: PauseRecord,
-        pace: Pace,
+        pace: Turns,
         announcements: Announcer,
         *,
         ask_account: Callable[[], object],
         now: Callable[[], datetime],
         sleep: Callable[[float], None],
+        turns: Sequence[Turns] = (),
     ) -> None:
         """``convergence`` calls Codat itself: a pause for an expired account must not answer in its place.
 
-        ``pace`` counts events that are probed or moved. ``ask_account`` makes a call that concerns no company, and
-        raises ``CodatError`` where Codat refuses it.
+        ``pace`` counts events that are probed or moved. Each call to Codat needs one of each of ``turns``.
+        ``ask_account`` makes a call that concerns no company, and raises ``CodatError`` where Codat refuses it.
         """
         self._parked = parked
         self._convergence = convergence
@@ -85,6 +85,7 @@ class Redrive:
         self._ask_account = ask_account
         self._now = now
         self._sleep = sleep
+        self._turns = turns
 
     def carry_out(self, request: RedriveRequest, deadline: Deadline) -> timedelta | None:
         """Probe each kind, and move the events that the request asks for of each kind that is paid.
@@ -111,7 +112,7 @@ class Redrive:
 
     def _go_through(self, request: RedriveRequest, findings: Findings, deadline: Deadline) -> None:
         """Go through the DLQ once. Raise ``OutOfTime`` where events may be left for want of time."""
-        paced = PacedDeadline(deadline, self._pace)
+        paced, calling = PacedDeadline(deadline, self._pace), PacedDeadline(deadline, *self._turns)
         kinds = request.reasons or frozenset(PaymentRequiredKind)
         with closing(self._parked.read(deadline, first=SAMPLE)) as batches:
             for batch in _in_turn(batches, request):
@@ -123,7 +124,7 @@ class Redrive:
                         if event.company_id in findings.stay.get(PaymentRequiredKind(str(event.reason)), ()):
                             continue
                         paced.check()
-                        if event.reason in findings.paid or self._probe(event, request, findings, deadline):
+                        if event.reason in findings.paid or self._probe(event, request, findings, calling):
                             going.append(event)
                 finally:
                     self._put_back(going, findings)

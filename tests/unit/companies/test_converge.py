@@ -10,13 +10,15 @@ from codat_sync.codat.errors import (
     NotFound,
     PaymentRequired,
     PaymentRequiredKind,
+    RateLimited,
     ServerError,
     Unreachable,
 )
 from codat_sync.codat.models import Frequency, SyncSettings
-from codat_sync.companies.converge import MAX_ROUNDS, Convergence, PlanKeepsChanging
+from codat_sync.codat.rate_limits import SHORT_WAIT
+from codat_sync.companies.converge import MAX_ROUNDS, TRIES, Convergence, PlanKeepsChanging
 from codat_sync.companies.desired import DesiredPlan
-from codat_sync.deadline import Deadline, OutOfTime
+from codat_sync.deadline import Deadline, OutOfTime, PacedDeadline
 from codat_sync.events.company_events import Authority, CompanyEvent
 from codat_sync.presets.file import Presets
 from codat_sync.presets.preset import UnknownPlan
@@ -336,6 +338,65 @@ def test_a_plan_that_a_deploy_removed_is_named_in_the_error(convergence: Converg
     company = plans.record(COMPANY, desired("legacy"), at=NOW)
     with pytest.raises(UnknownPlan, match="legacy"):
         convergence.converge(company, "e", Deadline.never())
+
+
+class Turns:
+    """A rate whose turns come at once, and are counted."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    def wait(self, *, within: float) -> bool:
+        self.taken += 1
+        return within >= 0
+
+
+REFUSED_FOR_A_WHILE = RateLimited("too many in this minute", retry_after=SHORT_WAIT)
+
+
+def test_each_call_to_codat_takes_one_turn(convergence: Convergence, codat: FakeCodat) -> None:
+    turns = Turns()
+    company = convergence.record(COMPANY, desired("eager"))
+    converged = convergence.converge(company, "e", PacedDeadline(Deadline.never(), turns))
+    list(convergence.refresh(COMPANY, converged.to_refresh, PacedDeadline(Deadline.never(), turns)))
+    assert turns.taken == len(codat.calls) > 2
+
+
+@pytest.mark.parametrize("failed", [[REFUSED_FOR_A_WHILE], [None, REFUSED_FOR_A_WHILE, REFUSED_FOR_A_WHILE]])
+def test_a_call_that_codat_refuses_for_a_short_while_is_made_again_in_its_turn(
+    convergence: Convergence, codat: FakeCodat, failed: list[Exception | None]
+) -> None:
+    turns = Turns()
+    codat.failures = failed
+    company = convergence.record(COMPANY, desired("growth"))
+    converged = convergence.converge(company, "e", PacedDeadline(Deadline.never(), turns))
+    assert converged.company.applied is not None
+    assert turns.taken == len(codat.calls)
+
+
+def test_a_call_that_codat_refuses_again_and_again_is_given_up(convergence: Convergence, codat: FakeCodat) -> None:
+    codat.failures = [RateLimited("too many at once", retry_after=None)] * TRIES
+    with pytest.raises(RateLimited):
+        convergence.current(COMPANY, PacedDeadline(Deadline.never(), Turns()))
+    assert len(codat.calls) == TRIES
+
+
+@pytest.mark.parametrize(
+    ("error", "waiting"),
+    [
+        (RateLimited("the quota of the day", retry_after=SHORT_WAIT * 2), PacedDeadline(Deadline.never(), Turns())),
+        (REFUSED_FOR_A_WHILE, Deadline.never()),
+        (ServerError("no", status=503), PacedDeadline(Deadline.never(), Turns())),
+    ],
+    ids=["a long wait", "without a rate", "another error"],
+)
+def test_any_other_failure_ends_the_attempt_at_once(
+    convergence: Convergence, codat: FakeCodat, error: Exception, waiting: Deadline
+) -> None:
+    codat.failures = [error]
+    with pytest.raises(type(error)):
+        convergence.current(COMPANY, waiting)
+    assert codat.calls == ["get"]
 
 
 def once() -> Deadline:

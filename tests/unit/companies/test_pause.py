@@ -17,6 +17,7 @@ from codat_sync.codat.errors import (
     ServerError,
 )
 from codat_sync.codat.models import SyncSettings
+from codat_sync.codat.rate_limits import SHORT_WAIT
 from codat_sync.companies.converge import Convergence
 from codat_sync.companies.pause import CACHE, EXPIRED_ACCOUNT, LONGEST, PROBE, Pause, PausingCodat, StoredPause
 from codat_sync.consuming.consume import Consumer, ConsumerSettings
@@ -166,15 +167,26 @@ def test_a_probe_that_crashes_is_followed_by_another_when_its_lease_ends(
     assert codat.calls == ["get", "get"]
 
 
-def test_a_probe_that_meets_a_shorter_wait_ends_its_lease_early(
+def test_a_probe_that_meets_a_shorter_pause_ends_its_lease_early(
     paused: PausingCodat, codat: FakeCodat, record: FakePause, clock: Clock
 ) -> None:
     clock.forward(HOUR)
-    codat.failures = [RateLimited("not yet", retry_after=timedelta(seconds=2))] * 2
+    wait = SHORT_WAIT + timedelta(seconds=1)
+    codat.failures = [RateLimited("not yet", retry_after=wait)] * 2
     with pytest.raises(RateLimited):
         paused.get_sync_settings(COMPANY)
     assert record.pause is not None
-    assert (record.pause.words, record.pause.until) == ("not yet", clock.now + timedelta(seconds=2))
+    assert (record.pause.words, record.pause.until) == ("not yet", clock.now + wait)
+
+
+def test_a_probe_that_is_refused_for_a_short_while_lifts_the_pause(
+    paused: PausingCodat, codat: FakeCodat, record: FakePause, clock: Clock
+) -> None:
+    clock.forward(HOUR)
+    codat.failures = [RateLimited("too many in this minute", retry_after=SHORT_WAIT)]
+    with pytest.raises(RateLimited):
+        paused.get_sync_settings(COMPANY)
+    assert record.pause is None
 
 
 def test_a_probe_that_meets_a_refusal_of_one_company_lifts_the_pause(
@@ -206,6 +218,7 @@ def test_an_expired_account_is_reported_without_a_call_until_the_next_probe(
     "error",
     [
         RateLimited("too many at once", retry_after=None),
+        RateLimited("too many in this minute", retry_after=SHORT_WAIT),
         PaymentRequired("no hourly", kind=PaymentRequiredKind.HOURLY_NOT_ALLOWED),
         ServerError("no", status=500),
     ],

@@ -51,6 +51,8 @@ class Bench:
         self.dead_letters, self.queue = FakeDeadLetters(), FakeQueue()
         self.announcer = FakeAnnouncer()
         self.other_announcer = FakeAnnouncer()
+        self.turns = 1_000
+        self.withins: list[float] = []
         self.caplog = caplog
         caplog.set_level("INFO")
         self._consumer = Consumer(
@@ -62,7 +64,14 @@ class Bench:
             now=lambda: NOW,
             random=Random(7),  # noqa: S311  # Jitter that a test can repeat.
             announcers=[self.announcer, self.other_announcer],
+            turns=[self],
         )
+
+    def wait(self, *, within: float) -> bool:
+        """Give a turn, if ``turns`` are left."""
+        self.withins.append(within)
+        self.turns -= 1
+        return self.turns >= 0
 
     def consume(
         self,

@@ -18,6 +18,7 @@ from codat_sync.codat.models import Frequency
 from codat_sync.companies.records import NotedFailure
 from codat_sync.consuming import consume as consumer
 from codat_sync.consuming.consume import START_SECONDS
+from codat_sync.deadline import OutOfTime
 from codat_sync.outcomes.triage import Outcome
 from tests.fakes.clock import NOW
 from tests.fakes.companies import COMPANY, OTHER_COMPANY
@@ -41,6 +42,25 @@ def test_events_of_one_company_in_one_batch_are_converged_once(bench: Bench) -> 
 
 def test_the_same_event_twice_in_one_batch_is_applied_once(bench: Bench) -> None:
     assert bench.consume(plan_event("growth"), plan_event("growth")) == ["applied", "unchanged"]
+
+
+def test_only_calls_to_codat_take_a_turn(bench: Bench) -> None:
+    bench.consume(plan_event("growth"), plan_event("growth", company=OTHER_COMPANY))
+    assert len(bench.withins) == len(bench.codat.calls) == 4
+    bench.consume(plan_event("growth"))
+    assert len(bench.withins) == 4
+
+
+def test_a_call_may_wait_for_its_turn_as_long_as_the_functions_time_allows(bench: Bench) -> None:
+    bench.consume(plan_event("growth"), context=FakeContext(120))
+    assert bench.withins == [pytest.approx(120 - START_SECONDS)] * 2
+
+
+def test_an_event_whose_turn_comes_too_late_is_deferred(bench: Bench) -> None:
+    bench.turns = 1
+    assert bench.consume(plan_event("growth")) == ["deferred"]
+    assert bench.codat.calls == ["get"]
+    assert bench.lines("event_settled")[0]["reason"] == OutOfTime.reason
 
 
 def test_the_failure_of_one_company_does_not_affect_another_in_the_batch(bench: Bench) -> None:
@@ -115,7 +135,7 @@ def test_a_company_is_not_converged_without_time_for_it(bench: Bench) -> None:
 
 
 def test_an_event_is_deferred_where_time_does_not_allow_its_next_call(bench: Bench) -> None:
-    context = FakeContext(60, 60, 60, START_SECONDS - 1)
+    context = FakeContext(60, 60, 60, 60, START_SECONDS - 1)
     assert bench.consume(plan_event("growth"), context=context) == ["deferred"]
     assert bench.codat.calls == ["get"]
 

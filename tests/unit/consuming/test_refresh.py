@@ -106,7 +106,7 @@ def test_a_bug_in_a_refresh_is_logged_with_its_traceback_and_changes_no_outcome(
 
 
 def test_a_refresh_ends_where_time_does_not_allow_another_call(bench: Bench) -> None:
-    context = FakeContext(*[60.0] * 6, START_SECONDS - 1)
+    context = FakeContext(*[60.0] * 9, START_SECONDS - 1)
     assert bench.consume(plan_event("scale"), context=context) == ["applied"]
     (line,) = bench.lines("refresh_failed")
     assert (line["queued"], line["reason"]) == (1, OutOfTime.reason)

@@ -108,7 +108,7 @@ class Bench:
             parts.get("queue", self.queue),
             parts.get("announcer", self.announcer),
             ReconciliationLimits(
-                Pace(self.calls_per_minute, monotonic=lambda: 0.0, sleep=self.slept.append),
+                [Pace(self.calls_per_minute, monotonic=lambda: 0.0, sleep=self.slept.append)],
                 Quota(lambda: self.rate_limit, share=50, now=lambda: self.now),
                 max_concurrent_companies=threads,
                 page_size=page_size,

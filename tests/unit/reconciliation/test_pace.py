@@ -6,8 +6,7 @@ from datetime import timedelta
 import pytest
 
 from codat_sync.codat.rate_limits import RateLimit
-from codat_sync.deadline import Deadline, OutOfTime
-from codat_sync.reconciliation.pace import LONGEST, Pace, PacedDeadline, Quota
+from codat_sync.reconciliation.pace import LONGEST, Pace, Quota
 from tests.fakes.clock import NOW
 
 
@@ -73,29 +72,6 @@ def test_threads_share_one_pace() -> None:
     with ThreadPoolExecutor(4) as threads:
         assert all(threads.map(lambda _: pace.wait(within=100), range(20)))
     assert sorted(slept) == list(range(20))
-
-
-def test_a_paced_call_waits_for_its_turn() -> None:
-    slept: list[float] = []
-    paced = PacedDeadline(Deadline(lambda: 60.0), Pace(60, monotonic=lambda: 0.0, sleep=slept.append))
-    paced.check()
-    paced.check()
-    assert slept == [0.0, 1.0]
-
-
-def test_a_turn_that_comes_too_late_is_not_taken() -> None:
-    slept: list[float] = []
-    paced = PacedDeadline(Deadline(lambda: 0.5), Pace(60, monotonic=lambda: 0.0, sleep=slept.append))
-    paced.check()
-    for _ in range(2):
-        with pytest.raises(OutOfTime):
-            paced.check()
-    assert slept == [0.0]
-
-
-def test_a_paced_deadline_reserves_the_time_that_a_call_takes() -> None:
-    paced = PacedDeadline(Deadline(lambda: 10.0, seconds_for_a_call=8), Pace(60))
-    assert (paced.seconds_left, paced.seconds_to_start) == (10.0, 2.0)
 
 
 def quota(said: RateLimit, share: int = 50) -> timedelta | None:

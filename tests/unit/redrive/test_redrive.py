@@ -353,7 +353,7 @@ class TestTime:
         body = bench.park_degraded(COMPANIES[:1])
         bench.seconds = START_SECONDS
         bench.codat.before_write = lambda: pytest.fail("there was no time for a write")
-        left = iter([START_SECONDS] * 6)
+        left = iter([START_SECONDS] * 7)
         request = RedriveRequest("request", NOW)
         wait = bench.redrive().carry_out(request, deadline(lambda: next(left, START_SECONDS - 1)))
         assert wait is not None
