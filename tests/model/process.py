@@ -13,8 +13,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from codat_sync.codat.errors import CodatError
 from codat_sync.companies.converge import Convergence
+from codat_sync.companies.desired import DesiredPlan
 from codat_sync.companies.pause import CACHE, PausingCodat, StoredPause
-from codat_sync.companies.records import CompanyPlans
+from codat_sync.companies.records import CompanyPlan, CompanyPlans
 from codat_sync.consuming.consume import Consumer, ConsumerSettings, ReadEvent
 from codat_sync.consuming.deliveries import Settled
 from codat_sync.consuming.settle import Settlement
@@ -76,6 +77,9 @@ class Attempt:
     deadline: datetime
     outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
     parked: list[Message] = field(default_factory=list)
+    to_record: list[Message] = field(default_factory=list)
+    recording: Message | None = None
+    settling: Message | None = None
 
 
 class Process(Gate):
@@ -105,7 +109,7 @@ class Process(Gate):
         }
         return Consumer(
             READ[self.queue],
-            Convergence(pausing_codat, CompanyPlans(dynamodb, "table"), world.presets, world.now),
+            Convergence(pausing_codat, WatchedPlans(dynamodb, "table", self), world.presets, world.now),
             WatchedSettlement(DeadLetters(sqs, dlqs, world.now), self, world.now),
             SourceQueue(sqs, self.queue),
             # A single thread runs at a time: the test decides which process moves.
@@ -119,7 +123,7 @@ class Process(Gate):
         for message in messages:
             self._world.queues.receive(message)
         batch = [(message, message.receipt_handle) for message in messages]
-        self.attempt = Attempt(batch, self._world.now() + FUNCTION_TIMEOUT)
+        self.attempt = Attempt(batch, self._world.now() + FUNCTION_TIMEOUT, to_record=list(messages))
         event = {"Records": [message.as_lambda_gets_it() for message in messages]}
 
         def invoke() -> None:
@@ -156,13 +160,14 @@ class Process(Gate):
             raise result.raises
         if step == "park":
             assert self.attempt is not None
-            self.attempt.parked.append(self._world.queues.dead_letters[-1])
+            assert self.attempt.settling is not None
+            copy = self._world.queues.dead_letters[-1]
+            copy.first_arrived = self.attempt.settling.first_arrived
+            self.attempt.parked.append(copy)
         return answer
 
     def _take_effect(self, step: str, result: CallResult, effect: Callable[[], Any], request: dict[str, Any]) -> Any:  # noqa: ANN401
         """Let a call take effect; return its answer, or raise what the caller meets instead."""
-        if step == "record":
-            self._world.note_recorded(request)
         paused_until = self._world.paused_until
         try:
             answer = effect()
@@ -170,7 +175,15 @@ class Process(Gate):
             raise result.raises or refusal from None
         if step == "pause":
             self._note_pause(request, paused_until)
+        if step == "record":
+            self.note_recorded(UUID(request["Key"]["companyId"]["S"]))
         return answer
+
+    def note_recorded(self, company: UUID) -> None:
+        """Note that the table has the message that is being recorded, even if this process crashes afterwards."""
+        assert self.attempt is not None
+        assert self.attempt.recording is not None
+        self._world.note_recorded(company, self.attempt.recording)
 
     def _note_pause(self, request: dict[str, Any], paused_until: datetime | None) -> None:
         """Allow one call to the process that takes over a lapsed pause. Check that no other takes over its lease."""
@@ -239,6 +252,25 @@ class Process(Gate):
         return True
 
 
+class WatchedPlans(CompanyPlans):
+    """The table of all companies, which notes each message as it is recorded."""
+
+    def __init__(self, dynamodb: "DynamoDBClient", table_name: str, process: Process) -> None:
+        super().__init__(dynamodb, table_name)
+        self._process = process
+
+    def record(self, company_id: UUID, desired: DesiredPlan, *, at: datetime) -> CompanyPlan:
+        """Record the plan. Of several messages of one event, the consumer records the first one first."""
+        attempt = self._process.attempt
+        assert attempt is not None
+        attempt.recording = next(each for each in attempt.to_record if each.event_id == desired.event_id)
+        attempt.to_record.remove(attempt.recording)
+        company = super().record(company_id, desired, at=at)
+        # Also where nothing was written: then the table has a newer event.
+        self._process.note_recorded(company_id)
+        return company
+
+
 class WatchedSettlement(Settlement):
     """The settlement of messages, which notes each outcome as it is decided."""
 
@@ -254,9 +286,11 @@ class WatchedSettlement(Settlement):
         failure: Failure | None = None,
         **more: object,
     ) -> Settled:
+        attempt = self._process.attempt
+        assert attempt is not None
+        attempt.settling = next(message for message, _ in attempt.batch if message.id == record.message_id)
         settled = super().settle(record, received, outcome, failure, **more)
-        assert self._process.attempt is not None
-        self._process.attempt.outcomes.setdefault(record.message_id, []).append(settled.outcome)
+        attempt.outcomes.setdefault(record.message_id, []).append(settled.outcome)
         return settled
 
     def settle_failure(self, record: SQSRecord, received: ReceivedEvent, error: Exception) -> Settled:
@@ -272,5 +306,7 @@ def _step(name: str, request: dict[str, Any]) -> str:
             return "pause"
         purposes = {"desiredPlan": "record", "appliedPlan": "confirm", "lastFailure": "note"}
         return next(purpose for field, purpose in purposes.items() if f"SET {field} " in request["UpdateExpression"])
-    names = {"get_item": "read_pause", "send_message": "park", "change_message_visibility_batch": "defer"}
+    if name == "get_item":
+        return "read_pause" if request["Key"]["companyId"]["S"] == "#pause" else "read_record"
+    names = {"send_message": "park", "change_message_visibility_batch": "defer"}
     return names.get(name, name)

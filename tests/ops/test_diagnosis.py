@@ -8,7 +8,8 @@ import pytest
 
 from codat_sync.codat.differences import Difference
 from codat_sync.codat.errors import NotFound, Unauthorized
-from codat_sync.companies.records import AppliedPreset, CompanyPlan, DesiredPlan, NotedFailure
+from codat_sync.companies.desired import DesiredPlan
+from codat_sync.companies.records import AppliedPreset, CompanyPlan, NotedFailure
 from codat_sync.events.company_events import Authority
 from codat_sync.reconciliation.findings import Finding
 from ops.diagnosis import AUTHORITY_IN_WORDS, Evidence, diagnose

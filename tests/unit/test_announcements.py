@@ -23,7 +23,8 @@ from codat_sync.announcements import (
     SyncSettingsDrifted,
 )
 from codat_sync.codat.differences import Difference
-from codat_sync.companies.records import AppliedPreset, CompanyPlan, DesiredPlan
+from codat_sync.companies.desired import DesiredPlan
+from codat_sync.companies.records import AppliedPreset, CompanyPlan
 from codat_sync.consuming.deliveries import Settled
 from codat_sync.events.company_events import Authority
 from codat_sync.outcomes.triage import Failure, Outcome

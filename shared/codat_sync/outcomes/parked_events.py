@@ -39,7 +39,8 @@ class ParkedEvent:
 
     A function parked it (dead_letters.py), or SQS moved it after too many receives, or EventBridge could not deliver
     it and names the reason in attributes of its own. ``source_queue`` is an ARN.
-    Where no function noted ``parked_at``, it is when SQS got the message.
+    Where no function noted ``parked_at``, it is when SQS got the message. ``arrived_at`` is when SQS first got the
+    event, or the earliest time that the message tells.
     """
 
     message_id: str
@@ -56,6 +57,7 @@ class ParkedEvent:
     event_id: str | None = None
     company_id: str | None = None
     plan: str | None = None
+    arrived_at: datetime | None = None
 
     @classmethod
     def of(cls, message: "MessageTypeDef") -> Self:
@@ -65,12 +67,13 @@ class ParkedEvent:
         moved_from = system.get("DeadLetterQueueSourceArn")
         # A message that SQS moved may still carry the attributes of an earlier parking.
         why = {} if moved_from else said
+        sent_at = datetime.fromtimestamp(int(system["SentTimestamp"]) / 1000, UTC)
         return cls(
             message_id=message["MessageId"],
             receipt_handle=message["ReceiptHandle"],
             body=message["Body"],
             attributes=attributes,
-            parked_at=_moment(why.get("parkedAt")) or datetime.fromtimestamp(int(system["SentTimestamp"]) / 1000, UTC),
+            parked_at=_moment(why.get("parkedAt")) or sent_at,
             moved_by_sqs=moved_from is not None,
             source_queue=moved_from or said.get("sourceQueue") or said.get("TARGET_ARN"),
             reason=why.get("reason") or why.get("ERROR_CODE"),
@@ -80,6 +83,7 @@ class ParkedEvent:
             event_id=said.get("eventId"),
             company_id=said.get("companyId"),
             plan=said.get("plan"),
+            arrived_at=_moment(said.get("arrivedAt")) or _moment(said.get("parkedAt")) or sent_at,
         )
 
 
@@ -139,7 +143,8 @@ class DeadLetterQueue:
         """Send each event to the queue that it came from, then delete it here.
 
         Body and attributes are unchanged. An event that no function parked gets a ``parkedAt``, so that its
-        redelivery reads Codat's settings. A crash between the two steps leaves an event in both places, never in none.
+        redelivery reads Codat's settings, and an ``arrivedAt``, so that it is no newer than it was. A crash between
+        the two steps leaves an event in both places, never in none.
         """
         result = PutBack()
         by_source: dict[str | None, list[ParkedEvent]] = {}
@@ -199,9 +204,14 @@ class DeadLetterQueue:
         return self._source_urls[source]
 
     def _attributes(self, event: ParkedEvent) -> _Attributes:
-        """Return the event's attributes and a ``parkedAt``. A producer may have used all ten."""
-        parked_at: MessageAttributeValueOutputTypeDef = {"DataType": "String", "StringValue": self._now().isoformat()}
-        return dict([*({"parkedAt": parked_at} | dict(event.attributes)).items()][:SQS_ATTRIBUTES])
+        """Return the event's attributes, with a ``parkedAt`` and an ``arrivedAt`` where no function parked it.
+
+        A producer may have used all ten.
+        """
+        if "parkedAt" in event.attributes:
+            return event.attributes
+        ours = {"parkedAt": _text(self._now()), "arrivedAt": _text(event.arrived_at or event.parked_at)}
+        return dict([*(ours | dict(event.attributes)).items()][:SQS_ATTRIBUTES])
 
     def _send(self, url: str, batch: Sequence[tuple[ParkedEvent, _Attributes]]) -> dict[int, str]:
         """Send a batch; return SQS's error for each event that it refused, by its number in the batch."""
@@ -276,6 +286,10 @@ def _weight(body: str, attributes: _Attributes) -> int:
         for name, value in attributes.items()
     )
     return len(body.encode()) + sum(values)
+
+
+def _text(moment: datetime) -> "MessageAttributeValueOutputTypeDef":
+    return {"DataType": "String", "StringValue": moment.isoformat()}
 
 
 def _moment(text: str | None) -> datetime | None:

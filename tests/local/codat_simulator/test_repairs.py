@@ -7,7 +7,7 @@ import pytest
 
 from codat_sync.codat.client import CodatClient
 from codat_sync.companies.converge import Convergence
-from codat_sync.companies.records import DesiredPlan
+from codat_sync.companies.desired import DesiredPlan
 from codat_sync.deadline import Deadline
 from codat_sync.events.company_events import Authority
 from codat_sync.presets.file import Presets

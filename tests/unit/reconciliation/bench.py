@@ -14,7 +14,7 @@ from codat_sync.codat.errors import (
 from codat_sync.codat.models import SyncSettings
 from codat_sync.codat.rate_limits import RateLimit
 from codat_sync.companies.converge import Convergence
-from codat_sync.companies.records import DesiredPlan
+from codat_sync.companies.desired import DesiredPlan
 from codat_sync.deadline import Deadline
 from codat_sync.events.company_events import Authority
 from codat_sync.events.requests import ReconciliationRequest

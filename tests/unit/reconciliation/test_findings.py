@@ -20,7 +20,8 @@ from codat_sync.codat.errors import (
     Unauthorized,
     Unreachable,
 )
-from codat_sync.companies.records import AppliedPreset, CompanyPlan, DesiredPlan, NotedFailure
+from codat_sync.companies.desired import DesiredPlan
+from codat_sync.companies.records import AppliedPreset, CompanyPlan, NotedFailure
 from codat_sync.deadline import OutOfTime
 from codat_sync.events.company_events import Authority
 from codat_sync.presets.file import Presets

@@ -14,7 +14,7 @@ from codat_sync.codat.errors import (
     PaymentRequiredKind,
 )
 from codat_sync.companies.converge import Convergence
-from codat_sync.companies.records import DesiredPlan
+from codat_sync.companies.desired import DesiredPlan
 from codat_sync.events.company_events import Authority
 from codat_sync.events.requests import RedriveRequest
 from codat_sync.outcomes.dead_letters import DeadLetters, ReceivedEvent
