@@ -10,8 +10,9 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from codat_sync.companies.desired import DesiredPlan
 from codat_sync.companies.pause import Pause, StoredPause
-from codat_sync.companies.records import AppliedPreset, CompanyPlans, DesiredPlan
+from codat_sync.companies.records import AppliedPreset, CompanyPlans
 from codat_sync.events.company_events import Authority
 from codat_sync.events.requests import ReconciliationRequest
 from codat_sync.reconciliation.runs import ReconciliationRuns
