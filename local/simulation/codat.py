@@ -14,7 +14,7 @@ from local.simulation.virtual_time import Clock
 ANSWER_SECONDS: Final = (0.1, 0.5)
 """The shortest and the longest answer."""
 REFUSAL_SECONDS: Final = 0.05
-DATA_TYPES: Final = ("bankTransactions", "bills", "chartOfAccounts", "company", "invoices", "payments")
+DATA_TYPES: Final = ("bankTransactions", "chartOfAccounts", "company", "customers", "invoices", "payments", "suppliers")
 _UNSET: Final = json.dumps(
     {
         "overridesDefaults": False,

@@ -31,6 +31,7 @@ def rate_limited(seconds: int, minutes: int, events: int = 200) -> Scenario:
         f"429-retry-after-{seconds}s-for-{minutes}min",
         lambda start: [until(start + minutes * MINUTE, answer)],
         events=events,
+        companies=_fewer(events),
         bound=timedelta(minutes=minutes),
     )
 
@@ -42,6 +43,7 @@ def server_errors(hours: int, patience_hours: int = 96, events: int = 200) -> Sc
         f"500-for-{hours}h" + (f"-patience-{patience_hours}h" if parked else ""),
         lambda start: [until(start + hours * HOUR, refusal(500))],
         events=events,
+        companies=_fewer(events),
         bound=timedelta(hours=min(hours, patience_hours)),
         settings={"PATIENCE_HOURS": str(patience_hours)},
         expected=Expected(parked=parked),
@@ -81,6 +83,7 @@ def pause(hours: int, events: int = 200) -> Scenario:
         f"pause-{hours}h",
         lambda start: [paused_until(start + hours * HOUR)],
         events=events,
+        companies=_fewer(events),
         bound=timedelta(hours=hours),
     )
 
@@ -119,6 +122,11 @@ def killed(events: int = 200) -> Scenario:
         events=events,
         expected=Expected(parked={"never_settled": 1}, within=timedelta(hours=12)),
     )
+
+
+def _fewer(events: int) -> int:
+    """Return an odd number of companies, of which some change from one plan to the other."""
+    return events * 3 // 4 | 1
 
 
 def _all() -> Iterator[Scenario]:
