@@ -41,10 +41,11 @@ DLQ_SECONDS: Final = 600.0
 """How long a command may read one DLQ."""
 
 _TIMEOUTS: Final[Mapping[str, Any]] = {
-    "connect_timeout": 5,
-    "read_timeout": 30,
+    "connect_timeout": 3,
+    "read_timeout": 10,
     "retries": {"mode": "standard", "total_max_attempts": 3},
 }
+"""A person waits for 42 seconds at most until a call names what does not answer: boto3's own take five minutes."""
 _NO_SUCH_STACK: Final = "ValidationError"  # CloudFormation's code for a stack that it does not know.
 
 
@@ -94,7 +95,7 @@ class Stack:
     parameters: Mapping[str, str]
     aws: Aws
     deployed_presets: Path | None = None
-    """The file of presets that a stack on this machine was deployed with. None: the packaged one."""
+    """The presets file that a local stack was deployed with; None for the packaged one."""
 
     @classmethod
     def find(cls, name: str, aws: Aws | None = None, deployed_presets: Path | None = None) -> Self:
@@ -194,7 +195,7 @@ class Stack:
 
     @cached_property
     def presets(self) -> Presets:
-        """What that file says. Also raises ``InvalidPresets``."""
+        """The presets of that file. Raises ``PresetsUnusable`` and ``InvalidPresets``."""
         live = self._presets_beside_the_package
         return Presets.packaged() if live is None else Presets.parse(live)
 
@@ -217,7 +218,7 @@ class Stack:
 
     @cached_property
     def _presets_beside_the_package(self) -> bytes | None:
-        """The file that is live in the place of the packaged one. None where the packaged one is."""
+        """The live presets file, or None where that is the packaged one."""
         hosted = self._hosted_presets() if self.has_presets_in_appconfig else None
         if hosted is None and self.deployed_presets is not None:
             return self.deployed_presets.read_bytes()

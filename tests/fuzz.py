@@ -34,7 +34,7 @@ from local.presets import local_presets
 from tests.fakes.clock import NOW
 from tests.fakes.codat import FakeCodat
 from tests.fakes.companies import FakePlans
-from tests.fakes.lambda_ import FakeContext, sqs_event
+from tests.fakes.lambda_ import PATIENCE, FakeContext, sqs_event
 from tests.fakes.outcomes import FakeDeadLetters, FakeQueue
 
 SAMPLES: Final = [json.loads(path.read_text("utf-8")) for path in sorted(Path("events").glob("*.json"))]
@@ -152,9 +152,9 @@ def _consumer(read: ReadEvent, dead_letters: FakeDeadLetters) -> Consumer:
     return Consumer(
         read,
         Convergence(FakeCodat(), FakePlans(), PRESETS, lambda: NOW),
-        Settlement(dead_letters, max_receive_count=10),
+        Settlement(dead_letters, PATIENCE, lambda: NOW),
         FakeQueue(),
-        ConsumerSettings(first_deferral_seconds=60, max_concurrent_companies=1),
+        ConsumerSettings(PATIENCE, max_concurrent_companies=1),
         now=lambda: NOW,
         random=Random(0),  # noqa: S311  # It only spreads deferrals.
     )

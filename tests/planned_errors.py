@@ -1,4 +1,4 @@
-"""Every error that the layer raises on purpose, found by walking the subclasses of its base."""
+"""Every error that the layer raises on purpose, found among the subclasses of its base."""
 
 import importlib
 import pkgutil

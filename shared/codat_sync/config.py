@@ -34,7 +34,7 @@ class Config(BaseModel):
     failed_events_queue_url: _Text
     first_deferral_seconds: Annotated[int, Field(ge=1, le=900)] = 60
     max_concurrent_companies: Annotated[int, Field(ge=1, le=10)] = 4
-    max_receive_count: Annotated[int, Field(ge=1, le=1000)] = 10
+    patience_hours: Annotated[int, Field(ge=1, le=168)] = 96
     payment_required_queue_url: _Text
     powertools_metrics_namespace: (
         _Text  # Powertools reads it; required here, so that a function without it does not start.

@@ -1,4 +1,4 @@
-"""A fake of ``announcements``: it keeps what it was told."""
+"""A fake of ``announcements`` that keeps what was announced."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -10,16 +10,16 @@ from codat_sync.reconciliation.findings import Drift
 
 @dataclass
 class FakeAnnouncer:
-    """``Announcements`` that keeps what it was told, by the method that told it. ``meanwhile`` runs in ``announce``."""
+    """``Announcements`` that keeps its arguments, by method. ``meanwhile`` runs in ``announce``."""
 
-    told: list[Settled] = field(default_factory=list)
+    settled: list[Settled] = field(default_factory=list)
     drifts: list[Drift] = field(default_factory=list)
     said: list[Announcement] = field(default_factory=list)
     meanwhile: Callable[[], None] = lambda: None
 
     def announce(self, settled: Sequence[Settled]) -> None:
         self.meanwhile()
-        self.told += settled
+        self.settled += settled
 
     def announce_drift(self, drifts: Sequence[Drift]) -> None:
         self.drifts += drifts

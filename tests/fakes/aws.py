@@ -1,4 +1,4 @@
-"""Fakes of AWS's clients, SQS and EventBridge, as far as this project calls them; and what Moto's need."""
+"""Fakes of AWS's clients, SQS and EventBridge, as far as this project calls them; and the set-up of Moto."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -166,7 +166,7 @@ class FakeEventBridge:
 def botocore_data_read_once() -> Iterator[None]:
     """Share one loader among all sessions of botocore: it holds endpoints and service models, which no test changes.
 
-    Moto gives each test a new session, and each session would parse half a megabyte of endpoints anew.
+    Moto gives each test a new session, and each session would parse 1.2 MB of endpoints anew.
     """
     with mock.patch("botocore.session.create_loader", cache(create_loader)):
         yield

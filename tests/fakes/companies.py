@@ -69,7 +69,11 @@ class FakePlans:
 
     def note_in_step(self, company_id: UUID) -> None:
         self._write()
-        self._note(company_id, times_drifted=0)
+        self._note(company_id, times_drifted=0, not_taken=None)
+
+    def note_not_taken(self, company_id: UUID, fingerprint: str) -> None:
+        self._write()
+        self._note(company_id, not_taken=fingerprint)
 
     def get(self, company_id: UUID) -> CompanyPlan | None:
         return self.items.get(company_id)

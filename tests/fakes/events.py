@@ -8,6 +8,10 @@ from tests.fakes.clock import NOW
 from tests.fakes.companies import COMPANY
 
 CONNECTION = "ee2eb431-c0fa-4dc9-93fa-d29781c12bcd"
+LONGEST_PLAN = "Größe L + 会社 😀 " * 4 + "plan"
+"""A name of 64 characters, the most that a plan may have."""
+PLAN_NAMES = ("growth", "Team + Annual (2026)", "Größe L", "成長", LONGEST_PLAN)
+"""Plans as billing may call them."""
 
 
 def plan_event(plan: str, *, minutes: int = 0, company: UUID = COMPANY, event_id: str = "") -> str:

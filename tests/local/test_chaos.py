@@ -165,41 +165,42 @@ def settle(events: list[StormEvent], observed: Observations, kills: int = 0) -> 
 def discrepancies(events: list[StormEvent]) -> Iterator[tuple[str, Observations]]:
     """Yield each discrepancy alone, with its name."""
     good = observed_after(events)
-    company = next(iter(good.companies))
-    state = good.companies[company]
-    other = next(plan for plan in PRESETS.plans if plan != state.desired)
-    other_settings = CompanyState(state.desired, at(other, company), 1)
-    misrecorded = CompanyState(other, state.settings, 1)
-    fine = next(event for event in events if event.parked_for is None)
-    [first, *rest] = good.parked
-    stranger = new_uuid(Random(0))
     parts: dict[str, dict[str, Any]] = {
         "a message is still on its queue": {"waiting": 1},
         "a message was not delivered": {"undelivered": 1},
-        "a parked event is missing": {"parked": [each for each in rest if each.key != first.key]},
-        "a good event is parked": {
-            "parked": [*good.parked, ParkedMessage("FailedEventsQueueUrl", fine.body, MALFORMED)]
-        },
-        "another reason": {"parked": [ParkedMessage(first.dlq, first.body, "bad_request"), *rest]},
-        "an event that was never sent": {
-            "parked": [*good.parked, ParkedMessage(first.dlq, '{"id": "unknown"}', MALFORMED)]
-        },
-        "a body that was altered": {
-            "parked": [
-                ParkedMessage(each.dlq, each.body.replace("platinum", "gold"), each.reason) for each in good.parked
-            ]
-        },
-        "a copy too many": {"parked": [*good.parked, first]},
-        "not at its preset": {"companies": {**good.companies, company: other_settings}},
-        "the wrong plan recorded": {"companies": {**good.companies, company: misrecorded}},
-        "nothing recorded": {"companies": {**good.companies, company: CompanyState(None, state.settings, 1)}},
-        "written without an event": {
-            "companies": {**good.companies, stranger: CompanyState(None, at("free", stranger), 1)}
-        },
         "a record of an unknown company": {"unknown_records": 1},
+        **{name: {"parked": parked} for name, parked in wrongly_parked(events, good).items()},
+        **{name: {"companies": {**good.companies, **wrong}} for name, wrong in wrong_companies(good).items()},
     }
     for name, part in parts.items():
         yield name, Observations(**{**vars(good), **part})
+
+
+def wrongly_parked(events: list[StormEvent], good: Observations) -> dict[str, list[ParkedMessage]]:
+    valid = next(event for event in events if event.parked_for is None)
+    [first, *rest] = good.parked
+    return {
+        "a parked event is missing": [each for each in rest if each.key != first.key],
+        "a valid event is parked": [*good.parked, ParkedMessage("FailedEventsQueueUrl", valid.body, MALFORMED)],
+        "another reason": [ParkedMessage(first.dlq, first.body, "bad_request"), *rest],
+        "an event that was never sent": [*good.parked, ParkedMessage(first.dlq, '{"id": "unknown"}', MALFORMED)],
+        "a body that was altered": [
+            ParkedMessage(each.dlq, each.body.replace("platinum", "gold"), each.reason) for each in good.parked
+        ],
+        "a copy too many": [*good.parked, first],
+    }
+
+
+def wrong_companies(good: Observations) -> dict[str, dict[UUID, CompanyState]]:
+    company, state = next(iter(good.companies.items()))
+    other = next(plan for plan in PRESETS.plans if plan != state.desired)
+    unknown = new_uuid(Random(0))
+    return {
+        "not at its preset": {company: CompanyState(state.desired, at(other, company), 1)},
+        "the wrong plan recorded": {company: CompanyState(other, state.settings, 1)},
+        "nothing recorded": {company: CompanyState(None, state.settings, 1)},
+        "written without an event": {unknown: CompanyState(None, at("free", unknown), 1)},
+    }
 
 
 class TestLedger:

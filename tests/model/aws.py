@@ -1,6 +1,6 @@
-"""DynamoDB and SQS as far as this project speaks to them: the calls of their clients, with the conditions they promise.
+"""DynamoDB and SQS as far as this project calls them: the methods of their clients, with their conditions.
 
-tests/unit shows with Moto that the expressions are DynamoDB's; here they are evaluated without a server between.
+tests/unit shows with Moto that the expressions are valid. Here they are evaluated in memory, which is faster.
 """
 
 import json
@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 VISIBILITY: Final = timedelta(seconds=360)
 MAX_RECEIVE_COUNT: Final = 2
-"""The least that has a redelivery, so that messages soon come to their last receive."""
+"""The lowest number with a redelivery, so that messages soon reach their last receive."""
 
 _OPERATORS: Final[Mapping[str, Callable[[str, str], bool]]] = {
     "=": operator.eq,
@@ -31,16 +31,16 @@ Item = dict[str, str]
 
 
 class ConditionalCheckFailed(ClientError):
-    """The condition did not hold; the item as it is comes with it."""
+    """The condition did not hold. The current item is in the response."""
 
     def __init__(self, item: Item | None) -> None:
         super().__init__({"Error": {"Code": "ConditionalCheckFailedException", "Message": "no"}}, "UpdateItem")
         if item is not None:
-            self.response["Item"] = _typed(item)  # type: ignore[typeddict-unknown-key]  # What ALL_OLD asks for.
+            self.response["Item"] = _typed(item)  # type: ignore[typeddict-unknown-key]  # ALL_OLD puts it there.
 
 
 class Table:
-    """One table whose items hold strings alone, under the key ``companyId``."""
+    """One table with the key ``companyId``, whose items hold only strings."""
 
     exceptions = SimpleNamespace(ConditionalCheckFailedException=ConditionalCheckFailed)
 
@@ -52,7 +52,7 @@ class Table:
         return {} if item is None else {"Item": _typed(item)}
 
     def update_item(self, **request: Any) -> dict[str, Any]:  # noqa: ANN401
-        """One atomic step: the condition and the update. Raises ``ConditionalCheckFailed``."""
+        """Check the condition and update, in one atomic step. Raise ``ConditionalCheckFailed``."""
         key = request["Key"]["companyId"]["S"]
         values = {name: value["S"] for name, value in request["ExpressionAttributeValues"].items()}
         update, condition = request["UpdateExpression"], request["ConditionExpression"]
@@ -98,14 +98,14 @@ def _updated(update: str, item: Item, values: Item) -> Item:
 
 @dataclass(eq=False)
 class Message:
-    """A message on a queue or in a DLQ, and what the test alone knows of it.
+    """A message on a queue or in a DLQ, and what only the model knows of it.
 
-    ``wrote_under``: the events that named the newest plan whenever an attempt on it wrote to Codat, or that came to do
-    so because this one turned out to be older. A copy of it that was parked or brought back shares them, since a write
-    may take effect late.
-    ``sent_at``: when SQS got it, and says so. ``first_arrived``: when the event first came, in whatever copy.
-    ``ended``: the outcome with which it came to its DLQ, ``moved_by_sqs`` where SQS lost patience, None where an
-    attempt that did not end left a copy there.
+    ``wrote_under``: the ids of the events that named the newest plan whenever an attempt at the message wrote to Codat,
+    or that became the newest because this one turned out to be older. A copy that was parked or redriven shares them,
+    since a write may take effect late.
+    ``sent_at``: when SQS got this message. ``first_arrived``: when SQS first got the event, in any copy.
+    ``ended``: the outcome with which the message got into its DLQ, ``moved_by_sqs`` where SQS moved it, None where an
+    attempt that was cut off left a copy there.
     """
 
     id: str
@@ -122,11 +122,11 @@ class Message:
 
     @property
     def event_id(self) -> str:
-        """The id of the event in it, empty where there is none."""
+        """The id of the event in the message, empty where it is no event."""
         return str(json.loads(self.body)["id"]) if self.body != "{" else ""
 
     def as_lambda_gets_it(self) -> dict[str, Any]:
-        """The record of a batch."""
+        """Return the message as a record of Lambda's event."""
         return {
             "messageId": self.id,
             "receiptHandle": self.receipt_handle,
@@ -146,7 +146,7 @@ class Message:
 
 
 class Queues:
-    """All queues and DLQs. Messages are hidden while worked on, and moved by SQS at the end of its patience."""
+    """All queues and DLQs. A received message is hidden, and SQS moves one that was received too often."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
@@ -154,16 +154,16 @@ class Queues:
         self.messages: list[Message] = []
         self.dead_letters: list[Message] = []
 
-    # What boto3's client does.
+    # The methods of boto3's client.
 
     def send_message(self, **request: Any) -> dict[str, Any]:  # noqa: ANN401
-        """The code under test sends to DLQs alone."""
+        """Send a message to a DLQ: the code under test sends to no other queue."""
         parked = self._message(request["MessageBody"], request["QueueUrl"], request["MessageAttributes"])
         self.dead_letters.append(parked)
         return {"MessageId": parked.id}
 
     def change_message_visibility_batch(self, **request: Any) -> dict[str, Any]:  # noqa: ANN401
-        """Only the newest receipt handle counts."""
+        """Hide messages. Only the newest receipt handle of each is valid."""
         by_handle = {message.receipt_handle: message for message in self.messages}
         answer: dict[str, Any] = {"Successful": [], "Failed": []}
         for entry in request["Entries"]:
@@ -175,14 +175,14 @@ class Queues:
                 answer["Successful"].append({"Id": entry["Id"]})
         return answer
 
-    # What producers, Lambda's poller and people do.
+    # The actions of producers, of Lambda's poller and of operators.
 
     def send(self, body: str, queue: str) -> None:
-        """A producer's event."""
+        """Send an event, as a producer does."""
         self.messages.append(self._message(body, queue, {}))
 
     def visible(self, queue: str) -> list[Message]:
-        """What may be received now. What was received too often is moved to the DLQ, as it is."""
+        """Return the messages that may be received. Move those that were received too often to the DLQ."""
         due = [each for each in self.messages if each.queue == queue and each.visible_at <= self._now()]
         for spent in [each for each in due if each.receive_count >= MAX_RECEIVE_COUNT]:
             spent.ended = "moved_by_sqs"
@@ -191,21 +191,21 @@ class Queues:
         return [each for each in due if each in self.messages]
 
     def receive(self, message: Message) -> None:
-        """Hide it, and count."""
+        """Hide the message, and count the receive."""
         message.receive_count += 1
         message.receipt_handle = f"{message.id}-{message.receive_count}"
         message.visible_at = self._now() + VISIBILITY
 
     def delete(self, message: Message, receipt_handle: str) -> None:
-        """With an old receipt handle SQS may or may not delete; a message that comes again is the harder case."""
+        """Delete by the newest receipt handle. With an older one SQS may delete; not to delete is the harder case."""
         if message.receipt_handle == receipt_handle:
             self.messages.remove(message)
 
-    def redrive(self, dead: Message, *, says_so: bool = True) -> None:
-        """Back to where it came from, as a new message. ``says_so``: with the attribute that a parked one has."""
+    def redrive(self, dead: Message, *, marked: bool = True) -> None:
+        """Move a message to its source queue, as a new message. ``marked``: with attributes, as this project does."""
         self.dead_letters.remove(dead)
         source = dead.attributes.get("sourceQueue", {}).get("StringValue", dead.queue)
-        marks = {"parkedAt": "?", "arrivedAt": dead.sent_at.isoformat()} if says_so else {}
+        marks = {"parkedAt": "?", "arrivedAt": dead.sent_at.isoformat()} if marked else {}
         own = {name: {"DataType": "String", "StringValue": text} for name, text in marks.items()}
         again = self._message(dead.body, source, dead.attributes or own)
         again.wrote_under = dead.wrote_under
@@ -214,7 +214,7 @@ class Queues:
         self.messages.append(again)
 
     def _message(self, body: str, queue: str, attributes: dict[str, dict[str, str]]) -> Message:
-        """Two in a row arrive in the same millisecond, now and then."""
+        """Return a new message. Now and then, two in a row arrive in the same millisecond."""
         number = next(self._numbers)
         sent_at = self._now() + timedelta(milliseconds=number // 2)
         return Message(f"message {number}", body, queue, self._now(), sent_at, sent_at, attributes)

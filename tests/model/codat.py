@@ -1,4 +1,4 @@
-"""One Codat account that remembers, and that is paid for, free, expired or out of quota as the test says."""
+"""A Codat account in memory: paid, free, expired or out of quota, as a test decides."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -13,21 +13,21 @@ from tests.fakes.codat import hourly_types, setting, settings
 ACCOUNT_SETTINGS: Final = settings(setting("invoices", Frequency.OFF), setting("bills", Frequency.OFF)).model_copy(
     update={"overrides_defaults": False}
 )
-"""No preset looks like this."""
+"""No preset has these settings."""
 
 
 class Account(StrEnum):
-    """What Codat's own bill looks like."""
+    """The state of the account's bill."""
 
     PAID = "paid"
     FREE = "free"
-    """No hourly schedule."""
+    """Codat allows no hourly schedule."""
     EXPIRED = "expired"
-    """No calls."""
+    """Codat refuses every call."""
 
 
 class ModelCodat:
-    """Settings of companies, whole and last writer wins, as Codat keeps them."""
+    """The settings of companies as Codat keeps them: a write replaces all of them, and the last writer wins."""
 
     def __init__(self, now: Callable[[], datetime], shows_nothing_for: UUID) -> None:
         self._now = now
@@ -37,7 +37,7 @@ class ModelCodat:
         self._own: dict[UUID, SyncSettings] = {}
 
     def get_sync_settings(self, company_id: UUID) -> SyncSettings:
-        """A company without settings of its own is shown those of the account, or an empty list."""
+        """Return a company's settings; without any of its own, those of the account, or an empty list."""
         self._refuse()
         if company_id not in self._own and company_id == self._shows_nothing_for:
             return SyncSettings()
@@ -57,12 +57,12 @@ class ModelCodat:
             self._own.pop(company_id, None)
 
     def queue_refresh(self, company_id: UUID, data_type: str) -> bool:
-        """A pull is over at once."""
+        """Return whether the company has the data type: the pull itself ends at once."""
         self._refuse()
         return any(each.data_type == data_type for each in self.in_force(company_id).settings)
 
     def in_force(self, company_id: UUID) -> SyncSettings:
-        """What a company's data is pulled by."""
+        """Return the settings that apply to a company."""
         return self._own.get(company_id, ACCOUNT_SETTINGS)
 
     def _refuse(self) -> None:

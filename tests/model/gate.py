@@ -1,7 +1,7 @@
-"""A process that makes no step of its own accord.
+"""A process that makes a step only when a test lets it.
 
-Every call of the code under test to the world outside (Codat, the table, the queues) waits at a gate until it is told
-its fate. So one thread alone moves at any time, and a test decides which process makes its next step, and how it ends.
+Every call of the code under test to the world outside (Codat, the table, the queues) waits at a gate until a test
+decides its result. So a single thread runs at any time, and a test decides which process makes its next call.
 """
 
 from collections.abc import Callable
@@ -12,94 +12,90 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, Final
 
-PATIENCE_SECONDS: Final = 30
-"""How long real time may pass between two steps, on a busy machine, before a process is taken to hang."""
+TIMEOUT_SECONDS: Final = 30
+"""The real time between two steps after which a process counts as hanging. A busy machine needs some."""
 
 
 class Crashed(BaseException):
-    """The process is gone. No ``Exception``: nothing in a process outlives it to handle this."""
+    """The process has crashed. It is no ``Exception``, since no handler in a process outlives the process."""
 
 
 class Effect(Enum):
-    """Whether, and when, a call does what it asks for."""
+    """Whether and when a call takes effect."""
 
     NOW = "now"
     NEVER = "never"
     LATE = "late"
-    """After the caller has given up, as a network or a slow server may do."""
+    """After the caller has given up, as on a slow network."""
 
 
 @dataclass(frozen=True)
-class Fate:
-    """What becomes of one call. ``meets``: what the caller meets instead of the answer."""
+class CallResult:
+    """The result of one call. ``raises`` is what the caller meets instead of the answer, None for the answer."""
 
     effect: Effect = Effect.NOW
-    meets: BaseException | None = None
+    raises: BaseException | None = None
 
 
-PASS: Final = Fate()
+PASS: Final = CallResult()
 
 
 class Gate:
-    """What stands between one process and the world. A process makes one call at a time."""
+    """The gate between one process and the world. A process makes one call at a time."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.step: str | None = None
-        """The call that waits; None while no work is under way."""
+        """The call that waits; None while the process is idle."""
         self.is_dead = False
-        self._fates: SimpleQueue[Fate] = SimpleQueue()
+        self._results: SimpleQueue[CallResult] = SimpleQueue()
         self._arrivals: SimpleQueue[str | None] = SimpleQueue()
-        self._surprise: BaseException | None = None
+        self._error: BaseException | None = None
 
-    # On the side of the process.
-
-    def wait(self, step: str) -> Fate:
-        """The fate of a call. Raises ``Crashed`` for a process that is gone."""
+    def wait(self, step: str) -> CallResult:
+        """Return the result of a call. Raise ``Crashed`` where the process has crashed."""
         if self.is_dead:
             raise Crashed
         self._arrivals.put(step)
-        return self._fates.get()
-
-    # On the side of the test.
+        return self._results.get()
 
     def start(self, work: Callable[[], None]) -> None:
-        """Let the process work, up to its first call."""
+        """Let the process run up to its first call."""
 
         def run() -> None:
             try:
                 work()
             except Crashed:
                 pass
-            except BaseException as surprise:  # noqa: BLE001  # Raised anew where the test sees it.
-                self._surprise = surprise
+            except BaseException as error:  # noqa: BLE001  # Raised anew in the thread of the test.
+                self._error = error
             self._arrivals.put(None)
 
         Thread(target=run, name=self.name, daemon=True).start()
         self._await_arrival("its start")
 
-    def resume(self, fate: Fate) -> None:
-        """Let the call that waits have its fate, and the process go on to its next one."""
-        assert self.step is not None, f"{self.name} is not at work"
+    def resume(self, result: CallResult) -> None:
+        """Give the waiting call its result, and let the process run to its next call."""
+        assert self.step is not None, f"{self.name} is idle"
         came_from = self.step
-        self.is_dead = isinstance(fate.meets, Crashed)
-        self._fates.put(fate)
+        self.is_dead = isinstance(result.raises, Crashed)
+        self._results.put(result)
         self._await_arrival(came_from)
 
     def _await_arrival(self, came_from: str) -> None:
         try:
-            self.step = self._arrivals.get(timeout=PATIENCE_SECONDS)
+            self.step = self._arrivals.get(timeout=TIMEOUT_SECONDS)
         except Empty:
             executor_threads._threads_queues.clear()  # type: ignore[attr-defined]  # Or the interpreter waits for them.
             raise AssertionError(
-                f"{self.name} hangs: it came back neither to a call nor to its end after {came_from}"
+                f"{self.name} hangs: it reached neither a call nor its end after {came_from}"
             ) from None
-        if self._surprise is not None:
-            raise AssertionError(f"{self.name} failed as a whole after {came_from}") from self._surprise
+        if self._error is not None:
+            raise AssertionError(f"{self.name} raised an error after {came_from}") from self._error
 
 
 class Gated:
-    """A client whose every call is made by way of ``call``, under its own name."""
+    """A client each of whose calls goes through ``call``, with its name."""
 
     def __init__(self, client: object, call: Callable[..., Any]) -> None:
         self._client = client

@@ -1,7 +1,7 @@
-"""Orders of steps that do break the promise: what the model takes for granted, taken away.
+"""Orders of steps that violate an invariant where an assumption of the model does not hold.
 
-Each is the shortest that is known, and beside it stands how near to it the promise still holds. A counterexample that
-begins to hold is none any more, and fails here: move what it shows into the model.
+Each is the shortest that is known, beside the nearest case in which the invariant still holds. A counterexample that no
+longer violates it fails here: then the model can drop the assumption.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from codat_sync.codat.errors import Unreachable
 from codat_sync.codat.models import SyncSettings
 from tests.fakes.clock import NOW
 from tests.model.aws import MAX_RECEIVE_COUNT, VISIBILITY
-from tests.model.gate import Effect, Fate
+from tests.model.gate import CallResult, Effect
 from tests.model.process import LATENESS, WRITE, LateWrite
 from tests.model.world import COMPANIES, World
 
@@ -32,7 +32,7 @@ def is_at(world: World, plan: str) -> bool:
 
 
 def overtaken(world: World) -> None:
-    """An old plan is about to be written when a newer one has been written and confirmed."""
+    """Write and confirm a newer plan while an older one is about to be written."""
     world.billing(COMPANY, "growth", 0)
     world.receive(0)
     world.run(0, WRITE)
@@ -43,21 +43,19 @@ def overtaken(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "says_so",
+    "marked",
     [
         True,
         pytest.param(
             False,
             marks=pytest.mark.xfail(
                 raises=AssertionError,
-                reason="SQS's own redrive makes it look like a first delivery, which trusts the record",
+                reason="after SQS's own redrive it looks like a first delivery, which trusts the record",
             ),
         ),
     ],
 )
-def test_what_sqs_moved_to_a_dlq_after_a_crash_looks_at_codat_when_it_comes_back(
-    world: World, *, says_so: bool
-) -> None:
+def test_a_message_that_sqs_moved_after_a_crash_reads_codat_when_it_is_redriven(world: World, *, marked: bool) -> None:
     world.billing(COMPANY, "growth", 0)
     for _ in range(MAX_RECEIVE_COUNT - 1):
         world.receive(0)
@@ -69,10 +67,10 @@ def test_what_sqs_moved_to_a_dlq_after_a_crash_looks_at_codat_when_it_comes_back
     world.receive(1)
     world.run(1)
     world.crash(0, Effect.NOW)
-    world.come_to_rest()
+    world.drain()
     (dead,) = world.queues.dead_letters
-    world.redrive(dead, says_so=says_so)
-    world.come_to_rest()
+    world.redrive(dead, marked=marked)
+    world.drain()
     assert is_at(world, "free")
 
 
@@ -83,14 +81,14 @@ def test_what_sqs_moved_to_a_dlq_after_a_crash_looks_at_codat_when_it_comes_back
         pytest.param(
             timedelta(minutes=2),
             marks=pytest.mark.xfail(
-                raises=AssertionError, reason="the redelivery looked at Codat before the write took effect"
+                raises=AssertionError, reason="the redelivery read Codat before the write took effect"
             ),
         ),
     ],
 )
-def test_a_write_that_takes_effect_late_is_put_right_by_its_own_redelivery(world: World, late_by: timedelta) -> None:
+def test_a_write_that_takes_effect_late_is_repaired_by_its_own_redelivery(world: World, late_by: timedelta) -> None:
     overtaken(world)
-    world.resume(0, Fate(Effect.LATE, Unreachable("timed out")))
+    world.resume(0, CallResult(Effect.LATE, Unreachable("timed out")))
     (late,) = world.late
     world.late = [LateWrite(COMPANY, late.land, NOW + late_by)]
     world.run(0)
@@ -102,9 +100,9 @@ def test_a_write_that_takes_effect_late_is_put_right_by_its_own_redelivery(world
 
 @pytest.mark.xfail(
     raises=AssertionError,
-    reason="the first try of a write that was tried again at once takes effect after all is settled",
+    reason="the first try of a write that was retried at once takes effect after the event is settled",
 )
-def test_a_write_that_was_cut_and_tried_again_at_once_does_not_come_back(world: World) -> None:
+def test_a_write_that_was_retried_at_once_takes_no_effect_later(world: World) -> None:
     world.billing(COMPANY, "growth", 0)
     world.receive(0)
     world.run(0, WRITE)
@@ -118,11 +116,11 @@ def test_a_write_that_was_cut_and_tried_again_at_once_does_not_come_back(world: 
 
 
 def deployed_in_between(world: World) -> None:
-    """Two attempts at one event, the first with the old presets. The first writes last and confirms first."""
+    """Run two attempts at one event, the first with the old presets. The first writes last and confirms first."""
     world.billing(COMPANY, "growth", 0)
     world.receive(0)
     world.run(0, WRITE)
-    world.again(world.queues.messages[0])
+    world.deliver_again(world.queues.messages[0])
     world.deploy()
     world.receive(1)
     world.run(1, "confirm")
@@ -131,15 +129,16 @@ def deployed_in_between(world: World) -> None:
 
 
 @pytest.mark.xfail(
-    raises=AssertionError, reason="to confirm asks for the newest plan, not whether somebody else has confirmed since"
+    raises=AssertionError,
+    reason="a confirmation checks the newest plan, and not whether another attempt has confirmed since",
 )
 def test_a_deploy_between_two_attempts_at_one_event_leaves_the_new_preset(world: World) -> None:
     deployed_in_between(world)
     assert is_at(world, "growth")
 
 
-def test_the_next_event_puts_it_right_even_where_the_record_says_that_all_is_well(world: World) -> None:
+def test_the_next_event_repairs_it_although_the_record_says_in_force(world: World) -> None:
     deployed_in_between(world)
     world.billing(COMPANY, "growth", 1)
-    world.come_to_rest()
+    world.drain()
     assert is_at(world, "growth")

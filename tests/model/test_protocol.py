@@ -1,42 +1,43 @@
-"""Whatever happens in whatever order, each event has one outcome, and each company ends at its newest plan.
+"""In any order of steps, each event gets one outcome, and each company ends at its newest plan.
 
-Hypothesis searches for an order of steps that breaks this. ``make test`` searches a little, always the same;
-``CHAOS_EXAMPLES=5000`` searches that many orders, and others each time.
+Hypothesis searches for an order of steps that violates this. ``make test`` searches a little, the same each time;
+``CHAOS_EXAMPLES=5000`` searches that many orders, others each time.
 
-**The world.** Up to three companies, two queues, three processes (two for billing's events, one for onboarding's and
-Codat's), each with a memory of its own. A process stands still at each call to Codat, DynamoDB or SQS, and before its
-answer to Lambda, until a step lets it go on. So a step is one of these:
+**The world.** There are up to three companies, two queues, and three processes with their own memory: two for billing's
+events, one for onboarding's and Codat's. A process stops at each call to Codat, DynamoDB or SQS, and before its answer
+to Lambda, until a step lets it continue. A step is one of these:
 
-- an event, new or once more, in any order of business time, ties included, at any authority, also for unknown plans;
-  or a message that is no event;
-- a batch that a process takes; a call of a process that passes; one that fails before its effect, after it, or, for a
-  write to Codat, with the effect still to come; a crash at any of these places;
-- a race, made of these: an event is held up at its write to Codat, newer ones of its company come, and the process
-  that holds it goes on, crashes or loses answers;
-- a tie, made of these: events of one company and minute, some of them twice, are taken in any order;
-- time, which brings hidden messages back, lets pauses lapse, and cuts off who takes longer than Lambda allows;
-- Codat's account becoming free, expired, paid for or out of quota; a deploy of other presets; a message brought back
+- an event, new or repeated, in any order of business time, ties included, of any authority, also for unknown plans; or
+  a message that is no event;
+- a batch that a process receives; a call that succeeds; one that fails before its effect, after it, or, for a write to
+  Codat, before an effect that comes late; a crash at any of these places;
+- a race, made of these: an event is held at its write to Codat, newer ones of its company come, and the process that
+  holds it continues, crashes or loses answers;
+- a tie, made of these: events of one company and minute, some of them repeated, are received in any order;
+- time, which makes hidden messages visible, lets pauses lapse, and cuts off a process that exceeds Lambda's timeout;
+- a change of Codat's account to free, expired, paid or out of quota; a deploy of other presets; a message brought back
   from a DLQ.
 
-**What holds at all times.**
+**Invariants at all times.**
 
-- A message leaves its queue only by an outcome: exactly one from that attempt, and if it says parked, then the message
-  is in the DLQ, by that attempt. What is deferred stays, until SQS itself moves it to the DLQ.
-- The table desires what the newest of all recorded events says: by authority, business time, sequence, first arrival
-  among the messages that were recorded, and id. What it notes as applied was desired at that moment.
-- While a pause is in force and had the time to get around, nobody calls Codat but the one who took over a lapsed one,
-  and that one once. Who meets news of the whole account notes it before anything else.
+- A message leaves its queue only with exactly one outcome from that attempt. If the outcome is parked, that attempt has
+  put the message into the DLQ. A deferred message stays, until SQS itself moves it to the DLQ.
+- The desired plan in the table is that of the newest recorded event: by authority, business time, sequence, first
+  arrival among the messages that were recorded, and id. The applied preset in the table was desired at that moment.
+- While a pause is in force and every cache of it has expired, no process calls Codat but the one that took over a
+  lapsed pause, and that one once; and one that asks whether a refusal concerns the whole account. No pause begins on
+  the refusal of one company. A process that meets a refusal of the whole account stores the pause before any other
+  call.
 
-**What holds for each company that nothing is under way for** (no message of it on a queue, no write on its way to
-Codat): Codat is at the preset of its newest plan, or at what is left of it without hourly while an event in the DLQ
-will bring hourly back. The one proviso: unless an event of the company was given up on, lies in a DLQ, and either is
-the one that named the newest plan, or made it the newest by turning out to be older, or has written to Codat since
-that one was recorded. Once Codat's bill is paid and
-all DLQs are brought back there is no proviso left: each company is at its plan.
+**Invariants for each company without a message on a queue and a write in flight.** Codat is at the preset of the
+company's newest plan, or at the degraded preset while an event in the DLQ will bring hourly back. There is one
+exception: an event of the company was given up on, is in a DLQ, and either named the newest plan, or made it the newest
+by turning out to be older, or has written to Codat since that plan was recorded. Once Codat's bill is paid and all DLQs
+are redriven there is no exception: each company is at its plan.
 
-**What the world takes for granted**, and test_counterexamples.py shows what happens without: a request takes effect
-no later than the shortest deferral after its caller gave up; who brings back what SQS moved to a DLQ marks it; the
-preset of a plan as it was before a deploy will do, since attempts on both sides of one may disagree.
+**Assumptions**, and test_counterexamples.py shows what happens without each: a write takes effect no later than the
+shortest deferral after its caller gave up; a redrive marks what SQS moved to a DLQ; the preset that a plan had before a
+deploy counts too, since attempts on both sides of a deploy may disagree.
 """
 
 import os
@@ -62,7 +63,7 @@ from codat_sync.codat.errors import (
     Unreachable,
 )
 from tests.model.codat import Account
-from tests.model.gate import PASS, Crashed, Effect, Fate
+from tests.model.gate import PASS, CallResult, Crashed, Effect
 from tests.model.process import BILLING, CODAT_CALLS, WRITE
 from tests.model.world import COMPANIES, World
 
@@ -81,11 +82,11 @@ FAILURES: Final[Mapping[str, Callable[[], Exception]]] = {
     "429 for 20 s": lambda: RateLimited("no", retry_after=timedelta(seconds=20)),
     "429 for 12 h": lambda: RateLimited("no", retry_after=timedelta(hours=12)),
 }
-"""What Codat may answer without a reason that one could see."""
+"""The errors that Codat may answer at any call."""
 NO_ANSWER: Final = ("timeout", "503")
-"""These leave open whether the call took effect."""
+"""After these errors the call may have taken effect or not."""
 CONFIRMED: Final = "confirmed"
-"""Stands for the plan that was confirmed last: a plan that comes back may be taken to be in force still."""
+"""The placeholder for the plan that was confirmed last: where a plan returns, its preset may seem to be in force."""
 POINTS: Final = ("confirm", "get_sync_settings", "park", "answer", "pause", "record")
 
 
@@ -93,8 +94,8 @@ POINTS: Final = ("confirm", "get_sync_settings", "park", "answer", "pause", "rec
 class Event:
     """A company changes or cancels its plan, or connects, with or without a plan.
 
-    ``late_by``: how many of the events that were sent before it occurred later, or in the same minute.
-    ``taken``: by an idle process, at once, which is then held up at the call ``until``, or comes to its end.
+    ``late_by``: the number of events that were sent before this one, and occurred later or in the same minute.
+    ``taken``: whether an idle process receives the event at once. It stops at the call ``until``, or at its end.
     """
 
     says: Callable[..., None]
@@ -119,10 +120,10 @@ class Event:
 
 @dataclass(frozen=True)
 class Move:
-    """A process, which takes messages if it is idle, goes on to a call, which passes or fails.
+    """A process, which receives messages if it is idle, continues to a call, which succeeds or fails.
 
-    ``at``: that call, or None for the one where it stands. Afterwards it is held up at the call ``until``, or comes to
-    its end.
+    ``at``: that call, or None for the one at which it waits. Then the process stops at the call ``until``, or at its
+    end.
     """
 
     process: int
@@ -140,31 +141,33 @@ class Move:
             world.run(self.process, self.at)
         step = world.processes[self.process].step
         if step is not None:
-            world.resume(self.process, self._fate(step))
+            world.resume(self.process, self._result(step))
             world.run(self.process, self.until)
 
-    def _fate(self, step: str) -> Fate:
+    def _result(self, step: str) -> CallResult:
         effect = Effect.NEVER if self.effect is Effect.LATE and step != WRITE else self.effect
         match self.fails:
             case None:
                 return PASS
             case "crash":
-                return Fate(effect, Crashed())
+                return CallResult(effect, Crashed())
             case _ if step in CODAT_CALLS:
-                return Fate(effect if self.fails in NO_ANSWER else Effect.NEVER, FAILURES[self.fails]())
+                return CallResult(effect if self.fails in NO_ANSWER else Effect.NEVER, FAILURES[self.fails]())
             case _ if step == "answer":
                 return PASS
             case "timeout":
-                return Fate(effect, ReadTimeoutError(endpoint_url="https://aws.invalid"))
+                return CallResult(effect, ReadTimeoutError(endpoint_url="https://aws.invalid"))
             case _:
-                return Fate(effect, ClientError({"Error": {"Code": "ThrottlingException", "Message": "no"}}, "Any"))
+                return CallResult(
+                    effect, ClientError({"Error": {"Code": "ThrottlingException", "Message": "no"}}, "Any")
+                )
 
 
 @dataclass(frozen=True)
 class Race:
-    """An event is about to be written to Codat: newer ones come, and its process moves on, crashes or loses answers.
+    """An event is about to be written to Codat: newer ones come, and its process continues, crashes or loses answers.
 
-    All of it could come about by events and moves alone, but not often, and it is the root of all that can go wrong.
+    Events and moves alone lead to such a race too, but seldom, and most violations need one.
     """
 
     older: Event
@@ -179,9 +182,9 @@ class Race:
 
 @dataclass(frozen=True)
 class Tie:
-    """Events of one company and one minute wait on the queue, some of them twice, and are taken in any order.
+    """Events of one company and one minute wait on the queue, some of them repeated, and are received in any order.
 
-    Some cannot be recorded. All of it could come about by events and moves alone, but not often.
+    Some calls that record them fail. Events and moves alone lead to such a tie too, but seldom.
     """
 
     events: list[Event]
@@ -194,14 +197,14 @@ class Tie:
             each.says(world, COMPANIES[each.company], each.plan, minute, each.sequence)
         tied = world.queues.messages[before:]
         for number in self.repeats:
-            world.again(tied[number % len(tied)])
+            world.deliver_again(tied[number % len(tied)])
         for move in self.then:
             move.happen(world)
 
 
 @dataclass(frozen=True)
 class Meanwhile:
-    """Seconds pass; Codat's account is paid for, free, expired, or out of quota for some time; and more."""
+    """A step outside the processes: seconds pass, Codat's account changes, a message is delivered again, and others."""
 
     what: int | timedelta | Account | str
     which: int
@@ -215,25 +218,25 @@ class Meanwhile:
             case Account():
                 world.codat.account = self.what
             case "again" if world.queues.messages:
-                world.again(world.queues.messages[self.which % len(world.queues.messages)])
+                world.deliver_again(world.queues.messages[self.which % len(world.queues.messages)])
             case "redrive" if world.queues.dead_letters:
                 world.redrive(world.queues.dead_letters[self.which % len(world.queues.dead_letters)])
             case "land" if world.late:
                 world.land(world.late[self.which % len(world.late)])
-            case "rest":
-                world.come_to_rest()
+            case "drain":
+                world.drain()
             case "deploy":
                 world.deploy()
-            case "nonsense":
-                world.nonsense(BILLING)
+            case "malformed":
+                world.send_malformed(BILLING)
 
 
 Names = st.SearchStrategy[str | None]
 sequences = st.sampled_from([None, None, None, 0, 1])
 
 
-def news(late_by: st.SearchStrategy[int], plan: Names, until: Names) -> st.SearchStrategy[Event]:
-    """Billing's events about one and the same company, each taken at once."""
+def events_of_one_company(late_by: st.SearchStrategy[int], plan: Names, until: Names) -> st.SearchStrategy[Event]:
+    """Return a strategy for billing's events about one company, each received at once."""
     return st.builds(
         Event,
         says=st.just(World.billing),
@@ -272,7 +275,7 @@ moves = st.builds(
 )
 lost_answers = st.builds(
     Move,
-    process=st.just(0),  # A race names the one.
+    process=st.just(0),  # A race replaces it.
     skip=st.just(-1),
     most=st.just(1),
     at=st.sampled_from([None, "get_sync_settings"]),
@@ -282,9 +285,11 @@ lost_answers = st.builds(
 )
 races = st.builds(
     Race,
-    older=news(st.just(0), plans, st.just(WRITE)),
+    older=events_of_one_company(st.just(0), plans, st.just(WRITE)),
     then=st.lists(
-        news(st.integers(0, 1), st.just(CONFIRMED) | plans, st.none() | points) | lost_answers, min_size=2, max_size=4
+        events_of_one_company(st.integers(0, 1), st.just(CONFIRMED) | plans, st.none() | points) | lost_answers,
+        min_size=2,
+        max_size=4,
     ),
 )
 takes = st.builds(
@@ -299,7 +304,7 @@ takes = st.builds(
 )
 ties = st.builds(
     Tie,
-    events=st.lists(news(st.just(0), plans, st.none()), min_size=2, max_size=3),
+    events=st.lists(events_of_one_company(st.just(0), plans, st.none()), min_size=2, max_size=3),
     repeats=st.lists(numbers, min_size=1, max_size=2),
     then=st.lists(takes, min_size=2, max_size=5),
 )
@@ -307,15 +312,16 @@ meanwhiles = st.builds(
     Meanwhile,
     what=st.sampled_from([4, 20, 60, 400])
     | st.sampled_from([*Account, Account.PAID, Account.FREE, timedelta(minutes=1), timedelta(days=1)])
-    | st.sampled_from(["again", "redrive", "land", "rest", "deploy", "nonsense"]),
+    | st.sampled_from(["again", "redrive", "land", "drain", "deploy", "malformed"]),
     which=numbers,
 )
 
 
 class Protocol(RuleBasedStateMachine):
-    """The next step, again and again, then rest, then all DLQs brought back.
+    """Steps in any order; at the end, all queues are drained and all DLQs redriven.
 
-    One rule: of several, Hypothesis leaves out about half in each example, and it takes all kinds to break something.
+    There is a single rule: of several, Hypothesis leaves out about half in each example, and a violation needs all
+    kinds.
     """
 
     def __init__(self) -> None:
@@ -328,8 +334,8 @@ class Protocol(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         try:
-            if not self.world.is_broken:
-                self.world.come_to_rest()
+            if not self.world.is_violated:
+                self.world.drain()
                 self.world.replay_everything()
         finally:
             self.world.close()

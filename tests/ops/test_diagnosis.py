@@ -46,6 +46,13 @@ def evidence(
             ),
         ),
         (
+            Finding.NOT_TAKEN,
+            (
+                "Codat accepted the preset of growth at 2026-02-01 13:00 UTC, but did not show it right after that: "
+                "one data type differs now; reconciliation runs do not write it again."
+            ),
+        ),
+        (
             Finding.PRESET_CHANGED,
             (
                 f"{ON_GROWTH}, and the preset of growth has changed since it was applied at 2026-02-01 13:00 UTC; "

@@ -132,3 +132,11 @@ def test_the_dlqs_are_all_or_those_that_are_named() -> None:
 def test_without_the_parameter_the_stack_has_no_profile() -> None:
     with pytest.raises(StackNotFound, match="the stack 's' has no presets in AppConfig"):
         _ = Stack("s", {}, {"PresetsFromAppConfig": "false"}, Aws(mock.Mock())).presets_in_appconfig
+
+
+def test_a_stack_that_was_deployed_with_a_file_of_its_own_has_these_presets(tmp_path: Path) -> None:
+    file = tmp_path / "presets.toml"
+    file.write_text('default_plan = "one"\non_cancelled = "one"\n[plans.one]\nfrequency = "weekly"\n', "utf-8")
+    stack = Stack("s", {}, {}, Aws(mock.Mock()), file)
+    assert stack.presets_file == file.read_bytes()
+    assert list(stack.presets.plans) == ["one"]

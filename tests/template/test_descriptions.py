@@ -15,6 +15,7 @@ UNITS = {
     "MaximumConcurrency": "invocations",
     "MaxConcurrentCompanies": "companies",
     "FirstDeferralSeconds": "in seconds",
+    "PatienceHours": "in hours",
     "ReconcileCallsPerMinute": "calls to Codat per minute",
     "ReconcileQuotaShare": "Percentage",
     "RedriveEventsPerMinute": "events per minute",

@@ -1,20 +1,21 @@
 """The template as data: values that depend on each other are asserted together."""
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cfnlint.decode import cfn_yaml
 
-from codat_sync.announcements import SLOWEST_SECONDS
+from codat_sync.aws.clients import ENDING_SECONDS, TIMEOUTS
 from codat_sync.codat.client import REQUEST_SECONDS
+from codat_sync.companies.pause import LONGEST as LONGEST_PAUSE
 from codat_sync.config import CODAT_BASE_URL, Config, ReconciliationConfig, RedriveConfig
 from codat_sync.consuming.consume import RESERVE_SECONDS, START_SECONDS
 from codat_sync.consuming.duties import ReadRequest
 from codat_sync.events.requests import read_reconciliation_request, read_redrive_request
-from codat_sync.outcomes.deferral import LONGEST_SECONDS
+from codat_sync.outcomes.deferral import GRACE, SQS_LONGEST_SECONDS, Patience
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE: Mapping[str, Any] = cfn_yaml.load(str(ROOT / "template.yaml"))
@@ -157,29 +158,49 @@ def test_a_company_that_is_started_ends_within_the_timeout() -> None:
 
 @pytest.mark.parametrize("name", CONSUMERS)
 def test_a_whole_batch_can_be_settled_in_the_reserved_time(name: str) -> None:
-    """In the reserved time a function parks or defers each record and announces the outcomes."""
+    """In the reserved time a function parks or defers each record and announces the outcomes.
+
+    One part of AWS may not answer meanwhile: two calls to it are waited for. The others take a fraction of a second.
+    """
     settle_seconds = 0.3  # For one record, with slow answers of SQS and DynamoDB.
-    left = RESERVE_SECONDS - SLOWEST_SECONDS
-    assert source_of(FUNCTIONS[name])["BatchSize"] * settle_seconds <= left
-    assert timeout_of(name) > REQUEST_SECONDS + RESERVE_SECONDS
+    assert TIMEOUTS.slowest_seconds + source_of(FUNCTIONS[name])["BatchSize"] * settle_seconds <= RESERVE_SECONDS
+    assert 2 * TIMEOUTS.slowest_seconds <= RESERVE_SECONDS
+    assert timeout_of(name) > REQUEST_SECONDS + RESERVE_SECONDS + ENDING_SECONDS
+
+
+def test_a_company_whose_table_does_not_answer_leaves_time_to_defer_the_batch() -> None:
+    """Its record is attempted with START_SECONDS left. Then the batch is deferred and announced."""
+    assert START_SECONDS - TIMEOUTS.slowest_seconds > 2 * TIMEOUTS.slowest_seconds + ENDING_SECONDS
 
 
 @pytest.mark.parametrize("name", SOURCE_QUEUES)
 def test_a_dlq_keeps_messages_longer_than_its_source_queues(name: str) -> None:
     """A message that SQS moves keeps its age."""
     (dlq,) = {SOURCE_QUEUES[name]["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]}
-    assert SOURCE_QUEUES[name]["MessageRetentionPeriod"] == (10 if name == "ReconciliationsQueue" else 4) * DAY
+    assert SOURCE_QUEUES[name]["MessageRetentionPeriod"] == (4 if name == "RedrivesQueue" else 10) * DAY
     assert QUEUES[dlq]["MessageRetentionPeriod"] == 14 * DAY
 
 
 @pytest.mark.parametrize("name", CONSUMERS)
-def test_a_deferred_message_is_dead_lettered_before_it_expires(name: str) -> None:
+def test_patience_ends_before_a_message_expires_and_long_before_sqs_counts_it_out(name: str) -> None:
+    """A message expires by its retention, whatever its invisibility; a throttled invocation spends a receive.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-basic-architecture.html
+    """
     queue = QUEUES[source_of(FUNCTIONS[name])["Queue"]["Fn::GetAtt"][0]]
+    patience, first = TEMPLATE["Parameters"]["PatienceHours"], TEMPLATE["Parameters"]["FirstDeferralSeconds"]
+    longest = Patience(timedelta(hours=patience["MaxValue"]), first["MinValue"])
+    outlived = longest.limit + GRACE + timedelta(seconds=SQS_LONGEST_SECONDS)
+    assert outlived < timedelta(seconds=queue["MessageRetentionPeriod"])
     receives = queue["RedrivePolicy"]["maxReceiveCount"]
-    first = TEMPLATE["Parameters"]["FirstDeferralSeconds"]["Default"]
-    longest = sum(min(first * 2**receive, LONGEST_SECONDS) for receive in range(receives))
-    assert GLOBALS["Environment"]["Variables"]["MAX_RECEIVE_COUNT"] == str(receives)
-    assert longest < queue["MessageRetentionPeriod"]
+    throttled = timedelta(hours=patience["Default"]) / timedelta(seconds=queue["VisibilityTimeout"])
+    assert longest.explained_receives(longest.limit.total_seconds()) * 5 < receives
+    assert throttled < receives, "an account that throttles for the whole of the patience eats no event"
+    assert GLOBALS["Environment"]["Variables"]["PATIENCE_HOURS"] == {"Ref": "PatienceHours"}
+
+
+def test_patience_outlasts_the_longest_pause() -> None:
+    assert timedelta(hours=TEMPLATE["Parameters"]["PatienceHours"]["Default"]) > 3 * LONGEST_PAUSE
 
 
 @pytest.mark.parametrize("name", DUTIES)

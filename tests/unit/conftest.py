@@ -1,4 +1,4 @@
-"""AWS in Moto for the unit tests: begun anew for each module, with clients that its tests share."""
+"""AWS in Moto for the unit tests: started anew for each module, with clients that its tests share."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""What Codat may send: JSON of any shape, and sync settings with what is known and unknown in them."""
+"""JSON of any shape, and Codat's sync settings with known and unknown fields, for Hypothesis."""
 
 from typing import Any
 
@@ -60,6 +60,6 @@ SETTINGS_BY_DIALECT = {
 
 
 def answers(dialect: Dialect) -> st.SearchStrategy[dict[str, Any]]:
-    """Whole answers of GET syncSettings, each data type once."""
+    """Return a strategy for whole answers of GET syncSettings, each data type once."""
     listed = st.lists(SETTINGS_BY_DIALECT[dialect], max_size=5, unique_by=lambda setting: str(setting["dataType"]))
     return st.fixed_dictionaries({"settings": listed, "overridesDefaults": st.booleans()})

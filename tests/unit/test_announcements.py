@@ -1,7 +1,7 @@
-"""What this stack says on the bus: of which events, in which words, and that saying it can do no harm."""
+"""The announcements on the bus: for which events, with which fields, and that a failure changes no outcome."""
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast, get_args
 from uuid import UUID
@@ -12,14 +12,9 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codat_sync import wiring
 from codat_sync.announcements import (
-    ATTEMPTS,
     BATCH,
-    CONNECT_SECONDS,
     LONGEST_DETAIL,
-    READ_SECONDS,
-    SLOWEST_SECONDS,
     SOURCE,
     Announcement,
     Announcements,
@@ -30,12 +25,11 @@ from codat_sync.announcements import (
 from codat_sync.codat.differences import Difference
 from codat_sync.companies.desired import DesiredPlan
 from codat_sync.companies.records import AppliedPreset, CompanyPlan
-from codat_sync.config import Config
-from codat_sync.consuming.consume import RESERVE_SECONDS
 from codat_sync.consuming.deliveries import Settled
 from codat_sync.events.company_events import Authority
 from codat_sync.outcomes.triage import Failure, Outcome
 from codat_sync.reconciliation.findings import DRIFTED, Drift, Finding
+from tests.fakes.aws import FakeEventBridge
 from tests.fakes.clock import NOW
 from tests.fakes.companies import COMPANY
 
@@ -52,54 +46,40 @@ HOURLY = Failure(Outcome.DEGRADED, "hourly_not_allowed", "Sync schedule not allo
 MESSAGE = SQSRecord({})
 
 
-@dataclass
-class FakeBus:
-    """The event bus, as a client sees it. ``answers`` are those of the next calls; else all entries are taken."""
-
-    answers: list[dict[str, Any] | Exception] = field(default_factory=list)
-    calls: list[list[dict[str, Any]]] = field(default_factory=list)
-
-    def put_events(self, *, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803  # AWS's own name.
-        self.calls.append(Entries)
-        answer = self.answers.pop(0) if self.answers else {}
-        if isinstance(answer, Exception):
-            raise answer
-        return {"FailedEntryCount": 0, "Entries": [{"EventId": str(n)} for n in range(len(Entries))]} | answer
-
-    @property
-    def details(self) -> list[dict[str, Any]]:
-        return [json.loads(entry["Detail"]) for call in self.calls for entry in call]
-
-
-class Voice:
-    """Announcements on a fake bus, and what they logged and counted."""
+class Bench:
+    """Announcements on a fake bus, and what was logged and counted."""
 
     def __init__(self, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> None:
-        self.bus = FakeBus()
+        self.bus = FakeEventBridge()
         self.announcements = Announcements(cast("EventBridgeClient", self.bus), "the-bus", lambda: NOW)
         self._caplog = caplog
         self._capsys = capsys
 
     def announce(self, *settled: Settled) -> list[dict[str, Any]]:
-        """The entries that reached the bus."""
+        """Announce the events; return the entries that reached the bus."""
         self.announcements.announce(settled)
         return [entry for call in self.bus.calls for entry in call]
 
     @property
+    def details(self) -> list[dict[str, Any]]:
+        """The details of all entries that reached the bus."""
+        return [json.loads(entry["Detail"]) for call in self.bus.calls for entry in call]
+
+    @property
     def lost(self) -> list[dict[str, Any]]:
-        """The lines of log."""
+        """The log lines of lost announcements."""
         return [vars(each) for each in self._caplog.records if each.msg == "announcement_lost"]
 
     @property
     def counted(self) -> float:
-        """The metric."""
+        """The number of lost announcements by the metric."""
         lines = [json.loads(line) for line in self._capsys.readouterr().out.splitlines() if "_aws" in line]
         return sum(sum(line["AnnouncementsLost"]) for line in lines)
 
 
 @pytest.fixture
-def voice(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> Voice:
-    return Voice(caplog, capsys)
+def bench(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> Bench:
+    return Bench(caplog, capsys)
 
 
 def settled(outcome: Outcome, **more: Any) -> Settled:  # noqa: ANN401
@@ -108,7 +88,7 @@ def settled(outcome: Outcome, **more: Any) -> Settled:  # noqa: ANN401
 
 
 def applied(number: int = 0, *differences: Difference) -> Announcement:
-    """One of many announcements."""
+    """Return one of many announcements."""
     return SyncSettingsApplied.model_validate(
         {
             "companyId": UUID(int=number),
@@ -124,8 +104,8 @@ def applied(number: int = 0, *differences: Difference) -> Announcement:
     )
 
 
-def test_what_was_applied_is_announced_with_plan_preset_and_differences(voice: Voice) -> None:
-    (entry,) = voice.announce(settled(Outcome.APPLIED, differences=(OVERRIDES, DAILY_TO_HOURLY)))
+def test_an_applied_event_is_announced_with_plan_preset_and_differences(bench: Bench) -> None:
+    (entry,) = bench.announce(settled(Outcome.APPLIED, differences=(OVERRIDES, DAILY_TO_HOURLY)))
     detail = json.loads(entry.pop("Detail"))
     assert entry == {
         "EventBusName": "the-bus",
@@ -159,9 +139,9 @@ def test_what_was_applied_is_announced_with_plan_preset_and_differences(voice: V
     }
 
 
-def test_what_was_degraded_says_to_what_and_why(voice: Voice) -> None:
+def test_a_degraded_event_is_announced_with_the_fallback_and_codats_words(bench: Bench) -> None:
     company = replace(RECORD, applied=replace(APPLIED, degraded_to="daily", fingerprint="d"))
-    (entry,) = voice.announce(settled(Outcome.DEGRADED, company=company, failure=HOURLY, differences=(OVERRIDES,)))
+    (entry,) = bench.announce(settled(Outcome.DEGRADED, company=company, failure=HOURLY, differences=(OVERRIDES,)))
     detail = json.loads(entry["Detail"])
     assert entry["DetailType"] == "Company Sync Settings Degraded"
     assert (detail["degradedTo"], detail["words"]) == ("daily", "Sync schedule not allowed")
@@ -169,8 +149,8 @@ def test_what_was_degraded_says_to_what_and_why(voice: Voice) -> None:
     assert [each["field"] for each in detail["differences"]] == ["overrides_defaults"]
 
 
-def test_what_waits_for_codats_bill_says_so(voice: Voice) -> None:
-    (entry,) = voice.announce(settled(Outcome.PARKED_PAYMENT_REQUIRED, failure=EXPIRED))
+def test_an_event_parked_for_codats_bill_is_announced_with_its_dlq(bench: Bench) -> None:
+    (entry,) = bench.announce(settled(Outcome.PARKED_PAYMENT_REQUIRED, failure=EXPIRED))
     assert entry["DetailType"] == "Company Sync Settings Parked"
     assert json.loads(entry["Detail"]) == {
         "companyId": str(COMPANY),
@@ -186,22 +166,22 @@ def test_what_waits_for_codats_bill_says_so(voice: Voice) -> None:
     }
 
 
-def test_a_message_that_names_no_company_is_announced_without_one(voice: Voice) -> None:
-    voice.announce(Settled(MESSAGE, Outcome.PARKED_FAILED, failure=MALFORMED))
-    (detail,) = voice.bus.details
+def test_a_parked_message_without_a_company_is_announced_without_one(bench: Bench) -> None:
+    bench.announce(Settled(MESSAGE, Outcome.PARKED_FAILED, failure=MALFORMED))
+    (detail,) = bench.details
     assert (detail["companyId"], detail["plan"], detail["preset"], detail["causedBy"]) == (None,) * 4
     assert (detail["reason"], detail["status"], detail["dlq"]) == ("malformed_event", None, "failed")
 
 
-def test_the_plan_is_the_companys_and_not_that_of_an_old_event(voice: Voice) -> None:
-    """An old event, seen again, has repaired what it found, or met the 402 on the newest plan's way back."""
-    voice.announce(settled(Outcome.STALE, plan="free", differences=(DAILY_TO_HOURLY,)))
-    assert [each["plan"] for each in voice.bus.details] == ["scale"]
+def test_a_stale_event_is_announced_with_the_companys_desired_plan(bench: Bench) -> None:
+    """A stale event, delivered again, may have repaired Codat, or met the 402 of the newest plan."""
+    bench.announce(settled(Outcome.STALE, plan="free", differences=(DAILY_TO_HOURLY,)))
+    assert [each["plan"] for each in bench.details] == ["scale"]
 
 
-def test_a_plan_that_nobody_knows_is_announced_as_it_was_named(voice: Voice) -> None:
-    voice.announce(settled(Outcome.PARKED_FAILED, plan="gold", company=None, failure=MALFORMED))
-    assert [each["plan"] for each in voice.bus.details] == ["gold"]
+def test_an_unknown_plan_is_announced_as_the_event_names_it(bench: Bench) -> None:
+    bench.announce(settled(Outcome.PARKED_FAILED, plan="gold", company=None, failure=MALFORMED))
+    assert [each["plan"] for each in bench.details] == ["gold"]
 
 
 @pytest.mark.parametrize(
@@ -213,12 +193,12 @@ def test_a_plan_that_nobody_knows_is_announced_as_it_was_named(voice: Voice) -> 
     ],
     ids=lambda nothing: nothing.outcome,
 )
-def test_what_changed_nothing_is_not_announced(voice: Voice, nothing: Settled) -> None:
-    assert voice.announce(nothing) == []
-    assert voice.bus.calls == []
+def test_an_event_that_changed_nothing_is_not_announced(bench: Bench, nothing: Settled) -> None:
+    assert bench.announce(nothing) == []
+    assert bench.bus.calls == []
 
 
-def test_drift_is_announced_with_its_cause(voice: Voice) -> None:
+def test_drift_is_announced_with_its_cause(bench: Bench) -> None:
     drift = Drift(
         company_id=COMPANY,
         plan="scale",
@@ -230,8 +210,8 @@ def test_drift_is_announced_with_its_cause(voice: Voice) -> None:
         applied=APPLIED,
         run_id="the-night",
     )
-    voice.announcements.announce_drift([drift])
-    ((entry,),) = voice.bus.calls
+    bench.announcements.announce_drift([drift])
+    ((entry,),) = bench.bus.calls
     detail = json.loads(entry["Detail"])
     assert entry["DetailType"] == "Company Sync Settings Drifted"
     assert [each["words"] for each in detail.pop("differences")] == ["invoices: daily at 02:00 → hourly"]
@@ -249,33 +229,33 @@ def test_drift_is_announced_with_its_cause(voice: Voice) -> None:
     }
 
 
-def test_drift_has_the_causes_that_a_reconciliation_finds() -> None:
-    assert set(get_args(SyncSettingsDrifted.model_fields["cause"].annotation)) == set(DRIFTED)
+def test_the_causes_of_drift_are_those_that_a_reconciliation_finds() -> None:
+    assert set(get_args(SyncSettingsDrifted.model_fields["cause"].annotation)) == DRIFTED | {Finding.NOT_TAKEN}
 
 
-def test_a_company_that_nothing_was_ever_put_in_force_for_has_no_preset() -> None:
+def test_a_company_without_an_applied_preset_has_no_preset_in_force() -> None:
     assert PresetInForce.of(None) is None
 
 
 @pytest.mark.parametrize(("count", "calls"), [(0, []), (1, [1]), (10, [10]), (11, [10, 1]), (25, [10, 10, 5])])
-def test_announcements_are_put_on_the_bus_ten_at_a_time(voice: Voice, count: int, calls: list[int]) -> None:
-    voice.announcements.say([applied(number) for number in range(count)])
-    assert [len(call) for call in voice.bus.calls] == calls
-    assert [each["causedBy"] for each in voice.bus.details] == [f"e{number}" for number in range(count)]
+def test_announcements_are_put_on_the_bus_ten_at_a_time(bench: Bench, count: int, calls: list[int]) -> None:
+    bench.announcements.say([applied(number) for number in range(count)])
+    assert [len(call) for call in bench.bus.calls] == calls
+    assert [each["causedBy"] for each in bench.details] == [f"e{number}" for number in range(count)]
 
 
-def test_an_entry_that_the_bus_refuses_is_logged_and_counted_and_the_others_are_there(voice: Voice) -> None:
+def test_an_entry_that_the_bus_refuses_is_logged_and_counted_and_the_others_are_sent(bench: Bench) -> None:
     refused = {"ErrorCode": "ThrottlingException", "ErrorMessage": "Rate exceeded"}
-    voice.bus.answers = [{"FailedEntryCount": 1, "Entries": [{"EventId": "1"}, refused, {"EventId": "3"}]}]
-    voice.announcements.say([applied(number) for number in range(3)])
-    (line,) = voice.lost
+    bench.bus.answers = [{"FailedEntryCount": 1, "Entries": [{"EventId": "1"}, refused, {"EventId": "3"}]}]
+    bench.announcements.say([applied(number) for number in range(3)])
+    (line,) = bench.lost
     assert (line["correlation_id"], line["company_id"]) == ("e1", str(UUID(int=1)))
     assert (line["announcement"], line["reason"], line["words"]) == (
         "Company Sync Settings Applied",
         "ThrottlingException",
         "Rate exceeded",
     )
-    assert voice.counted == 1
+    assert bench.counted == 1
 
 
 @pytest.mark.parametrize(
@@ -285,41 +265,22 @@ def test_an_entry_that_the_bus_refuses_is_logged_and_counted_and_the_others_are_
         ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "PutEvents"),
     ],
 )
-def test_a_bus_that_cannot_be_reached_raises_nothing_and_is_not_asked_again(voice: Voice, failure: Exception) -> None:
-    voice.bus.answers = [{}, failure]
-    voice.announcements.say([applied(number) for number in range(25)])
-    assert len(voice.bus.calls) == 2
-    assert [line["correlation_id"] for line in voice.lost] == [f"e{number}" for number in range(10, 25)]
-    assert voice.counted == 15
+def test_a_bus_that_cannot_be_reached_raises_nothing_and_is_not_called_again(bench: Bench, failure: Exception) -> None:
+    bench.bus.answers = [{}, failure]
+    bench.announcements.say([applied(number) for number in range(25)])
+    assert len(bench.bus.calls) == 2
+    assert [line["correlation_id"] for line in bench.lost] == [f"e{number}" for number in range(10, 25)]
+    assert bench.counted == 15
 
 
-def test_a_request_at_its_slowest_fits_into_the_time_that_is_kept_for_it() -> None:
-    assert SLOWEST_SECONDS < RESERVE_SECONDS
-
-
-def test_the_client_gives_up_as_early_as_that() -> None:
-    queues = ("FAILED_EVENTS_QUEUE_URL", "PAYMENT_REQUIRED_QUEUE_URL", "SOURCE_QUEUE_URL")
-    names = (
-        "CODAT_API_KEY_SECRET_NAME",
-        "COMPANY_PLANS_TABLE_NAME",
-        "EVENT_BUS_NAME",
-        "POWERTOOLS_METRICS_NAMESPACE",
-    )
-    config = Config.from_env({"CODAT_BASE_URL": "https://api.codat.io", **dict.fromkeys([*queues, *names], "x")})
-    client = wiring._Parts(config, lambda: NOW).announcements._events
-    patience: Any = client.meta.config
-    assert (patience.connect_timeout, patience.read_timeout) == (CONNECT_SECONDS, READ_SECONDS)
-    assert patience.retries == {"total_max_attempts": ATTEMPTS, "mode": "standard"}
-
-
-def test_ten_of_the_longest_fit_into_one_request() -> None:
-    """As AWS counts: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevent-size.html."""
+def test_ten_of_the_longest_announcements_fit_into_one_request() -> None:
+    """Count as AWS does. https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevent-size.html."""
     envelope = 14 + len(SOURCE) + max(len(each.detail_type) for each in (SyncSettingsApplied, SyncSettingsDrifted))
     assert BATCH * (LONGEST_DETAIL + envelope) < 256 * 1024
 
 
 @given(texts=st.lists(st.text(max_size=2_000), max_size=5), count=st.integers(0, 400))
-def test_no_detail_is_too_long_and_what_is_left_out_is_counted(texts: list[str], count: int) -> None:
+def test_a_detail_that_is_too_long_leaves_differences_out_and_counts_them(texts: list[str], count: int) -> None:
     words = [text.encode("utf-8", "replace").decode() for text in texts] or ["invoices"]
     differences = [Difference(words[n % len(words)], "sync_schedule", "x", "y") for n in range(count)]
     detail = applied(1, *differences).detail()
@@ -328,12 +289,12 @@ def test_no_detail_is_too_long_and_what_is_left_out_is_counted(texts: list[str],
     assert len(said["differences"]) + said["differencesLeftOut"] == count
 
 
-def test_all_that_changes_for_a_new_company_has_its_place() -> None:
-    """86 differences, of 43 data types: longer names than Codat has."""
+def test_all_differences_of_a_new_company_fit_into_one_announcement() -> None:
+    """These are 86 differences, of 43 data types whose names are longer than Codat's."""
     each = Difference("banking-transactionCategories", "fetch_on_first_link", "monthly at 14:00", "weekly at 14:00")
     assert json.loads(applied(1, *[each] * 86).detail())["differencesLeftOut"] == 0
 
 
-def test_a_moment_is_told_in_utc() -> None:
+def test_a_moment_is_announced_in_utc() -> None:
     said = json.loads(applied(1).model_copy(update={"occurred_at": datetime(2026, 2, 1, tzinfo=UTC)}).detail())
     assert said["occurredAt"] == "2026-02-01T00:00:00Z"

@@ -1,4 +1,4 @@
-"""What a function is told by its environment, and what it says where that cannot be used."""
+"""A function is configured by its environment, and an error names every variable that cannot be used."""
 
 import os
 import traceback
@@ -31,7 +31,7 @@ def problem(**changes: str) -> str:
     return str(raised.value)
 
 
-def test_the_environment_is_read_and_the_rest_of_it_left() -> None:
+def test_the_environment_is_read_and_other_variables_are_ignored() -> None:
     read = config(PATH="/bin", AWS_REGION="eu-west-2")
     assert read.codat_base_url == "https://api.codat.io"
     assert read.codat_api_key_secret_name == "codat/api-key"  # noqa: S105  # A name.
@@ -41,20 +41,20 @@ def test_the_environment_is_read_and_the_rest_of_it_left() -> None:
     assert read.source_queue_url.endswith("/source")
 
 
-def test_what_the_environment_need_not_say_has_a_default() -> None:
+def test_an_optional_variable_has_a_default() -> None:
     read = config()
     assert (read.codat_sync_schedule_format, read.company_plan_tag) == ("auto", "plan")
-    assert (read.max_concurrent_companies, read.max_receive_count, read.first_deferral_seconds) == (4, 10, 60)
+    assert (read.max_concurrent_companies, read.patience_hours, read.first_deferral_seconds) == (4, 96, 60)
     assert read.presets_profile == ""
 
 
-def test_the_processs_own_environment_is_a_mapping_like_another() -> None:
+def test_the_environment_of_the_process_is_read_like_any_mapping() -> None:
     os.environ.update(ENVIRONMENT)
     assert Config.from_env(os.environ) == config()
 
 
 @pytest.mark.parametrize(("word", "dialect"), [("auto", None), ("object", Dialect.OBJECT), ("hours", Dialect.HOURS)])
-def test_the_format_of_a_schedule_is_a_dialect_or_left_to_codat(word: str, dialect: Dialect | None) -> None:
+def test_the_format_of_a_schedule_is_a_dialect_or_that_of_codats_answers(word: str, dialect: Dialect | None) -> None:
     assert config(CODAT_SYNC_SCHEDULE_FORMAT=word).dialect is dialect
 
 
@@ -64,17 +64,17 @@ def test_a_base_url_is_a_scheme_and_a_host(url: str) -> None:
 
 
 @pytest.mark.parametrize("profile", ["", "abc1234/live/def5678", "codat sync/live/the presets"])
-def test_a_profile_is_named_with_its_application_and_environment_or_not_at_all(profile: str) -> None:
+def test_a_presets_profile_has_its_application_and_environment_or_is_empty(profile: str) -> None:
     assert config(PRESETS_PROFILE=f" {profile}\n").presets_profile == profile
 
 
 @pytest.mark.parametrize("number", ["1", "10"])
-def test_companies_side_by_side_are_as_many_as_codat_allows(number: str) -> None:
+def test_one_to_ten_companies_may_be_converged_side_by_side(number: str) -> None:
     assert config(MAX_CONCURRENT_COMPANIES=number).max_concurrent_companies == int(number)
 
 
 @pytest.mark.parametrize("name", ["CODAT_API_KEY_SECRET_NAME", "COMPANY_PLAN_TAG", "SOURCE_QUEUE_URL"])
-def test_white_space_around_a_value_is_no_part_of_it(name: str) -> None:
+def test_white_space_around_a_value_is_ignored(name: str) -> None:
     assert getattr(config(**{name: " x\n"}), name.lower()) == "x"
 
 
@@ -99,8 +99,8 @@ def test_white_space_around_a_value_is_no_part_of_it(name: str) -> None:
         ("MAX_CONCURRENT_COMPANIES", ""),
         ("FIRST_DEFERRAL_SECONDS", "0"),
         ("FIRST_DEFERRAL_SECONDS", "901"),
-        ("MAX_RECEIVE_COUNT", "0"),
-        ("MAX_RECEIVE_COUNT", "1001"),
+        ("PATIENCE_HOURS", "0"),
+        ("PATIENCE_HOURS", "169"),
         ("PRESETS_PROFILE", "presets"),
         ("PRESETS_PROFILE", "live/presets"),
         ("PRESETS_PROFILE", "codat-sync//presets"),
@@ -112,11 +112,11 @@ def test_a_variable_that_cannot_be_used_is_named(name: str, value: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["https://api.codat.io\n", "https://api.codat.io ", "https://api codat.io"])
-def test_a_base_url_with_white_space_in_it_is_named_or_put_right(url: str) -> None:
+def test_a_base_url_with_white_space_is_an_error_or_is_stripped(url: str) -> None:
     try:
         assert config(CODAT_BASE_URL=url).codat_base_url == "https://api.codat.io"
     except InvalidConfig as error:
-        assert "CODAT_BASE_URL" in str(error)  # noqa: PT017  # Either will do.
+        assert "CODAT_BASE_URL" in str(error)  # noqa: PT017  # Either is right.
 
 
 def test_every_missing_variable_is_named_at_once() -> None:
@@ -147,17 +147,17 @@ def test_no_value_is_repeated_in_the_traceback_that_lambda_logs(environment: dic
     assert "hush" not in "".join(traceback.format_exception(raised.value))
 
 
-def test_a_config_is_a_value() -> None:
+def test_a_config_is_immutable() -> None:
     with pytest.raises(ValidationError):
-        config().company_plan_tag = "other"  # type: ignore[misc]  # That is the claim.
+        config().company_plan_tag = "other"  # type: ignore[misc]  # The assignment is what must fail.
 
 
-# --- What the duties are told beside that ---------------------------------------------------------------------------
+# --- The duties -----------------------------------------------------------------------------------------------------
 
 COMPANIES_QUEUE = "https://sqs.eu-west-2.amazonaws.com/123456789012/company-reconciliations"
 
 
-def test_a_reconciliation_is_told_its_queue_and_has_a_pace_and_a_share_of_the_quota() -> None:
+def test_a_reconciliation_has_its_queue_a_pace_and_a_share_of_the_quota() -> None:
     read = ReconciliationConfig.from_env({**ENVIRONMENT, "RECONCILE_COMPANY_QUEUE_URL": COMPANIES_QUEUE})
     assert read.reconcile_company_queue_url == COMPANIES_QUEUE
     assert (read.reconcile_calls_per_minute, read.reconcile_quota_share) == (300, 50)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from http import HTTPMethod
@@ -38,7 +39,7 @@ from local.presets import local_presets
 from tests.fakes.clock import NOW
 from tests.fakes.codat import FakeCodat
 from tests.fakes.companies import FakePlans
-from tests.fakes.lambda_ import FakeContext, sqs_event
+from tests.fakes.lambda_ import PATIENCE, FakeContext, sqs_event
 from tests.fakes.outcomes import FakeDeadLetters, FakeQueue
 
 Said = Callable[[], list[dict[str, Any]]]
@@ -47,13 +48,13 @@ QUOTA = RateLimit(limit=1000, remaining=7)
 
 @pytest.fixture
 def said(capsys: pytest.CaptureFixture[str]) -> Said:
-    """The metrics that were written since one last asked."""
+    """Return a function that gives the metrics written since its last call."""
     return lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
 @pytest.fixture
 def new_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A process with no logger yet, as that of a function which starts; its value names the function."""
+    """Start without a logger, as a function does; return the function's name."""
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", request.node.name)
     logger.cache_clear()
     yield request.node.name
@@ -65,7 +66,7 @@ def answer(status: int | None = 200, seconds: float = 0.25, quota: RateLimit = Q
 
 
 def dimensions(line: dict[str, Any]) -> dict[str, str]:
-    """The one set of dimensions that a line's metrics stand under."""
+    """Return the only set of dimensions of a line's metrics."""
     (directive,) = line["_aws"]["CloudWatchMetrics"]
     (names,) = directive["Dimensions"]
     return {name: line[name] for name in names}
@@ -89,10 +90,10 @@ def dimensions(line: dict[str, Any]) -> dict[str, str]:
         (partial(count_companies, {"growth": 3}), "CompaniesByPlan", {"plan": "growth"}),
     ],
 )
-def test_what_all_functions_count_together_stands_under_no_function(
+def test_a_metric_of_all_functions_has_no_function_as_dimension(
     write: Callable[[], None], name: str, under: dict[str, str], said: Said
 ) -> None:
-    """An alarm reads one set of dimensions, and finds only what was written under exactly that."""
+    """An alarm reads one set of dimensions, and finds only what was written under exactly this set."""
     write()
     (line,) = [line for line in said() if name in line]
     assert dimensions(line) == under
@@ -108,10 +109,39 @@ def test_what_all_functions_count_together_stands_under_no_function(
         (partial(count_reconciled, 9, 2, 1, {}), "CompaniesKeepDrifting"),
     ],
 )
-def test_what_one_function_counts_stands_under_its_name(write: Callable[[], None], name: str, said: Said) -> None:
+def test_a_metric_of_one_function_has_its_name_as_dimension(write: Callable[[], None], name: str, said: Said) -> None:
     write()
     (line,) = [line for line in said() if name in line]
     assert dimensions(line) == {"service": "tests"}
+
+
+@pytest.mark.parametrize(
+    ("plan", "dimension"),
+    [
+        ("Team + Annual", "Team + Annual"),
+        ("Größe L", r"Gr\xf6\xdfe L"),
+        ("成長", r"\u6210\u9577"),
+        ("😀", r"\U0001f600"),
+    ],
+)
+@pytest.mark.parametrize(
+    "write",
+    [lambda plan: count_outcomes([(Outcome.APPLIED, plan)], []), lambda plan: count_companies({plan: 3})],
+    ids=["Events", "CompaniesByPlan"],
+)
+def test_a_plan_in_a_dimension_is_escaped_where_cloudwatch_refuses_it(
+    write: Callable[[str], None], plan: str, dimension: str, said: Said
+) -> None:
+    write(plan)
+    assert [dimensions(line)["plan"] for line in said() if "plan" in line] == [dimension]
+
+
+def test_the_longest_plan_is_not_too_long_for_a_dimension(said: Said) -> None:
+    """CloudWatch allows 1,024 characters. https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Dimension.html."""
+    count_companies({"😀" * 64: 1})
+    (line,) = said()
+    assert line["plan"].isascii()
+    assert len(line["plan"]) <= 1024
 
 
 def test_metrics_are_in_the_namespace_of_the_stack(said: Said) -> None:
@@ -120,7 +150,7 @@ def test_metrics_are_in_the_namespace_of_the_stack(said: Said) -> None:
     assert {each["Namespace"] for line in said() for each in line["_aws"]["CloudWatchMetrics"]} == {"codat-sync"}
 
 
-def test_nothing_to_count_is_no_line(said: Said) -> None:
+def test_where_there_is_nothing_to_count_no_line_is_written(said: Said) -> None:
     count_outcomes([], [])
     CodatCalls().write()
     assert said() == []
@@ -130,15 +160,18 @@ def test_calls_are_counted_by_status(said: Said) -> None:
     calls = CodatCalls()
     for status in (200, 429, 200, None):
         calls.note(answer(status))
+    calls.note(replace(answer(403), is_codats=False))
+    calls.note(replace(answer(200), is_codats=False))
     calls.write()
     counted = {line["status"]: line["CodatCalls"] for line in said() if "CodatCalls" in line}
-    assert counted == {"200": [2], "429": [1], "no_answer": [1]}
+    assert counted == {"200": [2], "429": [1], "no_answer": [1], "not_codat": [2]}
 
 
-def test_the_latency_is_that_of_answers_each_in_whole_milliseconds(said: Said) -> None:
+def test_the_latency_of_each_answer_is_in_whole_milliseconds(said: Said) -> None:
     calls = CodatCalls()
     for status, seconds in ((200, 0.0804), (500, 1.5), (None, 6.0)):
         calls.note(answer(status, seconds))
+    calls.note(replace(answer(403, 0.001, RateLimit()), is_codats=False))
     calls.write()
     (line,) = [line for line in said() if "CodatLatency" in line]
     assert line["CodatLatency"] == [80, 1500]
@@ -154,7 +187,7 @@ def test_the_latency_is_that_of_answers_each_in_whole_milliseconds(said: Said) -
         (RateLimit(), {}),
     ],
 )
-def test_the_quota_is_what_the_newest_answer_said_of_it(
+def test_the_quota_is_that_of_the_newest_answer_that_came(
     quota: RateLimit, written: dict[str, list[int]], said: Said
 ) -> None:
     calls = CodatCalls()
@@ -166,7 +199,7 @@ def test_the_quota_is_what_the_newest_answer_said_of_it(
     assert {name: value for name, value in line.items() if name.startswith("CodatQuota")} == written
 
 
-def test_what_was_written_is_not_written_again(said: Said) -> None:
+def test_an_answer_is_written_once(said: Said) -> None:
     calls = CodatCalls()
     calls.note(answer())
     calls.write()
@@ -175,7 +208,7 @@ def test_what_was_written_is_not_written_again(said: Said) -> None:
     assert said() == []
 
 
-def test_many_answers_are_written_without_being_asked(said: Said) -> None:
+def test_many_answers_are_written_before_the_end_of_the_batch(said: Said) -> None:
     calls = CodatCalls()
     for _ in range(MANY_ANSWERS - 1):
         calls.note(answer())
@@ -184,7 +217,7 @@ def test_many_answers_are_written_without_being_asked(said: Said) -> None:
     assert len(said()) == 2
 
 
-def test_threads_lose_no_answer_and_no_line_holds_more_than_it_may(said: Said) -> None:
+def test_threads_lose_no_answer_and_no_line_exceeds_its_limit(said: Said) -> None:
     calls = CodatCalls()
     with ThreadPoolExecutor(10) as threads:
         list(threads.map(lambda number: calls.note(answer(seconds=number / 1000)), range(2_000)))
@@ -194,8 +227,8 @@ def test_threads_lose_no_answer_and_no_line_holds_more_than_it_may(said: Said) -
     assert max(map(len, lines)) < 100
 
 
-def test_the_calls_of_a_batch_cost_less_than_one_line_of_a_kilobyte(capsys: pytest.CaptureFixture[str]) -> None:
-    """Ten events make two calls each where all is new; one line for each call would be eleven kilobytes."""
+def test_the_calls_of_a_batch_are_less_than_a_kilobyte(capsys: pytest.CaptureFixture[str]) -> None:
+    """Ten events make two calls each at most. A line for each call would be eleven kilobytes."""
     calls = CodatCalls()
     for number in range(20):
         calls.note(answer(200 + 4 * (number % 2), seconds=0.1 + number / 100))
@@ -220,16 +253,16 @@ def test_a_log_line_carries_the_version_and_the_function(
     assert (line["version"], line["service"]) == (__version__, new_process)
 
 
-def test_a_batch_writes_what_was_gathered_when_all_else_is_done() -> None:
+def test_a_batch_writes_the_metrics_of_its_calls_last() -> None:
     written: list[str] = []
     consumer = Consumer(
         read_plan_event,
         Convergence(FakeCodat(), FakePlans(), local_presets(), lambda: NOW),
-        Settlement(FakeDeadLetters(), max_receive_count=10),
+        Settlement(FakeDeadLetters(), PATIENCE, lambda: NOW),
         FakeQueue(),
-        ConsumerSettings(first_deferral_seconds=60, max_concurrent_companies=1),
+        ConsumerSettings(PATIENCE, max_concurrent_companies=1),
         now=lambda: NOW,
-        random=Random(0),  # noqa: S311  # No wait is waited for.
+        random=Random(0),  # noqa: S311  # No test waits.
         write_metrics=lambda: written.append("written"),
     )
     consumer.consume(sqs_event("{"), FakeContext())
@@ -237,7 +270,7 @@ def test_a_batch_writes_what_was_gathered_when_all_else_is_done() -> None:
 
 
 class FailingDuty:
-    """A duty that says when it is done, and does not get far."""
+    """A duty that notes its call, and fails."""
 
     def __init__(self, log: list[str]) -> None:
         self._log = log
@@ -247,7 +280,7 @@ class FailingDuty:
         raise ZeroDivisionError
 
 
-def test_a_duty_that_fails_has_its_calls_written_too() -> None:
+def test_a_failed_duty_writes_the_metrics_of_its_calls() -> None:
     log: list[str] = []
     consumer = DutyConsumer(
         read_reconciliation_request, FailingDuty(log), FakeDeadLetters(), FakeQueue(), lambda: log.append("written")

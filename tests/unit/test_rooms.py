@@ -1,4 +1,4 @@
-"""The shape of the house: which room may use which, what is private to a room, and that importing does nothing."""
+"""The architecture: which room may use which, what is private to a room, and that importing does nothing."""
 
 import ast
 import importlib
@@ -12,19 +12,21 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LAYER = ROOT / "shared" / "codat_sync"
 
-# Each room of the layer (a package, or a module beside the packages), and the rooms that it may use.
+# Each room of the layer, a package or a module beside the packages, and the rooms that it may use.
 LAYER_ROOMS = {
     "errors": set[str](),
     "deadline": {"errors"},
-    "codat": {"errors"},
-    "api_key": {"errors"},
+    "codat": {"errors", "deadline"},
+    "aws": {"errors", "deadline"},
+    "callers": {"errors"},
+    "api_key": {"errors", "aws"},
     "config": {"errors", "codat"},
     "observability": {"codat"},
     "events": {"errors", "codat"},
     "presets": {"errors", "observability", "codat"},
-    "outcomes": {"errors", "deadline", "observability", "codat"},
+    "outcomes": {"errors", "deadline", "aws", "observability", "codat"},
     "companies": {"errors", "deadline", "observability", "codat", "events", "presets"},
-    "consuming": {"deadline", "observability", "codat", "events", "presets", "outcomes", "companies"},
+    "consuming": {"errors", "deadline", "aws", "observability", "codat", "events", "presets", "outcomes", "companies"},
     "reconciliation": {
         *("errors", "deadline", "api_key", "observability"),
         *("codat", "events", "presets", "outcomes", "companies", "consuming"),
@@ -35,7 +37,7 @@ LAYER_ROOMS = {
         *("codat", "events", "presets", "outcomes", "companies", "consuming", "reconciliation", "announcements"),
     },
     "wiring": {
-        *("api_key", "config", "observability", "announcements"),
+        *("deadline", "aws", "api_key", "config", "observability", "announcements"),
         *("codat", "events", "presets", "outcomes", "companies", "consuming", "reconciliation", "redrive"),
     },
 }
@@ -86,7 +88,7 @@ def named(path: Path) -> str:
 
 
 def imports_of(path: Path) -> set[str]:
-    """Every module or name that a file imports, dotted."""
+    """Return every module or name that a file imports, dotted."""
     tree = ast.parse(path.read_text("utf-8"))
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     for node in ast.walk(tree):
@@ -121,13 +123,13 @@ def test_a_room_of_the_local_stack_uses_only_what_the_table_allows(path: Path) -
 
 
 @pytest.mark.parametrize("path", sources(ROOT / "ops"), ids=named)
-def test_a_use_case_of_the_on_call_knows_no_command(path: Path) -> None:
+def test_a_use_case_of_the_on_call_imports_no_command(path: Path) -> None:
     if path.parent == ROOT / "ops" and path.name not in {"__main__.py", "__init__.py"}:
         assert "cli" not in rooms_used(path, "ops")
 
 
 @pytest.mark.parametrize("path", CODE, ids=named)
-def test_the_layer_stands_below_all_else_and_the_tests_above(path: Path) -> None:
+def test_the_layer_imports_no_other_root_and_no_root_imports_the_tests(path: Path) -> None:
     root = "codat_sync" if path.is_relative_to(LAYER) else path.relative_to(ROOT).parts[0]
     used = {name.split(".")[0] for name in imports_of(path)} & ROOTS.keys()
     assert used - {root} <= ROOTS[root]
@@ -154,7 +156,7 @@ def test_the_table_allows_no_more_than_is_used() -> None:
 
 
 @pytest.mark.parametrize("path", CODE, ids=named)
-def test_what_is_private_to_a_room_is_imported_in_that_room_alone(path: Path) -> None:
+def test_a_private_module_is_imported_in_its_own_room_only(path: Path) -> None:
     package = module_of(path).rpartition(".")[0]
     ours = [name.split(".") for name in imports_of(path) if name.split(".")[0] in ROOTS]
     private = [parts for parts in ours if any(part.startswith("_") and part != "__version__" for part in parts)]
@@ -188,14 +190,14 @@ def test_the_docs_describe_a_room_as_the_room_does(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", sources(LAYER), ids=named)
-def test_what_is_pure_knows_nothing_of_aws(path: Path) -> None:
+def test_a_pure_module_imports_nothing_of_aws(path: Path) -> None:
     where = path.relative_to(LAYER).with_suffix("")
     if str(where) in PURE or where.parts[0] in PURE:
         assert not {name for name in imports_of(path) if name.startswith(("boto", "aws_"))}
 
 
 @pytest.mark.parametrize("path", CODE, ids=named)
-def test_a_module_and_its_functions_fit_on_a_screen_or_few(path: Path) -> None:
+def test_a_module_and_its_functions_are_short(path: Path) -> None:
     text = path.read_text("utf-8")
     assert len(text.splitlines()) <= 350
     functions = [each for each in ast.walk(ast.parse(text)) if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)]
@@ -209,7 +211,7 @@ def test_a_file_of_tests_has_one_topic(path: Path) -> None:
 
 
 def test_importing_does_nothing() -> None:
-    """No client, no session, no logger, and no look at the environment from our own code."""
+    """Importing makes no client, no session and no logger, and our own code does not read the environment."""
     modules = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in ROOT.glob("functions/*/app.py")]
     trap = f"""
 import os, sys, boto3, requests

@@ -63,8 +63,10 @@ class CompanyPlan:
     """The record of one company.
 
     ``desired_at`` and ``applied_at`` are when each was written. ``times_drifted`` is how many reconciliation runs in a
-    row have found a change made at Codat, ``drifted_at`` when one last did. ``promoted``: the call that returned this
-    record made the plan of another event the desired one, and that event may be settled and gone.
+    row have found a change made at Codat, ``drifted_at`` when one last did. ``not_taken`` is the fingerprint of what
+    Codat still showed otherwise right after a repair that it accepted, None where it showed what was written.
+    ``promoted``: the call that returned this record made the plan of another event the desired one, and that event may
+    be settled and gone.
     """
 
     company_id: UUID
@@ -75,6 +77,7 @@ class CompanyPlan:
     last_failure: NotedFailure | None = None
     times_drifted: int = 0
     drifted_at: datetime | None = None
+    not_taken: str | None = None
     promoted: bool = field(default=False, compare=False)
 
 
@@ -157,9 +160,17 @@ class CompanyPlans:
             {":times": times, ":at": at.isoformat()},
         )
 
+    def note_not_taken(self, company_id: UUID, fingerprint: str) -> None:
+        """Note by its fingerprint what Codat shows otherwise although it accepted it."""
+        self._update(
+            company_id, "SET notTaken = :fingerprint", "attribute_exists(companyId)", {":fingerprint": fingerprint}
+        )
+
     def note_in_step(self, company_id: UUID) -> None:
         """Note that Codat's settings are those of the record. When they last drifted is kept."""
-        self._update(company_id, "SET timesDrifted = :times", "attribute_exists(companyId)", {":times": 0})
+        self._update(
+            company_id, "SET timesDrifted = :times REMOVE notTaken", "attribute_exists(companyId)", {":times": 0}
+        )
 
     def get(self, company_id: UUID) -> CompanyPlan | None:
         """Return a company's record, consistent with every earlier write; None where there is none."""
@@ -309,6 +320,7 @@ def _company_plan(item: dict[str, str]) -> CompanyPlan:
         last_failure=failure,
         times_drifted=int(item.get("timesDrifted", "0")),
         drifted_at=_moment(item.get("driftedAt")),
+        not_taken=item.get("notTaken"),
     )
 
 

@@ -12,26 +12,30 @@ from aws_lambda_powertools.utilities.data_classes import SQSEvent
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import BotoCoreError, ClientError
 
+from codat_sync.aws.clients import TIMEOUTS
+from codat_sync.aws.errors import trouble_of_aws
 from codat_sync.codat.client import REQUEST_SECONDS
 from codat_sync.companies.converge import Converged, Convergence
 from codat_sync.companies.records import CompanyPlan
-from codat_sync.consuming.deliveries import Delivery, Settled, arrived_at, receive_count
+from codat_sync.consuming._alone import HandledAlone, divide, refuse_never_settled
+from codat_sync.consuming.deliveries import Delivery, Settled, arrived_at, waited
 from codat_sync.consuming.settle import Settlement
 from codat_sync.deadline import Deadline, Invocation
 from codat_sync.events.company_events import CompanyEvent
 from codat_sync.events.envelope import MalformedEvent
 from codat_sync.observability import count_lost_announcements, count_outcomes, logger
 from codat_sync.outcomes.dead_letters import ReceivedEvent
-from codat_sync.outcomes.deferral import deferral_seconds
-from codat_sync.outcomes.triage import Failure, Outcome, triage
+from codat_sync.outcomes.deferral import Patience
+from codat_sync.outcomes.triage import Failure, Outcome, in_words, triage
 from codat_sync.presets.preset import UnknownPlan
 
 if TYPE_CHECKING:  # At run time its package would load every parser of Powertools.
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 
-RESERVE_SECONDS: Final = 14
-"""Kept for what follows a call to Codat: 11 s for announcing at its slowest, and 3 s for DynamoDB, for parking and
-deferring, and for answering, which take a fraction of a second. A message that is cut off all the same is redelivered.
+RESERVE_SECONDS: Final = 2 * TIMEOUTS.slowest_seconds
+"""Kept for what follows a call to Codat, where one part of AWS does not answer: no more than two calls to the same one
+come after each other (confirming and noting a failure, parking and deferring, announcing). Where several do not answer,
+the clients start no call that would outlast the function: that step is left out, and its message stays on the queue.
 """
 START_SECONDS: Final = REQUEST_SECONDS + RESERVE_SECONDS
 """The time that must be left to start a request to Codat: one at its slowest, and what follows it. The functions'
@@ -70,11 +74,10 @@ class Announcer(Protocol):
 class ConsumerSettings:
     """What a consumer is configured with.
 
-    ``first_deferral_seconds`` is the ceiling of a message's first back-off, ``max_concurrent_companies`` how many
-    companies are converged at the same time.
+    ``max_concurrent_companies`` is how many companies are converged at the same time.
     """
 
-    first_deferral_seconds: int
+    patience: Patience
     max_concurrent_companies: int
 
 
@@ -114,20 +117,27 @@ class Consumer:
         logger()  # Made here: the threads of a first batch would race to make it.
         deadline = Deadline.of(context, seconds_for_a_call=START_SECONDS)
         began_with = deadline.seconds_left
-        unread, by_company = self._read_all(SQSEvent(event).records)
+        to_handle, suspects = divide(list(SQSEvent(event).records), self._settings.patience, self._now())
+        set_aside = [self._set_aside(each) for each in suspects]
+        unread, by_company = self._read_all(to_handle)
 
         with ThreadPoolExecutor(self._settings.max_concurrent_companies) as companies:
             groups = companies.map(lambda deliveries: self._settle_company(deliveries, deadline), by_company.values())
             settled = [each for group in groups for each in group]
             deferred = [each for each in unread + settled if each.outcome is Outcome.DEFERRED]
-            self._defer(deferred, since_receipt=began_with - deadline.seconds_left)
-            _count(unread, settled)
+            self._defer(deferred, set_aside, since_start=began_with - deadline.seconds_left)
+            _count(unread + set_aside, settled)
             self._announce(unread + settled)
             # Last, so that it takes no other company's time.
             upgraded = [(each, each.company) for each in settled if each.company and each.to_refresh]
             list(companies.map(lambda each: self._refresh(each[0], each[1], deadline), upgraded))
         self._write_metrics()
-        return {"batchItemFailures": [{"itemIdentifier": each.record.message_id} for each in deferred]}
+        return {"batchItemFailures": [{"itemIdentifier": each.record.message_id} for each in deferred + set_aside]}
+
+    def _set_aside(self, record: SQSRecord) -> Settled:
+        failure = triage(HandledAlone("the message was received more often than its deferrals explain"))
+        received = ReceivedEvent(record.body, record.event_source_arn)
+        return self._settlement.settle(record, received, Outcome.DEFERRED, failure)
 
     def _read_all(self, records: Iterable[SQSRecord]) -> tuple[list[Settled], dict[UUID, list[Delivery]]]:
         """Read each message: those that could not be read, settled already, and the others by company, in order."""
@@ -147,6 +157,7 @@ class Consumer:
         try:
             event = self._read(record.body, now=self._now())
             received = replace(received, event_id=event.event_id, company_id=str(event.company_id), plan=event.plan)
+            refuse_never_settled(record, self._settings.patience, self._now())
             if event.products:
                 fields = {"correlation_id": event.event_id, "company_id": received.company_id}
                 logger().warning("company_has_products", extra=fields | {"products": event.products})
@@ -159,8 +170,7 @@ class Consumer:
     def _settle_company(self, deliveries: Sequence[Delivery], deadline: Deadline) -> list[Settled]:
         """Record all events of one company, converge once, and give each event its own outcome."""
         try:
-            deadline.check()
-            deliveries, refused, company = self._record(deliveries)
+            deliveries, refused, company = self._record(deliveries, deadline)
             in_force = company is not None and self._convergence.in_force(company)
         except Exception as error:  # noqa: BLE001  # As above.
             return [self._settle_company_failure(each, error) for each in deliveries]
@@ -187,12 +197,13 @@ class Consumer:
         ]
 
     def _record(
-        self, deliveries: Sequence[Delivery]
+        self, deliveries: Sequence[Delivery], deadline: Deadline
     ) -> tuple[list[Delivery], list[tuple[Delivery, UnknownPlan]], CompanyPlan | None]:
         """Record all events of one company; return them, those whose tag names no plan, and the record afterwards."""
         recorded, refused, company = [], [], None
         # Tags that name no plan come last: where a greater authority stands by then, they do not count anyway.
         for each in sorted(deliveries, key=lambda each: not self._convergence.knows(each.desired.plan)):
+            deadline.check()
             try:
                 company = self._convergence.record(each.event.company_id, each.desired)
             except UnknownPlan as error:
@@ -237,39 +248,40 @@ class Consumer:
     def _settle_company_failure(
         self, delivery: Delivery, error: Exception, company: CompanyPlan | None = None
     ) -> Settled:
-        failure = triage(error)
-        try:
-            self._convergence.note_failure(
-                delivery.event.company_id, delivery.event.event_id, f"{failure.reason}: {failure.words}"
-            )
-        except (BotoCoreError, ClientError) as lost:
-            logger().error("note_failed", exc_info=lost)
+        if trouble_of_aws(error) is None:  # A table in trouble is not to be called for each event that meets it.
+            self._note_failure(delivery.event, triage(error))
         settled = self._settlement.settle_failure(delivery.record, delivery.received, error)
         return replace(settled, company=company)
 
-    def _defer(self, deferred: Iterable[Settled], *, since_receipt: float) -> None:
+    def _note_failure(self, event: CompanyEvent, failure: Failure) -> None:
+        try:
+            self._convergence.note_failure(event.company_id, event.event_id, f"{failure.reason}: {failure.words}")
+        except (BotoCoreError, ClientError) as error:
+            logger().error("note_failed", **in_words(error))
+
+    def _defer(self, deferred: Iterable[Settled], set_aside: Iterable[Settled], *, since_start: float) -> None:
         """Say when each is to be delivered again. Where SQS refuses, the queue's own visibility timeout holds."""
+        patience, now = self._settings.patience, self._now()
         waits = {
-            each.record.receipt_handle: deferral_seconds(
-                receive_count(each.record),
+            each.record.receipt_handle: patience.wait(
+                waited(each.record, now),
                 each.failure.retry_after if each.failure else None,
-                first_ceiling=self._settings.first_deferral_seconds,
-                since_receipt=since_receipt,
+                since_start=since_start,
                 random=self._random,
             )
             for each in deferred
-        }
+        } | {each.record.receipt_handle: self._random.randint(1, patience.first_ceiling) for each in set_aside}
         try:
             self._queue.defer(waits)
         except (BotoCoreError, ClientError) as error:
-            logger().error("deferral_failed", exc_info=error)
+            logger().error("deferral_failed", **in_words(error))
 
     def _announce(self, settled: Sequence[Settled]) -> None:
         for each in self._announcers:
             try:
                 each.announce(settled)
             except Exception as error:  # noqa: BLE001  # Whatever the error, the events ended as they did.
-                logger().error("announcement_lost", exc_info=error)
+                logger().error("announcement_lost", **in_words(error))
                 count_lost_announcements(1)
 
     def _refresh(self, settled: Settled, company: CompanyPlan, deadline: Deadline) -> None:
@@ -280,9 +292,7 @@ class Consumer:
             for _ in self._convergence.refresh(company.company_id, settled.to_refresh, deadline):
                 queued += 1
         except Exception as error:  # noqa: BLE001  # Whatever the error, the event ended as it did.
-            failure = triage(error)
-            fields |= {"reason": failure.reason, "words": failure.words}
-            logger().warning("refresh_failed", extra=fields | {"queued": queued}, exc_info=failure.unexpected)
+            logger().warning("refresh_failed", extra=fields | {"queued": queued}, **in_words(error))
         else:
             logger().info("refresh_queued", extra=fields | {"queued": queued})
 

@@ -18,6 +18,11 @@ def receive_count(record: SQSRecord) -> int:
     return int(record.attributes.approximate_receive_count or 1)
 
 
+def waited(record: SQSRecord, now: datetime) -> float:
+    """Return the seconds since the message was sent. A redrive sends it anew, which renews its patience."""
+    return max(0.0, now.timestamp() - int(record.attributes.sent_timestamp) / 1000)
+
+
 def arrived_at(record: SQSRecord) -> datetime | None:
     """Return when SQS first got the event: as noted when it was parked, else when SQS got this message.
 

@@ -1,13 +1,16 @@
 """Gives a message its outcome: parked where that is the outcome, then logged."""
 
+from collections.abc import Callable
+from datetime import datetime
 from typing import Protocol
 
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-from codat_sync.consuming.deliveries import Settled, receive_count
+from codat_sync.consuming.deliveries import Settled, receive_count, waited
 from codat_sync.observability import logger
 from codat_sync.outcomes.dead_letters import ReceivedEvent
-from codat_sync.outcomes.triage import PARKED, Failure, Outcome, triage
+from codat_sync.outcomes.deferral import Patience
+from codat_sync.outcomes.triage import PARKED, Failure, Outcome, in_words, triage
 
 
 class Parking(Protocol):
@@ -20,10 +23,10 @@ class Parking(Protocol):
 class Settlement:
     """The one place where an outcome becomes safe and is logged. Safe to share between threads."""
 
-    def __init__(self, dead_letters: Parking, *, max_receive_count: int) -> None:
-        """``max_receive_count`` is the queue's: an event is parked before SQS moves it to a DLQ without a reason."""
+    def __init__(self, dead_letters: Parking, patience: Patience, now: Callable[[], datetime]) -> None:
         self._dead_letters = dead_letters
-        self._max_receive_count = max_receive_count
+        self._patience = patience
+        self._now = now
 
     def settle(
         self,
@@ -41,7 +44,7 @@ class Settlement:
             try:
                 self._dead_letters.park(received, outcome, failure)
             except Exception as error:  # noqa: BLE001  # Whatever the reason, the message stays on its queue.
-                logger().error("park_failed", exc_info=error)
+                logger().error("park_failed", **in_words(error))
                 outcome = Outcome.DEFERRED
         fields: dict[str, object] = {
             "outcome": outcome.value,
@@ -49,6 +52,7 @@ class Settlement:
             "company_id": received.company_id,
             "plan": received.plan,
             "receive_count": receive_count(record),
+            "waited_seconds": round(waited(record, self._now())),
             **(_explanation(failure) if failure else {}),
             **more,
         }
@@ -56,12 +60,15 @@ class Settlement:
         return Settled(record, outcome, received.event_id, received.company_id, received.plan, failure)
 
     def settle_failure(self, record: SQSRecord, received: ReceivedEvent, error: Exception) -> Settled:
-        """Give the message the outcome that the error leads to. An error that was not planned for is logged whole."""
+        """Give the message the outcome that the error leads to. An error that was not planned for is logged whole.
+
+        An event is deferred until its patience ends, and then parked with its last reason.
+        """
         failure = triage(error)
         if failure.unexpected:
             logger().error("unexpected_error", exc_info=error)
         outcome = failure.outcome
-        if outcome is Outcome.DEFERRED and receive_count(record) >= self._max_receive_count:
+        if outcome is Outcome.DEFERRED and self._patience.is_over(waited(record, self._now())):
             outcome = Outcome.PARKED_FAILED
         return self.settle(record, received, outcome, failure)
 

@@ -3,7 +3,7 @@
 docs/events.md tells producers what to send; ``events/`` has a sample of each.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import Annotated, Any, Final
@@ -61,6 +61,8 @@ class CompanyEvent:
     plan: str | None = None
     cancelled: bool = False
     connected: bool = False
+    presets: str | None = None
+    """The presets with which a reconciliation run compared the company. None: no run handed it over."""
     sequence: int | None = None
     replayed: bool = False
     products: tuple[str, ...] = ()
@@ -121,6 +123,8 @@ class CompanyReconciliation(EventModel):
     """Codat's id of the company."""
     plan: PlanName | None = None
     """The plan that the company's tag at Codat names, if one does. It counts for no more than a tag."""
+    presets: str | None = None
+    """The fingerprint of the presets with which a reconciliation run compared the company. Set by the run alone."""
 
 
 def _company_in(payload: object) -> object:
@@ -187,7 +191,8 @@ def read_company_reconciliation(body: str, *, now: datetime) -> CompanyEvent:
     """Read a request to reconcile one company, whatever its record says. Raise ``MalformedEvent``."""
     envelope = read_envelope(Envelope, body, (COMPANY_RECONCILIATION,))
     asked = read_detail(CompanyReconciliation, envelope)
-    return _event(envelope, now, asked.company_id, None, plan=asked.plan, authority=Authority.TAGGED, connected=True)
+    event = _event(envelope, now, asked.company_id, None, plan=asked.plan, authority=Authority.TAGGED, connected=True)
+    return replace(event, presets=asked.presets)
 
 
 def tagged_plan(tags: dict[str, Any], plan_tag: str) -> str | None:

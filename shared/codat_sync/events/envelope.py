@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import Annotated, Any, Final, TypeVar
 from unicodedata import normalize
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel
 
 from codat_sync.errors import PermanentError
@@ -31,16 +31,16 @@ class MalformedEvent(PermanentError, ValueError):
         self.event_id = event_id
 
 
-def _composed(text: str) -> str:
-    return normalize("NFC", text)
+def _composed(value: object) -> object:
+    return normalize("NFC", value) if isinstance(value, str) else value
 
 
 PlanName = Annotated[
     str,
     StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=64),
-    AfterValidator(_composed),
+    BeforeValidator(_composed),
 ]
-"""A plan as billing calls it. The same name in another Unicode composition is the same plan."""
+"""A plan as billing calls it. The same name in another Unicode composition is the same plan, and as long."""
 _Id = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
 

@@ -1,8 +1,9 @@
 """Deferring: an event goes back on its queue, to be delivered again later."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
-from math import ceil
+from math import ceil, log, log1p
 from random import Random
 from typing import TYPE_CHECKING, Final
 
@@ -20,26 +21,56 @@ SPREAD: Final = 0.05
 SQS_LONGEST_SECONDS: Final = 12 * 60 * 60
 """SQS's limit on a message's invisibility, counted from its receipt.
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html"""
+RECEIPT_MARGIN_SECONDS: Final = 15 * 60
+"""How long before the function's start its oldest message may have been received: Lambda polls, gathers a batch for up
+to 300 s, and may start a new environment. SQS refuses a wait that is one second too long."""
+GRACE: Final = timedelta(hours=1)
+"""How long after the end of its patience an event's last attempt is due at the latest."""
 SQS_BATCH: Final = 10
 
 
-def deferral_seconds(
-    receive_count: int, retry_after: timedelta | None, *, first_ceiling: int, since_receipt: float, random: Random
-) -> int:
-    """Return the seconds to wait: growing with each receive, with full jitter, and never less than Codat asked for.
+@dataclass(frozen=True)
+class Patience:
+    """How long an event may be deferred, and how its waits grow meanwhile. Time decides, never a number of receives.
 
-    ``first_ceiling``: the ceiling of the first wait in seconds; each receive doubles it. ``since_receipt``: seconds
-    since the message was received, which count towards SQS's limit.
+    ``limit`` is counted from when the event was sent. ``first_ceiling`` is the ceiling of the first wait in seconds.
     """
-    shortest = SHORTEST * first_ceiling
-    if retry_after is None:
-        ceiling = min(first_ceiling * 2 ** min(receive_count - 1, 16), LONGEST_SECONDS)
-        wait = random.uniform(shortest, ceiling)
-    else:
-        # Jitter comes on top, so that events that wait for one moment do not all come back at that moment.
-        asked = retry_after.total_seconds()
-        wait = asked + random.uniform(shortest, first_ceiling + SPREAD * asked)
-    return max(1, min(ceil(wait), int(SQS_LONGEST_SECONDS - since_receipt - 1)))
+
+    limit: timedelta
+    first_ceiling: int
+
+    def is_over(self, waited: float) -> bool:
+        """Return whether an event that has waited for so many seconds is not to be deferred any more."""
+        return waited >= self.limit.total_seconds()
+
+    def wait(self, waited: float, asked: timedelta | None, *, since_start: float, random: Random) -> int:
+        """Return the seconds until the next attempt: what Codat asked for, and an own back-off on top.
+
+        The own back-off grows with the seconds that the event has ``waited``, with jitter. The last attempt comes when
+        the patience ends. ``since_start``: seconds since the function began, which count towards SQS's limit.
+        """
+        grown = min(waited, LONGEST_SECONDS)
+        own = random.uniform(max(SHORTEST * self.first_ceiling, grown / 2), max(self.first_ceiling, grown))
+        seconds = 0.0 if asked is None else asked.total_seconds()
+        # Jitter on the asked wait, too: events that wait for one moment must not all come back at that moment.
+        wait = seconds + own + random.uniform(0, SPREAD * seconds)
+        until_the_end = max(self.limit.total_seconds() - waited, 0) + 1
+        return max(1, ceil(min(wait, until_the_end, longest_wait(since_start))))
+
+    def explained_receives(self, waited: float) -> int:
+        """Return how many receives an event's deferrals can have led to at most, in the seconds that it has waited.
+
+        Each own wait is at least half of what the event had waited before, up to ``LONGEST_SECONDS``. More receives
+        mean that functions were killed or throttled while they held the event.
+        """
+        grown, longest = min(waited, LONGEST_SECONDS), LONGEST_SECONDS / 2
+        growing = log1p(grown / (SHORTEST * self.first_ceiling)) / log(1.5)
+        return 3 + ceil(growing + (waited - grown) / longest)
+
+
+def longest_wait(since_start: float) -> int:
+    """Return the longest wait in seconds that SQS is sure to accept, ``since_start`` seconds into the function."""
+    return int(SQS_LONGEST_SECONDS - RECEIPT_MARGIN_SECONDS - since_start)
 
 
 class SourceQueue:

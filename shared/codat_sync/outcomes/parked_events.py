@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from botocore.exceptions import ClientError
 
+from codat_sync.aws.clients import ENDING_SECONDS, TIMEOUTS
 from codat_sync.deadline import Deadline
 from codat_sync.observability import logger
 from codat_sync.outcomes.deferral import SQS_BATCH, SQS_LONGEST_SECONDS, SourceQueue
@@ -20,8 +21,8 @@ LONG_POLL_SECONDS: Final = 1
 """A long poll makes SQS ask all of its servers; a short one asks a few, and may find nothing."""
 EMPTY_RECEIVES: Final = 2
 """So many empty receives in a row mean that the queue is empty."""
-CLOSING_SECONDS: Final = 5
-"""The time kept to release the last messages."""
+CLOSING_SECONDS: Final = 2 * TIMEOUTS.slowest_seconds + ENDING_SECONDS
+"""The time kept for a receive that has begun, and to release the last messages."""
 SQS_BATCH_BYTES: Final = 262_144
 """The size of a batch in bytes by the older of SQS's two limits; the newer is four times that. A larger message is
 sent alone.
@@ -114,8 +115,8 @@ class DeadLetterQueue:
         answer = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=[name])
         return int(answer["Attributes"][name])
 
-    def read(self, deadline: Deadline) -> Generator[list[ParkedEvent]]:
-        """Yield every message, up to ten at a time and each once.
+    def read(self, deadline: Deadline, *, first: int = 0) -> Generator[list[ParkedEvent]]:
+        """Yield every message, up to ten at a time and each once; ``first`` of them at once, or all if there are fewer.
 
         Messages that are neither put back nor discarded meanwhile are released when the iteration ends or is closed;
         if the reader dies, SQS releases each once the time that was left at its receipt has passed. Ends early where
@@ -123,15 +124,18 @@ class DeadLetterQueue:
         memory for each message that is held.
         """
         empty = 0
+        gathered: list[ParkedEvent] = []
         try:
             while empty < EMPTY_RECEIVES and deadline.seconds_left > CLOSING_SECONDS:
                 events = self._receive(deadline.seconds_left)
                 empty = 0 if events else empty + 1
-                if events:
-                    yield events
+                gathered += events
+                if gathered and (len(gathered) >= first or not events):
+                    yield gathered
+                    gathered, first = [], 0
         finally:
             held, self._held = list(self._held.values()), {}
-            while held and deadline.seconds_left > 0:
+            while held and deadline.seconds_left > TIMEOUTS.slowest_seconds + ENDING_SECONDS:
                 self._queue.defer(dict.fromkeys(held[:SQS_BATCH], 0))
                 del held[:SQS_BATCH]
 

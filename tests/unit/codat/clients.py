@@ -28,7 +28,7 @@ WANTED = SyncSettings(
 
 
 class Keys:
-    """A source of keys: the next one is given when the last one was rejected, as long as there is one."""
+    """A source of API keys: the next one replaces a rejected one, as long as there is another."""
 
     def __init__(self, *keys: str) -> None:
         self._keys = list(keys)
@@ -71,5 +71,5 @@ CALLS: dict[str, tuple[str, Callable[[CodatClient], object]]] = {
 
 
 def sent_json(http: responses.RequestsMock) -> list[Any]:
-    """The bodies of all POSTs."""
+    """Return the bodies of all POSTs."""
     return [json.loads(call.request.body or b"") for call in http.calls if call.request.method == "POST"]

@@ -1,4 +1,4 @@
-"""A client of Codat without pauses, and its HTTP."""
+"""A client of Codat whose retries do not wait, and its HTTP."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ from tests.unit.codat.clients import client_of
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Quick retries come at once, and a read that is never answered times out soon, yet not on a busy machine alone."""
+    """Let quick retries come at once, and a read time out soon, but not merely because the machine is busy."""
     monkeypatch.setattr(client_module, "BACKOFF_SECONDS", 0)
     monkeypatch.setattr(client_module, "READ_SECONDS", 0.5)
 

@@ -30,15 +30,17 @@ from tests.unit.codat.clients import (
 )
 from tests.unit.json_strategies import answers
 
+REFUSED = {"statusCode": 400, "error": "Error processing request - not valid."}
+
 
 def forms_sent(http: responses.RequestsMock) -> list[str]:
-    """The dialect of each write."""
+    """Return the dialect of each write."""
     return ["hours" if isinstance(body["settings"][0]["syncSchedule"], int) else "object" for body in sent_json(http)]
 
 
 @pytest.mark.parametrize(("shown", "form"), [(OBJECT_FORM, "object"), (HOURS_FORM, "hours")])
 @pytest.mark.parametrize("path", [f"/companies/{COMPANY}/syncSettings", "/profile/syncSettings"])
-def test_auto_answers_in_the_dialect_of_the_last_answer(shown: object, form: str, path: str) -> None:
+def test_auto_writes_in_the_dialect_of_the_last_answer(shown: object, form: str, path: str) -> None:
     codat = client_of()
     with responses.RequestsMock() as http:
         http.get(URL + path, json=shown)
@@ -48,7 +50,7 @@ def test_auto_answers_in_the_dialect_of_the_last_answer(shown: object, form: str
         assert forms_sent(http) == [form]
 
 
-def test_the_dialect_of_the_settings_themselves_wins_over_what_was_heard_of_others(
+def test_the_dialect_of_the_settings_themselves_wins_over_that_of_other_answers(
     codat: CodatClient, http: responses.RequestsMock
 ) -> None:
     http.get(SETTINGS_URL, json=OBJECT_FORM)
@@ -60,7 +62,7 @@ def test_the_dialect_of_the_settings_themselves_wins_over_what_was_heard_of_othe
     assert forms_sent(http) == ["object"]
 
 
-def test_an_answer_without_settings_does_not_unlearn_the_dialect(
+def test_an_answer_without_settings_does_not_change_the_dialect(
     codat: CodatClient, http: responses.RequestsMock
 ) -> None:
     http.get(SETTINGS_URL, json=HOURS_FORM)
@@ -72,11 +74,11 @@ def test_an_answer_without_settings_does_not_unlearn_the_dialect(
     assert forms_sent(http) == ["hours"]
 
 
-def test_where_nothing_was_heard_the_object_form_is_sent_and_remembered(
+def test_where_no_dialect_is_known_the_object_form_is_sent_and_remembered(
     codat: CodatClient, http: responses.RequestsMock
 ) -> None:
     http.post(SETTINGS_URL, status=204)
-    http.post(SETTINGS_URL, status=400)
+    http.post(SETTINGS_URL, status=400, json=REFUSED)
     codat.update_sync_settings(COMPANY, WANTED)
     with pytest.raises(BadRequest):
         codat.update_sync_settings(COMPANY, WANTED)
@@ -87,7 +89,7 @@ def test_a_400_to_the_object_form_sends_the_hours_form_once_and_remembers_it(
     codat: CodatClient, http: responses.RequestsMock
 ) -> None:
     http.get(SETTINGS_URL, json=NO_SETTINGS)
-    http.post(SETTINGS_URL, status=400)
+    http.post(SETTINGS_URL, status=400, json=REFUSED)
     http.post(SETTINGS_URL, status=204)
     http.post(SETTINGS_URL, status=204)
     codat.update_sync_settings(COMPANY, codat.get_sync_settings(COMPANY).model_copy(update=dict(WANTED)))
@@ -95,10 +97,10 @@ def test_a_400_to_the_object_form_sends_the_hours_form_once_and_remembers_it(
     assert forms_sent(http) == ["object", "hours", "hours"]
 
 
-def test_a_400_to_both_forms_is_a_bad_request_and_teaches_nothing(
+def test_a_400_to_both_forms_is_a_bad_request_and_leaves_the_dialect_unknown(
     codat: CodatClient, http: responses.RequestsMock
 ) -> None:
-    http.post(SETTINGS_URL, status=400)
+    http.post(SETTINGS_URL, status=400, json=REFUSED)
     with pytest.raises(BadRequest):
         codat.update_sync_settings(COMPANY, WANTED)
     with pytest.raises(BadRequest):
@@ -106,8 +108,17 @@ def test_a_400_to_both_forms_is_a_bad_request_and_teaches_nothing(
     assert forms_sent(http) == ["object", "hours"] * 2
 
 
+def test_a_400_of_something_else_is_tried_in_the_other_form_too(
+    codat: CodatClient, http: responses.RequestsMock
+) -> None:
+    http.post(SETTINGS_URL, status=400, body="<h1>Bad Request</h1>")
+    http.post(SETTINGS_URL, status=204)
+    codat.update_sync_settings(COMPANY, WANTED)
+    assert forms_sent(http) == ["object", "hours"]
+
+
 @pytest.mark.parametrize("status", [401, 402, 403, 404, 409, 429, 500, 503])
-def test_only_a_400_makes_the_client_try_the_other_form(status: int) -> None:
+def test_only_a_400_makes_the_client_try_the_hours_form(status: int) -> None:
     with responses.RequestsMock() as http:
         http.post(SETTINGS_URL, status=status)
         with pytest.raises(CodatError):
@@ -116,18 +127,18 @@ def test_only_a_400_makes_the_client_try_the_other_form(status: int) -> None:
 
 
 def test_a_402_to_the_hours_form_is_still_a_402(codat: CodatClient, http: responses.RequestsMock) -> None:
-    http.post(SETTINGS_URL, status=400)
+    http.post(SETTINGS_URL, status=400, json=REFUSED)
     http.post(SETTINGS_URL, status=402, json={"error": "Sync schedule not allowed"})
     with pytest.raises(PaymentRequired):
         codat.update_sync_settings(COMPANY, WANTED)
 
 
 @pytest.mark.parametrize("shown", [OBJECT_FORM, HOURS_FORM], ids=["object", "hours"])
-def test_a_form_that_was_heard_is_not_given_up_for_a_400(shown: object) -> None:
+def test_a_known_dialect_is_kept_after_a_400(shown: object) -> None:
     codat = client_of()
     with responses.RequestsMock() as http:
         http.get(SETTINGS_URL, json=shown)
-        http.post(SETTINGS_URL, status=400)
+        http.post(SETTINGS_URL, status=400, json=REFUSED)
         with pytest.raises(BadRequest):
             codat.update_sync_settings(COMPANY, codat.get_sync_settings(COMPANY))
         assert len(sent_json(http)) == 1
@@ -140,7 +151,7 @@ def test_a_fixed_dialect_never_switches(fixed: Dialect, shown: object, status: i
     codat = client_of(dialect=fixed)
     with responses.RequestsMock() as http:
         http.get(SETTINGS_URL, json=shown)
-        http.post(SETTINGS_URL, status=status)
+        http.post(SETTINGS_URL, status=status, body=b"" if status == 204 else json.dumps(REFUSED))
         wanted = codat.get_sync_settings(COMPANY).model_copy(update={"settings": WANTED.settings})
         try:
             codat.update_sync_settings(COMPANY, wanted)
@@ -153,7 +164,7 @@ def test_a_fixed_dialect_never_switches(fixed: Dialect, shown: object, status: i
 @pytest.mark.parametrize("fixed", [True, False], ids=["fixed", "auto"])
 @settings(deadline=None, max_examples=10)
 @given(data=st.data())
-def test_what_codat_shows_is_sent_back_as_it_came(dialect: Dialect, fixed: bool, data: st.DataObject) -> None:  # noqa: FBT001
+def test_settings_that_were_read_are_written_back_unchanged(dialect: Dialect, fixed: bool, data: st.DataObject) -> None:  # noqa: FBT001
     shown = data.draw(answers(dialect).filter(lambda answer: spoken_in(answer, dialect)))
     codat = client_of(dialect=dialect if fixed else None)
     with responses.RequestsMock() as http:
@@ -165,6 +176,6 @@ def test_what_codat_shows_is_sent_back_as_it_came(dialect: Dialect, fixed: bool,
 
 
 def spoken_in(answer: dict[str, Any], dialect: Dialect) -> bool:
-    """Whether an answer shows which dialect it is in."""
+    """Return whether an answer shows which dialect it is in."""
     form = int if dialect is Dialect.HOURS else dict
     return any(isinstance(each.get("syncSchedule"), form) for each in answer["settings"])

@@ -1,4 +1,4 @@
-"""What the client retries at once, and what it does not."""
+"""The client retries failed connections and gateway errors at once, and nothing else."""
 
 import json
 import socket
@@ -26,7 +26,7 @@ from tests.unit.codat.scripted_server import (
 
 @pytest.mark.parametrize("status", [502, 503, 504])
 @pytest.mark.parametrize("name", CALLS)
-def test_a_gateways_status_is_tried_exactly_twice_more(status: int, name: str) -> None:
+def test_a_gateway_error_is_retried_exactly_twice(status: int, name: str) -> None:
     with scripted_server(answer(status, b'{"error": "Down."}')) as server, pytest.raises(ServerError) as raised:
         CALLS[name][1](client_of(server.url))
     assert len(server.heard) == 3
@@ -35,30 +35,30 @@ def test_a_gateways_status_is_tried_exactly_twice_more(status: int, name: str) -
     assert str(raised.value) == "Down."
 
 
-@pytest.mark.parametrize("trouble", [answer(502), answer(503), answer(504), cut, raw(b"nonsense\r\n\r\n")])
+@pytest.mark.parametrize("failure", [answer(502), answer(503), answer(504), cut, raw(b"nonsense\r\n\r\n")])
 @pytest.mark.parametrize("times", [1, 2])
-def test_trouble_that_passes_at_once_is_not_seen(trouble: Reaction, times: int) -> None:
-    with scripted_server(*[trouble] * times, answer(200, json.dumps(HOURS_FORM).encode())) as server:
+def test_a_failure_that_passes_at_once_is_hidden_by_the_retries(failure: Reaction, times: int) -> None:
+    with scripted_server(*[failure] * times, answer(200, json.dumps(HOURS_FORM).encode())) as server:
         assert client_of(server.url).get_sync_settings(COMPANY).dialect is Dialect.HOURS
     assert len(server.heard) == times + 1
 
 
 @pytest.mark.parametrize("status", [301, 400, 401, 402, 403, 404, 408, 409, 422, 429, 451, 500, 501])
 @pytest.mark.parametrize("name", ["get_sync_settings", "update_sync_settings"])
-def test_no_other_status_is_tried_again(status: int, name: str) -> None:
+def test_no_other_status_is_retried(status: int, name: str) -> None:
     with scripted_server(answer(status, Retry_After="0")) as server, pytest.raises(CodatError):
         CALLS[name][1](client_of(server.url, dialect=Dialect.HOURS))
     assert len(server.heard) == 1
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_retry_after_is_not_slept_through(status: int) -> None:
+def test_the_client_does_not_sleep_for_a_retry_after(status: int) -> None:
     with scripted_server(answer(status, Retry_After="43200")) as server, pytest.raises(CodatError):
         client_of(server.url).get_sync_settings(COMPANY)
 
 
 @pytest.mark.parametrize("name", ["get_sync_settings", "update_sync_settings"])
-def test_a_connection_that_is_cut_before_the_answer_is_tried_exactly_twice_more(name: str) -> None:
+def test_a_connection_that_is_cut_before_the_answer_is_retried_exactly_twice(name: str) -> None:
     with scripted_server(cut) as server, pytest.raises(Unreachable) as raised:
         CALLS[name][1](client_of(server.url))
     assert len(server.heard) == 3
@@ -74,36 +74,36 @@ HALF_A_CHUNK = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1000\r\n{}
 
 @pytest.mark.parametrize("half", [HALF_A_BODY, HALF_A_CHUNK], ids=["of a body", "of a chunk"])
 @pytest.mark.parametrize("name", ["get_sync_settings", "update_sync_settings"])
-def test_an_answer_that_is_cut_off_is_not_taken_for_a_whole_one(half: bytes, name: str) -> None:
+def test_a_truncated_answer_is_unreachable(half: bytes, name: str) -> None:
     with scripted_server(raw(half)) as server, pytest.raises(Unreachable):
         CALLS[name][1](client_of(server.url))
 
 
-def test_an_answer_that_is_cut_off_after_it_began_is_not_tried_again() -> None:
+def test_a_truncated_answer_is_not_retried() -> None:
     with scripted_server(raw(HALF_A_BODY), answer(200)) as server, pytest.raises(Unreachable):
         client_of(server.url).get_sync_settings(COMPANY)
     assert len(server.heard) == 1
 
 
 @pytest.mark.parametrize(
-    "wordless",
+    "reaction",
     [silence, silence_after(b"HTTP/1.1 200 OK\r\n"), silence_after(HALF_A_BODY)],
     ids=["no answer", "half of the headers", "half of the body"],
 )
 @pytest.mark.parametrize("name", ["get_sync_settings", "update_sync_settings"])
-def test_a_read_that_timed_out_is_not_tried_again(wordless: Reaction, name: str) -> None:
-    with scripted_server(wordless) as server, pytest.raises(Unreachable) as raised:
+def test_a_read_that_timed_out_is_not_retried(reaction: Reaction, name: str) -> None:
+    with scripted_server(reaction) as server, pytest.raises(Unreachable) as raised:
         CALLS[name][1](client_of(server.url))
     assert len(server.heard) == 1
     assert raised.value.status is None
 
 
-def test_a_timeout_is_named_as_such() -> None:
+def test_a_timeout_is_named_in_the_error() -> None:
     with scripted_server(silence) as server, pytest.raises(Unreachable, match=r"ReadTimeout$"):
         client_of(server.url).get_sync_settings(COMPANY)
 
 
-def test_a_port_that_nobody_listens_on_is_unreachable() -> None:
+def test_a_port_without_a_listener_is_unreachable() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
@@ -124,15 +124,15 @@ def test_a_port_that_nobody_listens_on_is_unreachable() -> None:
     ],
     ids=["binary", "another protocol", "no status", "no gzip", "many headers", "a long header", "no chunk"],
 )
-def test_what_is_no_http_is_unreachable(garbage: bytes) -> None:
+def test_an_answer_that_is_no_http_is_unreachable(garbage: bytes) -> None:
     with scripted_server(raw(garbage)) as server, pytest.raises(Unreachable):
         client_of(server.url).get_sync_settings(COMPANY)
 
 
-def test_the_client_is_usable_after_trouble() -> None:
+def test_the_client_is_usable_after_failures() -> None:
     with scripted_server(cut, cut, cut, answer(500), silence, answer(200)) as server:
         codat = client_of(server.url)
-        for trouble in (Unreachable, ServerError, Unreachable):
-            with pytest.raises(trouble):
+        for failure in (Unreachable, ServerError, Unreachable):
+            with pytest.raises(failure):
                 codat.get_account_sync_settings()
         assert codat.get_account_sync_settings() == SyncSettings()

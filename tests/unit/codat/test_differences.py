@@ -1,4 +1,4 @@
-"""What changes between two states of a company's settings."""
+"""The differences between two states of a company's settings, and what became more frequent."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ def test_a_frequency_is_named_in_words() -> None:
     assert words(shown(invoices(DAILY)), shown(invoices(HOURLY))) == ["invoices: daily → hourly"]
 
 
-def test_a_difference_is_data_too() -> None:
+def test_a_difference_has_its_fields() -> None:
     assert differences(shown(invoices(DAILY)), shown(invoices(HOURLY))) == (
         Difference("invoices", "sync_schedule", "daily", "hourly"),
     )
@@ -50,7 +50,7 @@ def test_an_hour_of_day_counts_only_where_both_sides_show_one(before: int | None
 
 
 @pytest.mark.parametrize("frequency", [Frequency.HOURLY, Frequency.OFF])
-def test_an_hour_of_day_counts_only_where_the_interval_gives_it_a_meaning(frequency: Frequency) -> None:
+def test_an_hour_of_day_does_not_count_for_hourly_and_off(frequency: Frequency) -> None:
     assert words(shown(invoices(at(2, frequency))), shown(invoices(at(3, frequency)))) == []
 
 
@@ -64,13 +64,13 @@ def test_a_flag_is_named_in_words() -> None:
     assert words(before, after) == ["invoices fetch_on_first_link: yes → no"]
 
 
-def test_a_date_is_named_as_it_stands() -> None:
+def test_a_date_is_shown_as_it_is() -> None:
     after = shown(invoices(sync_from_utc="2024-01-31T00:00:00Z"))
     assert words(shown(invoices()), after) == ["invoices sync_from_utc: unset → 2024-01-31T00:00:00Z"]
 
 
 @pytest.mark.parametrize("field", ["sync_from_window", "months_to_sync"])
-def test_a_history_window_is_not_worded_in_hours(field: str) -> None:
+def test_a_history_window_is_not_shown_in_hours(field: str) -> None:
     (line,) = words(shown(invoices(**{field: 24})), shown(invoices(**{field: 12})))
     assert "hour" not in line
     assert "24" in line
@@ -83,36 +83,36 @@ def test_a_history_window_is_a_difference(field: str) -> None:
     assert (difference.data_type, difference.field) == ("invoices", field)
 
 
-def test_the_settings_as_a_whole_may_begin_to_override_the_accounts() -> None:
+def test_an_override_that_begins_is_a_difference_of_the_settings_as_a_whole() -> None:
     (difference,) = differences(shown(overrides_defaults=False), shown())
     assert difference.data_type is None
     assert str(difference) == "overrides_defaults: no → yes"
 
 
-def test_an_interval_that_codat_does_not_document_is_named_in_hours() -> None:
+def test_an_undocumented_interval_is_shown_in_hours() -> None:
     assert words(shown(invoices(6)), shown(invoices(DAILY))) == ["invoices: every 6 hours → daily"]
 
 
-def test_a_schedule_that_is_unset_is_named_so() -> None:
+def test_a_missing_schedule_is_shown_as_unset() -> None:
     assert words(shown(invoices(None)), shown(invoices(DAILY))) == ["invoices: unset → daily"]
 
 
-def test_a_schedule_of_unknown_form_equals_itself() -> None:
+def test_a_schedule_of_unknown_form_does_not_differ_from_itself() -> None:
     assert words(shown(invoices({"cron": "0 2 * * *"})), shown(invoices({"cron": "0 2 * * *"}))) == []
 
 
-def test_a_data_type_that_was_not_there_differs_in_all_that_it_says() -> None:
+def test_a_new_data_type_differs_in_each_of_its_fields() -> None:
     assert words(shown(), shown(invoices(DAILY))) == [
         "invoices: unset → daily",
         "invoices fetch_on_first_link: unset → yes",
     ]
 
 
-def test_a_data_type_that_is_not_written_is_no_difference() -> None:
+def test_a_data_type_that_is_not_written_does_not_differ() -> None:
     assert words(shown(invoices()), shown()) == []
 
 
-def test_data_types_are_matched_by_name_whatever_their_order() -> None:
+def test_data_types_are_matched_by_name_in_any_order() -> None:
     bills = SyncSetting(data_type="bills", sync_schedule=DAILY)
     assert words(shown(invoices(), bills), shown(bills, invoices(HOURLY))) == ["invoices: daily → hourly"]
 
@@ -124,7 +124,7 @@ def test_a_data_type_that_is_listed_twice_is_matched_in_order() -> None:
     ]
 
 
-def test_the_order_is_that_of_what_is_written() -> None:
+def test_differences_are_in_the_order_of_the_written_settings() -> None:
     bills = SyncSetting(data_type="bills", sync_schedule=DAILY)
     assert words(shown(), shown(bills, invoices()))[0] == "bills: unset → daily"
 
@@ -146,7 +146,7 @@ def every(hours: object, data_type: str = "invoices") -> SyncSetting:
 @pytest.mark.parametrize(
     ("before", "after"), [(24, 1), (720, 168), (0, 720), (None, 24), (6, 1), ({"intervalHours": 24, "hourOfDay": 2}, 1)]
 )
-def test_what_is_pulled_more_often_than_before_became_more_frequent(before: object, after: object) -> None:
+def test_a_data_type_that_is_pulled_more_often_became_more_frequent(before: object, after: object) -> None:
     assert more_frequent(shown(every(before)), shown(every(after))) == ("invoices",)
 
 
@@ -166,11 +166,11 @@ def test_what_is_pulled_more_often_than_before_became_more_frequent(before: obje
         ({"intervalHours": 24, "hourOfDay": 2}, {"intervalHours": 24, "hourOfDay": 14}),
     ],
 )
-def test_nothing_else_became_more_frequent(before: object, after: object) -> None:
+def test_any_other_change_is_not_more_frequent(before: object, after: object) -> None:
     assert more_frequent(shown(every(before)), shown(every(after))) == ()
 
 
-def test_a_data_type_that_was_not_there_became_more_frequent() -> None:
+def test_a_new_data_type_became_more_frequent_unless_it_is_off() -> None:
     assert more_frequent(shown(), shown(every(720), every(0, "bills"))) == ("invoices",)
 
 
@@ -181,7 +181,7 @@ def test_the_most_frequent_comes_first_and_each_once() -> None:
 
 @settings(deadline=None, max_examples=30)
 @given(before=st.sampled_from(Dialect).flatmap(answers), after=st.sampled_from(Dialect).flatmap(answers))
-def test_what_became_more_frequent_is_a_difference_of_its_schedule(
+def test_a_data_type_that_became_more_frequent_differs_in_its_schedule(
     before: dict[str, Any], after: dict[str, Any]
 ) -> None:
     old, new = SyncSettings.model_validate(before), SyncSettings.model_validate(after)

@@ -1,4 +1,4 @@
-"""What Codat shows is understood, and what is not known of it survives."""
+"""Codat's settings are read, and unknown parts of them survive the round trip."""
 
 import json
 from typing import Any
@@ -50,7 +50,7 @@ def test_a_frequency_is_a_word_and_a_number_of_hours(frequency: str, hours: int)
 
 
 @pytest.mark.parametrize("frequency", Frequency)
-def test_both_dialects_read_as_one_schedule(frequency: Frequency) -> None:
+def test_both_dialects_are_read_as_one_schedule(frequency: Frequency) -> None:
     hours = read_setting(syncSchedule=int(frequency)).sync_schedule
     spelt = read_setting(syncSchedule={"intervalHours": int(frequency), "hourOfDay": 2}).sync_schedule
     assert hours == SyncSchedule(interval_hours=frequency)
@@ -70,7 +70,7 @@ def test_the_hours_form_has_the_sync_order_that_it_requires() -> None:
     assert "syncOrder" not in setting.on_the_wire(Dialect.OBJECT)
 
 
-def test_a_sync_order_of_codats_is_kept() -> None:
+def test_codats_sync_order_is_kept() -> None:
     assert read_setting(syncSchedule=24, syncOrder=7).on_the_wire(Dialect.HOURS)["syncOrder"] == 7
 
 
@@ -83,18 +83,18 @@ def test_a_sync_order_of_codats_is_kept() -> None:
     ],
     ids=repr,
 )
-def test_a_schedule_that_is_not_documented_is_sent_back_untouched(schedule: object) -> None:
+def test_an_undocumented_schedule_is_written_back_unchanged(schedule: object) -> None:
     setting = read_setting(syncSchedule=schedule)
     assert not isinstance(setting.sync_schedule, SyncSchedule)
     assert canonical(setting.on_the_wire(Dialect.OBJECT)["syncSchedule"]) == canonical(schedule)
 
 
-def test_a_schedule_that_was_not_there_is_not_invented() -> None:
+def test_a_missing_schedule_is_not_added() -> None:
     assert read_setting().on_the_wire(Dialect.OBJECT) == {"dataType": "invoices"}
 
 
 @pytest.mark.parametrize("schedule", [{"intervalHours": 1}, {"intervalHours": 24, "hourOfDay": None}], ids=repr)
-def test_an_hour_of_day_that_was_not_there_is_not_invented(schedule: object) -> None:
+def test_a_missing_hour_of_day_is_not_added(schedule: object) -> None:
     assert read_setting(syncSchedule=schedule).on_the_wire(Dialect.OBJECT)["syncSchedule"] == schedule
 
 
@@ -107,7 +107,7 @@ def test_an_hour_of_day_that_was_not_there_is_not_invented(schedule: object) -> 
         (SyncSchedule(interval_hours=Frequency.OFF), "off"),
     ],
 )
-def test_a_schedule_reads_as_words(schedule: SyncSchedule, text: str) -> None:
+def test_a_schedule_is_shown_in_words(schedule: SyncSchedule, text: str) -> None:
     assert str(schedule) == text
 
 
@@ -127,13 +127,13 @@ def test_a_schedule_reads_as_words(schedule: SyncSchedule, text: str) -> None:
     ],
     ids=repr,
 )
-def test_the_dialect_is_the_one_in_which_the_answer_speaks(schedules: list[object], dialect: Dialect | None) -> None:
+def test_the_dialect_is_that_of_the_answer(schedules: list[object], dialect: Dialect | None) -> None:
     listed = [{"dataType": f"type{number}", "syncSchedule": each} for number, each in enumerate(schedules)]
     assert read_settings({"settings": listed}).dialect is dialect
 
 
 @pytest.mark.parametrize("answer", [{}, {"settings": None, "overridesDefaults": None}, {"settings": []}], ids=repr)
-def test_codat_promises_no_field_of_an_answer(answer: object) -> None:
+def test_every_field_of_an_answer_is_optional(answer: object) -> None:
     assert read_settings(answer) == SyncSettings()
 
 
@@ -151,7 +151,7 @@ def test_json_of_another_shape_is_a_validation_error(answer: object) -> None:
         read_settings(answer)
 
 
-def test_a_new_field_named_dialect_is_as_unknown_as_any_other() -> None:
+def test_an_unknown_field_named_dialect_is_ignored() -> None:
     assert (
         read_settings({"settings": [{"dataType": "x", "syncSchedule": 24}], "dialect": "en"}).dialect is Dialect.HOURS
     )
@@ -160,7 +160,7 @@ def test_a_new_field_named_dialect_is_as_unknown_as_any_other() -> None:
 @pytest.mark.parametrize("dialect", Dialect)
 @settings(deadline=None, max_examples=40)
 @given(data=st.data())
-def test_what_codat_shows_survives_the_round_trip(dialect: Dialect, data: st.DataObject) -> None:
+def test_settings_survive_the_round_trip(dialect: Dialect, data: st.DataObject) -> None:
     answer = data.draw(answers(dialect))
     read = read_settings(answer)
     assert canonical([each.on_the_wire(dialect) for each in read.settings]) == canonical(answer["settings"])
@@ -169,7 +169,7 @@ def test_what_codat_shows_survives_the_round_trip(dialect: Dialect, data: st.Dat
 
 @settings(deadline=None, max_examples=60)
 @given(schedule=JSON)
-def test_no_schedule_is_too_odd_to_be_read(schedule: object) -> None:
+def test_any_json_is_read_as_a_schedule(schedule: object) -> None:
     setting = read_setting(syncSchedule=schedule)
     if not isinstance(setting.sync_schedule, SyncSchedule):
         assert canonical(setting.on_the_wire(Dialect.OBJECT)["syncSchedule"]) == canonical(schedule)
@@ -177,7 +177,7 @@ def test_no_schedule_is_too_odd_to_be_read(schedule: object) -> None:
 
 @settings(deadline=None, max_examples=60)
 @given(answer=JSON | st.fixed_dictionaries({"settings": st.lists(JSON, max_size=3)}))
-def test_an_answer_is_read_or_a_validation_error(answer: Any) -> None:  # noqa: ANN401
+def test_any_json_is_read_as_an_answer_or_is_a_validation_error(answer: Any) -> None:  # noqa: ANN401
     try:
         read_settings(answer)
     except ValidationError:
@@ -185,12 +185,12 @@ def test_an_answer_is_read_or_a_validation_error(answer: Any) -> None:  # noqa: 
     assert isinstance(answer, dict)
 
 
-def test_settings_are_values() -> None:
+def test_settings_are_immutable() -> None:
     with pytest.raises(ValidationError):
         SyncSettings().overrides_defaults = True  # type: ignore[misc]  # That is the claim.
 
 
-def test_a_company_carries_its_tags_and_products() -> None:
+def test_a_company_has_its_tags_and_products() -> None:
     fields = {
         "id": ID,
         "name": "Toft Stores",
@@ -219,11 +219,11 @@ def test_products_may_be_null() -> None:
 
 
 @pytest.mark.parametrize("unknown", ["_dialect", "model_config", "settings_"])
-def test_no_new_field_of_codats_gets_in_the_way(unknown: str) -> None:
+def test_an_unknown_field_is_ignored_whatever_its_name(unknown: str) -> None:
     assert read_settings({"settings": [{"dataType": "x", "syncSchedule": 24}], unknown: "x"}).dialect is Dialect.HOURS
 
 
-def test_the_dialect_stays_with_settings_that_were_merged() -> None:
+def test_merged_settings_keep_the_dialect() -> None:
     read = read_settings({"settings": [{"dataType": "x", "syncSchedule": 24}]})
     assert read.model_copy(update={"overrides_defaults": True}).dialect is Dialect.HOURS
     assert SyncSettings.model_validate(read).dialect is Dialect.HOURS
@@ -260,5 +260,5 @@ def test_a_connection_is_read() -> None:
     ],
     ids=repr,
 )
-def test_a_list_goes_on_where_a_page_links_to_the_next(page: object, has_next: bool) -> None:  # noqa: FBT001
+def test_a_list_continues_where_a_page_links_to_the_next(page: object, has_next: bool) -> None:  # noqa: FBT001
     assert Page[Company].model_validate_json(json.dumps(page)).has_next is has_next

@@ -1,4 +1,4 @@
-"""What Codat's headers say of the quota, in every form that is in use."""
+"""Codat's quota headers are read in every form that is in use."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
 from codat_sync.codat.rate_limits import RateLimit
+from tests.fakes.clock import NOW
 
-NOW = datetime(2026, 2, 1, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 IN_AN_HOUR = [
@@ -38,7 +38,7 @@ def read(headers: Mapping[str, str], now: datetime = NOW) -> RateLimit:
     return RateLimit.read(CaseInsensitiveDict(headers), now)
 
 
-def test_all_that_the_headers_say_is_read() -> None:
+def test_all_headers_are_read() -> None:
     headers = {
         "X-Rate-Limit-Limit": "101000",
         "X-Rate-Limit-Remaining": "99",
@@ -53,11 +53,11 @@ def test_all_that_the_headers_say_is_read() -> None:
     )
 
 
-def test_names_are_looked_up_as_http_does() -> None:
+def test_names_of_headers_are_case_insensitive() -> None:
     assert read({"x-rate-limit-remaining": "3"}).remaining == 3
 
 
-def test_an_answer_without_headers_says_nothing() -> None:
+def test_an_answer_without_headers_has_no_quota() -> None:
     assert read({}) == RateLimit()
 
 
@@ -86,15 +86,15 @@ def test_retry_after_wins_over_the_reset() -> None:
     assert read(headers).wait(NOW) == timedelta(seconds=5)
 
 
-def test_retry_after_wins_though_quota_is_left() -> None:
+def test_retry_after_wins_although_quota_is_left() -> None:
     assert read({"Retry-After": "5", "X-Rate-Limit-Remaining": "100"}).wait(NOW) == timedelta(seconds=5)
 
 
-def test_a_zero_is_a_wait_of_nothing_and_not_an_absent_one() -> None:
+def test_a_retry_after_of_zero_is_a_wait_of_zero() -> None:
     assert read({"Retry-After": "0"}).wait(NOW) == timedelta(0)
 
 
-def test_an_unreadable_retry_after_leaves_it_to_the_reset() -> None:
+def test_where_retry_after_is_unreadable_the_reset_counts() -> None:
     headers = {"Retry-After": "soon", "X-Rate-Limit-Remaining": "0", "X-Rate-Limit-Reset": "3600"}
     assert read(headers).wait(NOW) == HOUR
 
@@ -103,7 +103,7 @@ def test_a_used_up_quota_without_a_reset_lasts_until_midnight_utc() -> None:
     assert read({"X-Rate-Limit-Remaining": "0"}).wait(NOW) == timedelta(hours=12)
 
 
-def test_midnight_is_that_of_utc_wherever_the_caller_is() -> None:
+def test_midnight_is_that_of_utc_in_any_time_zone_of_the_caller() -> None:
     tokyo = timezone(timedelta(hours=9))
     assert read({"X-Rate-Limit-Remaining": "0"}).wait(NOW.astimezone(tokyo)) == timedelta(hours=12)
 
@@ -113,21 +113,21 @@ def test_at_midnight_the_next_one_counts() -> None:
     assert read({"X-Rate-Limit-Remaining": "0"}, midnight).wait(midnight) == timedelta(days=1)
 
 
-def test_quota_that_is_left_leaves_the_wait_to_the_caller() -> None:
+def test_where_quota_is_left_there_is_no_wait() -> None:
     assert read({"X-Rate-Limit-Remaining": "1", "X-Rate-Limit-Reset": "2026-02-02T00:00:00Z"}).wait(NOW) is None
 
 
-def test_headers_that_say_nothing_leave_the_wait_to_the_caller() -> None:
+def test_without_headers_there_is_no_wait() -> None:
     assert read({}).wait(NOW) is None
 
 
-def test_a_reset_alone_is_waited_for() -> None:
+def test_a_reset_without_a_count_is_the_wait() -> None:
     assert read({"X-Rate-Limit-Reset": "3600"}).wait(NOW) == HOUR
 
 
 @pytest.mark.parametrize("header", ["Retry-After", "X-Rate-Limit-Reset"])
 @pytest.mark.parametrize("past", ["Sun, 01 Feb 2026 11:59:59 GMT", "2001-01-01T00:00:00Z", "1000000000"])
-def test_a_moment_in_the_past_is_no_wait(header: str, past: str) -> None:
+def test_a_moment_in_the_past_is_a_wait_of_zero(header: str, past: str) -> None:
     assert read({header: past}).wait(NOW) == timedelta(0)
 
 
@@ -153,6 +153,6 @@ HEADER_TEXT = (
 @example(headers={"Retry-After": "9999-12-31T23:59:59-23:59"}, now=NOW)
 @example(headers={"Retry-After": "Fri, 31 Dec 9999 23:59:59 -2359"}, now=NOW)
 @example(headers={"X-Rate-Limit-Reset": "99999999999999.9"}, now=NOW)
-def test_no_header_makes_reading_fail_or_the_wait_negative(headers: dict[str, str], now: datetime) -> None:
+def test_any_headers_are_read_and_no_wait_is_negative(headers: dict[str, str], now: datetime) -> None:
     wait = read(headers, now).wait(now)
     assert wait is None or wait >= timedelta(0)

@@ -1,4 +1,4 @@
-"""Record, converge, confirm."""
+"""Record, converge, confirm: the newest plan is the last one written to Codat."""
 
 from datetime import timedelta
 
@@ -86,7 +86,7 @@ def test_a_change_costs_two_calls_to_codat_and_two_writes(
     assert "invoices: monthly → daily" in [str(each).split(" at ")[0] for each in converged.differences]
 
 
-def test_what_is_at_the_preset_already_is_not_written(convergence: Convergence, codat: FakeCodat) -> None:
+def test_settings_that_are_at_the_preset_already_are_not_written(convergence: Convergence, codat: FakeCodat) -> None:
     company = convergence.record(COMPANY, desired("growth"))
     convergence.converge(company, "e", Deadline.never())
     codat.calls.clear()
@@ -94,7 +94,7 @@ def test_what_is_at_the_preset_already_is_not_written(convergence: Convergence, 
     assert codat.calls == ["get"]
 
 
-def test_an_applied_preset_is_believed_to_be_in_force_until_another_is_desired(convergence: Convergence) -> None:
+def test_an_applied_preset_is_in_force_until_another_plan_is_desired(convergence: Convergence) -> None:
     company = convergence.record(COMPANY, desired("growth"))
     assert not convergence.in_force(company)
     company = convergence.converge(company, "e", Deadline.never()).company
@@ -102,7 +102,7 @@ def test_an_applied_preset_is_believed_to_be_in_force_until_another_is_desired(c
     assert not convergence.in_force(convergence.record(COMPANY, desired("free", minutes=1)))
 
 
-def test_a_plan_that_comes_in_between_is_the_last_one_written(
+def test_a_plan_that_is_recorded_meanwhile_is_the_last_one_written(
     convergence: Convergence, codat: FakeCodat, plans: FakePlans
 ) -> None:
     company = convergence.record(COMPANY, desired("growth"))
@@ -113,7 +113,7 @@ def test_a_plan_that_comes_in_between_is_the_last_one_written(
     assert convergence.in_force(plans.items[COMPANY])
 
 
-def test_plans_that_never_stop_coming_in_are_given_up_on_for_now(
+def test_convergence_gives_up_for_now_where_plans_keep_changing(
     convergence: Convergence, codat: FakeCodat, plans: FakePlans
 ) -> None:
     minutes = iter(range(1, 100))
@@ -134,7 +134,7 @@ def test_an_older_plan_changes_nothing(convergence: Convergence) -> None:
     assert convergence.record(COMPANY, desired("free")).desired.plan == "growth"
 
 
-def test_hourly_without_a_paid_account_falls_back_and_says_why(convergence: Convergence, codat: FakeCodat) -> None:
+def test_hourly_without_a_paid_account_is_degraded_to_the_fallback(convergence: Convergence, codat: FakeCodat) -> None:
     codat.has_hourly = False
     converged = convergence.converge(convergence.record(COMPANY, desired("scale")), "e", Deadline.never())
     assert converged.degraded_by is not None
@@ -144,7 +144,7 @@ def test_hourly_without_a_paid_account_falls_back_and_says_why(convergence: Conv
     assert converged.company.applied.degraded_to == "daily"
 
 
-def test_a_degraded_preset_is_never_taken_for_the_real_one(convergence: Convergence, codat: FakeCodat) -> None:
+def test_a_degraded_preset_does_not_count_as_in_force(convergence: Convergence, codat: FakeCodat) -> None:
     codat.has_hourly = False
     company = convergence.converge(convergence.record(COMPANY, desired("scale")), "e", Deadline.never()).company
     assert not convergence.in_force(company)
@@ -156,7 +156,7 @@ def test_a_degraded_preset_is_never_taken_for_the_real_one(convergence: Converge
     assert converged.company.applied.degraded_to is None
 
 
-def test_hourly_without_a_fallback_is_refused_as_a_whole(convergence: Convergence, codat: FakeCodat) -> None:
+def test_hourly_without_a_fallback_raises_the_402(convergence: Convergence, codat: FakeCodat) -> None:
     codat.has_hourly = False
     with pytest.raises(PaymentRequired):
         convergence.converge(convergence.record(COMPANY, desired("stubborn")), "e", Deadline.never())
@@ -177,7 +177,7 @@ def test_a_failure_confirms_nothing(convergence: Convergence, codat: FakeCodat, 
     assert plans.items[COMPANY].applied is None
 
 
-def test_an_answer_that_was_lost_is_made_up_for_by_looking_again(convergence: Convergence, codat: FakeCodat) -> None:
+def test_a_lost_answer_is_repaired_by_the_next_attempt(convergence: Convergence, codat: FakeCodat) -> None:
     company = convergence.record(COMPANY, desired("growth"))
 
     def take_effect_then_lose_the_answer() -> None:
@@ -192,7 +192,9 @@ def test_an_answer_that_was_lost_is_made_up_for_by_looking_again(convergence: Co
     assert convergence.in_force(converged.company)
 
 
-def test_a_company_without_settings_starts_from_the_accounts_own(convergence: Convergence, codat: FakeCodat) -> None:
+def test_a_company_without_settings_starts_from_those_of_the_account(
+    convergence: Convergence, codat: FakeCodat
+) -> None:
     codat.companies[COMPANY] = SyncSettings()
     codat.defaults = SyncSettings(settings=(setting("invoices", syncOrder=7),))
     convergence.converge(convergence.record(COMPANY, desired("growth")), "e", Deadline.never())
@@ -202,25 +204,27 @@ def test_a_company_without_settings_starts_from_the_accounts_own(convergence: Co
     assert codat.companies[COMPANY].overrides_defaults
 
 
-def test_a_plan_on_the_accounts_own_settings_gives_up_the_override(convergence: Convergence, codat: FakeCodat) -> None:
+def test_a_plan_with_account_defaults_ends_the_override(convergence: Convergence, codat: FakeCodat) -> None:
     converged = convergence.converge(convergence.record(COMPANY, desired("account")), "e", Deadline.never())
     assert not codat.companies[COMPANY].overrides_defaults
     assert [str(each) for each in converged.differences] == ["overrides_defaults: yes → no"]
 
 
-def test_no_call_is_made_without_time_for_it(convergence: Convergence, codat: FakeCodat) -> None:
+def test_no_call_starts_without_time_for_it(convergence: Convergence, codat: FakeCodat) -> None:
     with pytest.raises(OutOfTime):
         convergence.converge(convergence.record(COMPANY, desired("growth")), "e", deadline(0))
     assert codat.calls == []
 
 
-def test_a_write_is_not_begun_without_time_for_it(convergence: Convergence, codat: FakeCodat) -> None:
+def test_no_write_starts_without_time_for_it(convergence: Convergence, codat: FakeCodat) -> None:
     with pytest.raises(OutOfTime):
         convergence.converge(convergence.record(COMPANY, desired("growth")), "e", once())
     assert codat.calls == ["get"]
 
 
-def test_what_an_upgrade_makes_more_frequent_is_to_be_refreshed(convergence: Convergence, codat: FakeCodat) -> None:
+def test_data_types_that_an_upgrade_makes_more_frequent_are_to_be_refreshed(
+    convergence: Convergence, codat: FakeCodat
+) -> None:
     codat.companies[COMPANY] = settings(setting("invoices", Frequency.DAILY), setting("company"), setting("bills"))
     convergence.converge(convergence.record(COMPANY, desired("free")), "e", Deadline.never())
     converged = convergence.converge(convergence.record(COMPANY, desired("eager", minutes=1)), "e", Deadline.never())
@@ -229,12 +233,12 @@ def test_what_an_upgrade_makes_more_frequent_is_to_be_refreshed(convergence: Con
 
 
 @pytest.mark.parametrize("plan", ["growth", "account"])
-def test_a_preset_that_does_not_want_it_has_nothing_refreshed(convergence: Convergence, plan: str) -> None:
+def test_a_preset_without_refresh_on_upgrade_refreshes_nothing(convergence: Convergence, plan: str) -> None:
     assert convergence.converge(convergence.record(COMPANY, desired(plan)), "e", Deadline.never()).to_refresh == ()
 
 
 def test_the_same_plan_again_is_no_upgrade(convergence: Convergence, codat: FakeCodat) -> None:
-    """A repair, or a preset that a deploy has changed: nobody is waiting for it."""
+    """It is a repair, or a preset that a deploy has changed."""
     convergence.converge(convergence.record(COMPANY, desired("eager")), "e", Deadline.never())
     codat.companies[COMPANY] = settings(setting("invoices"), setting("company"))
     converged = convergence.converge(convergence.record(COMPANY, desired("eager", minutes=1)), "e", Deadline.never())
@@ -242,14 +246,14 @@ def test_the_same_plan_again_is_no_upgrade(convergence: Convergence, codat: Fake
     assert converged.to_refresh == ()
 
 
-def test_what_was_degraded_is_to_be_refreshed_as_far_as_it_became_more_frequent(
+def test_a_degraded_upgrade_refreshes_data_types_that_became_more_frequent(
     convergence: Convergence, codat: FakeCodat
 ) -> None:
     codat.has_hourly = False
     codat.companies[COMPANY] = settings(setting("invoices", Frequency.WEEKLY), setting("company"), setting("bills"))
     converged = convergence.converge(convergence.record(COMPANY, desired("eager")), "e", Deadline.never())
     assert converged.degraded_by is not None
-    assert converged.to_refresh == ("company",), "invoices stay weekly"
+    assert converged.to_refresh == ("company",), "invoices were weekly before"
 
 
 def test_a_refresh_is_one_call_for_each_data_type(convergence: Convergence, codat: FakeCodat) -> None:
@@ -258,19 +262,19 @@ def test_a_refresh_is_one_call_for_each_data_type(convergence: Convergence, coda
     assert codat.calls == ["refresh invoices", "refresh bills"]
 
 
-def test_a_pull_that_is_under_way_already_is_as_good(convergence: Convergence) -> None:
+def test_a_pull_that_is_in_progress_counts_as_queued(convergence: Convergence) -> None:
     assert list(convergence.refresh(COMPANY, ["invoices"], Deadline.never())) == ["invoices"]
 
 
 @pytest.mark.parametrize("refusal", [BadRequest("not supported"), NotFound("no data"), Conflict("busy")])
-def test_a_data_type_that_cannot_be_refreshed_keeps_no_other_from_it(
+def test_a_data_type_that_cannot_be_refreshed_is_skipped(
     convergence: Convergence, codat: FakeCodat, refusal: Exception
 ) -> None:
     codat.failures = [refusal]
     assert list(convergence.refresh(COMPANY, ["invoices", "bills"], Deadline.never())) == ["bills"]
 
 
-def test_a_refresh_ends_with_the_first_failure_that_concerns_the_others_too(
+def test_a_refresh_ends_with_the_first_failure_that_concerns_all_data_types(
     convergence: Convergence, codat: FakeCodat
 ) -> None:
     codat.failures = [None, ServerError("no", status=500)]
@@ -281,7 +285,7 @@ def test_a_refresh_ends_with_the_first_failure_that_concerns_the_others_too(
     assert codat.calls == ["refresh invoices", "refresh bills"]
 
 
-def test_no_refresh_is_asked_for_without_time_for_it(convergence: Convergence, codat: FakeCodat) -> None:
+def test_no_refresh_starts_without_time_for_it(convergence: Convergence, codat: FakeCodat) -> None:
     refreshed = convergence.refresh(COMPANY, ["invoices", "bills"], once())
     assert next(refreshed) == "invoices"
     with pytest.raises(OutOfTime):
@@ -289,7 +293,7 @@ def test_no_refresh_is_asked_for_without_time_for_it(convergence: Convergence, c
     assert codat.calls == ["refresh invoices"]
 
 
-def test_a_company_that_nobody_named_a_plan_for_gets_the_default_plan(convergence: Convergence) -> None:
+def test_a_company_without_a_named_plan_gets_the_default_plan(convergence: Convergence) -> None:
     assert convergence.desired_by(event(authority=Authority.ASSUMED)).plan == "free"
 
 
@@ -305,13 +309,13 @@ def test_a_named_plan_overrules_an_assumed_one_of_a_later_time(convergence: Conv
     assert convergence.record(COMPANY, desired("growth")).desired.plan == "growth"
 
 
-def test_a_tag_never_overrules_what_billing_said(convergence: Convergence) -> None:
+def test_a_tag_never_overrules_billing(convergence: Convergence) -> None:
     convergence.record(COMPANY, desired("growth"))
     tagged = event(authority=Authority.TAGGED, plan="free", occurred_at=NOW + timedelta(days=1))
     assert convergence.record(COMPANY, convergence.desired_by(tagged)).desired.plan == "growth"
 
 
-def test_a_cancelled_plan_leads_to_the_plan_for_cancelled_ones(convergence: Convergence) -> None:
+def test_a_cancellation_leads_to_the_plan_for_cancelled_companies(convergence: Convergence) -> None:
     assert convergence.desired_by(event(cancelled=True)).plan == "free"
 
 
@@ -328,17 +332,17 @@ def test_a_plan_is_recorded_in_the_spelling_of_the_presets(codat: FakeCodat, pla
     assert convergence.desired_by(event(plan="e\u0301")).plan == "é"
 
 
-def test_a_plan_that_a_deploy_removed_is_named(convergence: Convergence, plans: FakePlans) -> None:
+def test_a_plan_that_a_deploy_removed_is_named_in_the_error(convergence: Convergence, plans: FakePlans) -> None:
     company = plans.record(COMPANY, desired("legacy"), at=NOW)
     with pytest.raises(UnknownPlan, match="legacy"):
         convergence.converge(company, "e", Deadline.never())
 
 
 def once() -> Deadline:
-    """Time for one call and no more."""
+    """Return a deadline that allows one call."""
     left = iter([900.0])
     return deadline(lambda: next(left, 0.0))
 
 
 def void(_: object) -> None:
-    """For lambdas that are called for their effect."""
+    """Return nothing, for lambdas that are called for their effect."""

@@ -27,7 +27,7 @@ from tests.fakes.clock import NOW, Clock
 from tests.fakes.codat import FakeCodat
 from tests.fakes.companies import COMPANY, FakePause, FakePlans
 from tests.fakes.events import plan_event
-from tests.fakes.lambda_ import FakeContext, sqs_event
+from tests.fakes.lambda_ import PATIENCE, FakeContext, sqs_event
 from tests.fakes.outcomes import FakeDeadLetters, FakeQueue
 
 EXPIRED = PaymentRequired("Account expired", kind=PaymentRequiredKind.ACCOUNT_EXPIRED)
@@ -51,9 +51,9 @@ def codat() -> FakeCodat:
 
 @pytest.fixture
 def paused(codat: FakeCodat, record: FakePause, clock: Clock) -> PausingCodat:
-    """Return a process whose first call has met a 429 that asks for an hour."""
+    """Return a process whose first call, and the one that confirms it, have met a 429 that asks for an hour."""
     process = PausingCodat(codat, record, clock)
-    codat.failures = [RateLimited("quota used up", retry_after=HOUR)]
+    codat.failures = [RateLimited("quota used up", retry_after=HOUR)] * 2
     with pytest.raises(RateLimited):
         process.get_sync_settings(COMPANY)
     codat.calls.clear()
@@ -130,7 +130,7 @@ def test_a_probe_that_meets_a_429_again_begins_a_new_pause(
     paused: PausingCodat, codat: FakeCodat, record: FakePause, clock: Clock
 ) -> None:
     clock.forward(HOUR)
-    codat.failures = [RateLimited("quota used up", retry_after=HOUR)]
+    codat.failures = [RateLimited("quota used up", retry_after=HOUR)] * 2
     with pytest.raises(RateLimited):
         paused.get_sync_settings(COMPANY)
     assert record.pause is not None
@@ -170,7 +170,7 @@ def test_a_probe_that_meets_a_shorter_wait_ends_its_lease_early(
     paused: PausingCodat, codat: FakeCodat, record: FakePause, clock: Clock
 ) -> None:
     clock.forward(HOUR)
-    codat.failures = [RateLimited("not yet", retry_after=timedelta(seconds=2))]
+    codat.failures = [RateLimited("not yet", retry_after=timedelta(seconds=2))] * 2
     with pytest.raises(RateLimited):
         paused.get_sync_settings(COMPANY)
     assert record.pause is not None
@@ -222,7 +222,7 @@ def test_an_error_that_does_not_concern_the_whole_account_begins_no_pause(
 
 
 def test_a_wait_of_a_year_is_cut_to_the_longest_pause(codat: FakeCodat, record: FakePause, clock: Clock) -> None:
-    codat.failures = [RateLimited("no", retry_after=timedelta(days=365))]
+    codat.failures = [RateLimited("no", retry_after=timedelta(days=365))] * 2
     with pytest.raises(RateLimited):
         PausingCodat(codat, record, clock).get_sync_settings(COMPANY)
     assert record.pause is not None
@@ -250,18 +250,18 @@ def test_a_pause_of_another_process_is_respected_within_seconds(
         process.get_sync_settings(COMPANY)
 
 
-def test_a_thousand_waiting_events_cost_one_call(codat: FakeCodat, record: FakePause, clock: Clock) -> None:
+def test_a_thousand_waiting_events_cost_two_calls(codat: FakeCodat, record: FakePause, clock: Clock) -> None:
     """Two functions with batches of ten, and one event for each company."""
-    codat.failures = [RateLimited("quota used up", retry_after=HOUR)]
+    codat.failures = [RateLimited("quota used up", retry_after=HOUR)] * 2
     queue = FakeQueue()
     deferred = 0
     consumers = [
         Consumer(
             read_plan_event,
             Convergence(PausingCodat(codat, record, clock), FakePlans(), local_presets(), clock),
-            Settlement(FakeDeadLetters(), max_receive_count=10),
+            Settlement(FakeDeadLetters(), PATIENCE, clock),
             queue,
-            ConsumerSettings(first_deferral_seconds=60, max_concurrent_companies=1),
+            ConsumerSettings(PATIENCE, max_concurrent_companies=1),
             now=clock,
             random=Random(1),  # noqa: S311  # Jitter that a test can repeat.
         )
@@ -274,7 +274,7 @@ def test_a_thousand_waiting_events_cost_one_call(codat: FakeCodat, record: FakeP
         ]
         deferred += len(consumers[batch % 2].consume(sqs_event(*bodies), FakeContext())["batchItemFailures"])
     assert deferred == 1000
-    assert codat.calls == ["get"]
+    assert codat.calls == ["get", "get account"]
     assert min(queue.waits.values()) >= HOUR.total_seconds()
 
 

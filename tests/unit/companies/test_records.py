@@ -17,6 +17,7 @@ from codat_sync.companies.records import AppliedPreset, CompanyPage, CompanyPlan
 from codat_sync.events.company_events import Authority
 from tests.fakes.clock import NOW
 from tests.fakes.companies import COMPANY, OTHER_COMPANY, FakePlans
+from tests.fakes.events import PLAN_NAMES
 from tests.unit.companies.plans import APPLIED, LATER, stated, tagged
 
 Plans = FakePlans | CompanyPlans
@@ -193,6 +194,16 @@ def test_a_confirmation_of_a_deleted_record_does_not_bring_half_of_it_back(plans
     assert plans.get(COMPANY) is None
 
 
+@pytest.mark.parametrize("plan", PLAN_NAMES)
+def test_a_plan_is_stored_under_the_name_that_billing_gives_it(plans: Plans, plan: str) -> None:
+    desired = stated(plan)
+    applied = replace(APPLIED, plan=plan, order=desired.order)
+    plans.record(COMPANY, desired, at=NOW)
+    stored = plans.confirm(COMPANY, desired, applied, at=NOW)
+    assert (desired.plan, stored.desired, stored.applied) == (plan, desired, applied)
+    assert plans.get(COMPANY) == stored
+
+
 # --- Failures and drift ---------------------------------------------------------------------------------------------
 
 
@@ -227,6 +238,15 @@ def test_a_company_in_step_again_has_drifted_no_times_and_keeps_when_it_last_did
     assert plans.get(COMPANY) == replace(recorded, times_drifted=0, drifted_at=LATER)
 
 
+def test_what_codat_did_not_take_is_noted_until_the_company_is_in_step_again(plans: Plans) -> None:
+    recorded = plans.record(COMPANY, stated("growth"), at=NOW)
+    plans.note_not_taken(COMPANY, "what it showed")
+    assert plans.get(COMPANY) == replace(recorded, not_taken="what it showed")
+    assert plans.confirm(COMPANY, stated("growth"), APPLIED, at=LATER).not_taken == "what it showed"
+    plans.note_in_step(COMPANY)
+    assert (plans.get(COMPANY) or recorded).not_taken is None
+
+
 def test_recording_and_confirming_leave_drift_as_it_is(plans: Plans) -> None:
     plans.record(COMPANY, stated("growth"), at=NOW)
     plans.note_drift(COMPANY, 2, at=LATER)
@@ -242,6 +262,7 @@ def test_a_failure_makes_no_record(plans: Plans) -> None:
 
 def test_drift_makes_no_record(plans: Plans) -> None:
     plans.note_drift(COMPANY, 1, at=NOW)
+    plans.note_not_taken(COMPANY, "what it showed")
     plans.note_in_step(COMPANY)
     assert plans.get(COMPANY) is None
     assert plans.page(None, 10) == CompanyPage(())

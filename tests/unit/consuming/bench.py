@@ -1,8 +1,9 @@
 """A consumer on fakes, and what it logged."""
 
+from datetime import timedelta
 from functools import partial
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -20,8 +21,11 @@ from tests.fakes.announcements import FakeAnnouncer
 from tests.fakes.clock import NOW
 from tests.fakes.codat import FakeCodat
 from tests.fakes.companies import COMPANY, FakePlans
-from tests.fakes.lambda_ import FakeContext, sqs_event
+from tests.fakes.lambda_ import PATIENCE, FakeContext, sqs_event
 from tests.fakes.outcomes import FakeDeadLetters, FakeQueue
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 
 PRESETS = local_presets()
 CONNECTED = partial(read_connection_event, plan_tag="plan")
@@ -32,7 +36,7 @@ def access_denied() -> ClientError:
 
 
 def lose_the_answer(bench: "Bench") -> None:
-    """A write takes effect, and its caller never comes to know it."""
+    """Let a write take effect, and lose its answer."""
     bench.codat.before_write = lambda: None
     preset = PRESETS.for_company("growth", COMPANY)
     bench.codat.update_sync_settings(COMPANY, preset.over(bench.codat.companies[COMPANY]))
@@ -52,29 +56,39 @@ class Bench:
         self._consumer = Consumer(
             read,
             Convergence(self.codat, self.plans, PRESETS, lambda: NOW),
-            Settlement(self.dead_letters, max_receive_count=10),
+            Settlement(self.dead_letters, PATIENCE, lambda: NOW),
             self.queue,
-            ConsumerSettings(first_deferral_seconds=60, max_concurrent_companies=2),
+            ConsumerSettings(PATIENCE, max_concurrent_companies=2),
             now=lambda: NOW,
             random=Random(7),  # noqa: S311  # Jitter that a test can repeat.
             announcers=[self.announcer, self.other_announcer],
         )
 
     def consume(
-        self, *bodies: str, receive_count: int = 1, attributes: tuple[str, ...] = (), context: FakeContext | None = None
+        self,
+        *bodies: str,
+        receive_count: int = 1,
+        waited: timedelta = timedelta(0),
+        attributes: tuple[str, ...] = (),
+        context: FakeContext | None = None,
     ) -> list[str]:
-        """The outcomes that were logged, by message; and what stays on the queue is what was deferred."""
-        event = sqs_event(*bodies, receive_count=receive_count, attributes=attributes)
-        answer = self._consumer.consume(event, context or FakeContext())
-        self.logged = [vars(record) for record in self.caplog.records]
-        self.caplog.clear()
-        settled = [line for line in self.logged if line["msg"] == "event_settled"]
+        """Return the outcome of each message, as logged; check that only deferred ones stay on the queue."""
+        event = sqs_event(*bodies, receive_count=receive_count, waited=waited, attributes=attributes)
+        answer = self.consume_event(event, context)
+        settled = self.lines("event_settled")
         assert len(settled) == len(bodies), "every message has exactly one outcome"
         stays = [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
         assert len(stays) == sum(line["outcome"] == Outcome.DEFERRED for line in settled)
         self.stays = set(stays)
         return [line["outcome"] for line in settled]
 
+    def consume_event(self, event: dict[str, Any], context: FakeContext | None = None) -> "PartialItemFailureResponse":
+        """Consume a batch as Lambda delivers it, and keep what was logged."""
+        answer = self._consumer.consume(event, context or FakeContext())
+        self.logged = [vars(record) for record in self.caplog.records]
+        self.caplog.clear()
+        return answer
+
     def lines(self, message: str) -> list[dict[str, Any]]:
-        """What was logged under this message by the last batch."""
+        """Return what the last batch logged under this message."""
         return [line for line in self.logged if line["msg"] == message]

@@ -1,4 +1,4 @@
-"""A batch: outcome for each message, park or defer, and nothing lost."""
+"""Each message of a batch gets one outcome, and no message is lost."""
 
 import json
 import threading
@@ -43,20 +43,20 @@ def test_the_same_event_twice_in_one_batch_is_applied_once(bench: Bench) -> None
     assert bench.consume(plan_event("growth"), plan_event("growth")) == ["applied", "unchanged"]
 
 
-def test_companies_of_one_batch_do_not_hold_each_other_up(bench: Bench) -> None:
+def test_the_failure_of_one_company_does_not_affect_another_in_the_batch(bench: Bench) -> None:
     bench.plans.failures = [access_denied()]
     outcomes = bench.consume(plan_event("growth"), plan_event("growth", company=OTHER_COMPANY))
     assert sorted(outcomes) == ["applied", "deferred"]
 
 
-def test_a_company_that_cannot_be_found_is_deferred_and_parked_by_nobody(bench: Bench) -> None:
+def test_an_event_of_a_company_that_codat_does_not_know_is_deferred(bench: Bench) -> None:
     bench.codat.failures = [NotFound("No company was found", status=404)]
     assert bench.consume(plan_event("growth")) == ["deferred"]
     assert bench.stays == {"m0"}
     assert bench.dead_letters.parked == []
 
 
-def test_the_last_failure_stays_with_the_company(bench: Bench) -> None:
+def test_the_last_failure_is_noted_with_the_company(bench: Bench) -> None:
     bench.codat.failures = [NotFound("No company was found", status=404)]
     bench.consume(plan_event("growth"))
     assert bench.plans.items[COMPANY].last_failure == NotedFailure(
@@ -71,9 +71,7 @@ def test_a_failure_that_cannot_be_noted_changes_no_outcome(bench: Bench) -> None
     assert "note_failed" in {line["msg"] for line in bench.logged}
 
 
-def test_the_logger_is_made_before_the_threads_that_would_race_to_make_it(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_logger_is_made_before_the_threads_start(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     makers: list[threading.Thread] = []
 
     def make() -> Logger:
@@ -85,24 +83,24 @@ def test_the_logger_is_made_before_the_threads_that_would_race_to_make_it(
     assert makers == [threading.main_thread()]
 
 
-def test_a_bad_event_does_not_hold_up_a_good_one(bench: Bench) -> None:
+def test_a_malformed_event_does_not_affect_another_in_the_batch(bench: Bench) -> None:
     assert sorted(bench.consume("{", plan_event("growth"))) == ["applied", "parked_failed"]
 
 
-def test_the_wait_that_codat_asks_for_is_kept(bench: Bench) -> None:
+def test_an_event_is_deferred_for_as_long_as_codat_asks(bench: Bench) -> None:
     bench.codat.failures = [RateLimited("slow down", retry_after=timedelta(hours=2))]
     bench.consume(plan_event("growth"))
     assert 7200 < bench.queue.waits["handle-0"] <= 7200 + 60 + 0.05 * 7200
 
 
-def test_an_event_that_cannot_be_deferred_comes_back_when_the_queue_says(bench: Bench) -> None:
+def test_an_event_that_cannot_be_deferred_stays_on_its_queue(bench: Bench) -> None:
     bench.queue.failure = access_denied()
     bench.codat.failures = [ServerError("no", status=500)]
     assert bench.consume(plan_event("growth")) == ["deferred"]
     assert bench.stays == {"m0"}
 
 
-def test_a_bug_in_reading_an_event_loses_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_bug_in_reading_loses_no_event(caplog: pytest.LogCaptureFixture) -> None:
     def read(body: str, *, now: datetime) -> None:
         raise ZeroDivisionError(body, now)
 
@@ -110,19 +108,19 @@ def test_a_bug_in_reading_an_event_loses_nothing(caplog: pytest.LogCaptureFixtur
     assert bench.consume("x", "y") == ["deferred", "deferred"]
 
 
-def test_a_company_is_not_started_without_time_for_it(bench: Bench) -> None:
+def test_a_company_is_not_converged_without_time_for_it(bench: Bench) -> None:
     assert bench.consume(plan_event("growth"), context=FakeContext(START_SECONDS - 1)) == ["deferred"]
     assert bench.codat.calls == []
     assert bench.plans.items == {}
 
 
-def test_a_call_that_time_does_not_allow_is_left_for_later(bench: Bench) -> None:
+def test_an_event_is_deferred_where_time_does_not_allow_its_next_call(bench: Bench) -> None:
     context = FakeContext(60, 60, 60, START_SECONDS - 1)
     assert bench.consume(plan_event("growth"), context=context) == ["deferred"]
     assert bench.codat.calls == ["get"]
 
 
-def test_a_failure_at_codat_does_not_keep_what_needs_nothing_of_codat(bench: Bench) -> None:
+def test_a_failure_at_codat_does_not_affect_a_stale_event_of_the_company(bench: Bench) -> None:
     bench.codat.failures = [ServerError("no", status=500)]
     assert bench.consume(plan_event("free"), plan_event("growth", minutes=1)) == ["stale", "deferred"]
     assert bench.stays == {"m1"}
@@ -144,51 +142,51 @@ def test_metrics_count_the_outcomes_by_plan(bench: Bench, capsys: pytest.Capture
     assert totals["ParkedFailed"] == [2.0]
 
 
-def test_whoever_wants_to_know_is_told_how_each_event_ended(bench: Bench) -> None:
+def test_every_announcer_gets_the_outcome_of_each_event(bench: Bench) -> None:
     bench.codat.failures = [None, None, ServerError("no", status=500)]
     bench.consume(plan_event("growth"), plan_event("free", company=OTHER_COMPANY), "{")
     for announcing in (bench.announcer, bench.other_announcer):
-        assert {(each.event_id, each.company_id, each.outcome) for each in announcing.told} == {
+        assert {(each.event_id, each.company_id, each.outcome) for each in announcing.settled} == {
             ("growth-0", str(COMPANY), Outcome.APPLIED),
             ("free-0", str(OTHER_COMPANY), Outcome.DEFERRED),
             (None, None, Outcome.PARKED_FAILED),
         }
 
 
-def test_what_was_applied_is_told_with_the_record_and_the_differences(bench: Bench) -> None:
+def test_an_applied_event_is_announced_with_the_record_and_the_differences(bench: Bench) -> None:
     bench.consume(plan_event("growth"))
-    (told,) = bench.announcer.told
-    assert told.company == bench.plans.items[COMPANY]
-    assert {each.data_type for each in told.differences} >= {"invoices", "company"}
+    (announced,) = bench.announcer.settled
+    assert announced.company == bench.plans.items[COMPANY]
+    assert {each.data_type for each in announced.differences} >= {"invoices", "company"}
 
 
-def test_one_event_of_a_company_alone_is_told_with_what_was_done(bench: Bench) -> None:
+def test_of_the_events_of_one_company_a_single_one_carries_the_differences(bench: Bench) -> None:
     bench.consume(plan_event("free"), plan_event("scale", minutes=2), plan_event("scale", minutes=2))
-    assert [(bool(each.differences), bool(each.to_refresh)) for each in bench.announcer.told] == [
+    assert [(bool(each.differences), bool(each.to_refresh)) for each in bench.announcer.settled] == [
         (False, False),
         (True, True),
         (False, False),
     ]
 
 
-def test_an_old_event_that_repaired_what_it_found_is_told_with_what_was_done(bench: Bench) -> None:
+def test_a_stale_event_that_repaired_codat_is_announced_with_the_differences(bench: Bench) -> None:
     bench.consume(plan_event("growth", minutes=5))
     bench.codat.companies[COMPANY] = PRESETS.for_company("free", COMPANY).over(bench.codat.companies[COMPANY])
     assert bench.consume(plan_event("free"), receive_count=2) == ["stale"]
-    assert bench.announcer.told[-1].differences
+    assert bench.announcer.settled[-1].differences
     assert bench.lines("event_settled")[0]["differences"]
 
 
-def test_a_failure_is_told_with_the_plan_that_the_company_should_be_at(bench: Bench) -> None:
+def test_a_failure_is_announced_with_the_desired_plan_of_the_company(bench: Bench) -> None:
     bench.codat.failures = [BadRequest("not valid", status=400)]
     bench.consume(plan_event("free"), plan_event("growth", minutes=1))
-    stale, parked = bench.announcer.told
+    stale, parked = bench.announcer.settled
     assert (stale.failure, parked.failure and parked.failure.reason) == (None, "bad_request")
     assert parked.company is not None
     assert parked.company.desired.plan == "growth"
 
 
-def test_nobody_is_told_before_all_is_safe(bench: Bench) -> None:
+def test_outcomes_are_announced_only_once_all_are_safe(bench: Bench) -> None:
     safe: list[int] = []
     bench.announcer.meanwhile = lambda: safe.extend([len(bench.dead_letters.parked), len(bench.queue.waits)])
     bench.codat.failures = [ServerError("no", status=500)]
@@ -196,7 +194,7 @@ def test_nobody_is_told_before_all_is_safe(bench: Bench) -> None:
     assert safe == [1, 1]
 
 
-def test_whoever_cannot_be_told_changes_no_answer(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_announcer_that_fails_changes_no_outcome(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     def fail() -> None:
         raise ZeroDivisionError("a bug")
 
@@ -204,6 +202,6 @@ def test_whoever_cannot_be_told_changes_no_answer(bench: Bench, capsys: pytest.C
     assert bench.consume(plan_event("growth"), "{") == ["parked_failed", "applied"]
     assert bench.stays == set()
     assert len(bench.lines("announcement_lost")) == 1
-    assert len(bench.other_announcer.told) == 2
+    assert len(bench.other_announcer.settled) == 2
     metrics = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
     assert [line["AnnouncementsLost"] for line in metrics if "AnnouncementsLost" in line] == [[1.0]]

@@ -1,4 +1,4 @@
-"""A request stays on its queue until its duty is done, however many invocations that takes."""
+"""A request stays on its queue until its duty is done, whatever number of invocations that takes."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ from codat_sync.codat.errors import RateLimited, Unauthorized
 from codat_sync.consuming.duties import AFTER_A_FAILURE, DutyConsumer
 from codat_sync.deadline import Deadline
 from codat_sync.events.requests import ReconciliationRequest, read_reconciliation_request
-from codat_sync.outcomes.deferral import SQS_LONGEST_SECONDS
+from codat_sync.outcomes.deferral import longest_wait
 from codat_sync.outcomes.triage import Outcome
 from tests.fakes.lambda_ import FakeContext, sqs_event
 from tests.fakes.outcomes import FakeDeadLetters, FakeQueue
@@ -21,7 +21,7 @@ MALFORMED = json.dumps({"id": "night-2", "detail-type": "Something Else", "detai
 
 
 class FakeDuty:
-    """A duty that waits, is done, or fails, as it is told."""
+    """A duty with these answers, one for each invocation: a wait, None for done, or an error."""
 
     def __init__(self, *answers: timedelta | Exception | None) -> None:
         self._answers = list(answers)
@@ -44,7 +44,7 @@ class Bench:
         self.duty, self.dead_letters, self.queue = FakeDuty(*answers), FakeDeadLetters(), FakeQueue()
 
     def consume(self, *bodies: str, context: FakeContext | None = None) -> set[str]:
-        """Which messages stay on the queue."""
+        """Return the ids of the messages that stay on the queue."""
         consumer = DutyConsumer(read_reconciliation_request, self.duty, self.dead_letters, self.queue)
         answer = consumer.consume(sqs_event(*bodies), context or FakeContext(900.0))
         return {str(each["itemIdentifier"]) for each in answer["batchItemFailures"]}
@@ -54,41 +54,41 @@ def throttled() -> ClientError:
     return ClientError({"Error": {"Code": "ThrottlingException", "Message": "no"}}, "SendMessage")
 
 
-def test_a_duty_that_is_done_leaves_the_queue() -> None:
+def test_the_request_of_a_finished_duty_leaves_the_queue() -> None:
     bench = Bench(None)
     assert bench.consume(BODY) == set()
     assert bench.queue.waits == {}
     assert bench.duty.requests == [ReconciliationRequest("night-1", SENT_AT, report_only=True)]
 
 
-def test_a_duty_is_told_how_much_time_is_left() -> None:
+def test_a_duty_gets_the_deadline_of_the_function() -> None:
     bench = Bench(None)
     bench.consume(BODY, context=FakeContext(900.0, 890.0, 880.0))
     assert bench.duty.seconds_left == [890.0]
 
 
-def test_one_that_goes_on_comes_back_at_its_time() -> None:
+def test_the_request_of_an_unfinished_duty_comes_back_at_its_time() -> None:
     bench = Bench(timedelta(minutes=15))
     assert bench.consume(BODY) == {"m0"}
     assert bench.queue.waits == {"handle-0": 900}
 
 
-def test_one_that_goes_on_at_once_is_hidden_for_a_second_not_for_the_visibility_timeout() -> None:
+def test_a_request_that_continues_at_once_is_hidden_for_a_second() -> None:
     bench = Bench(timedelta(0))
     assert bench.consume(BODY) == {"m0"}
     assert bench.queue.waits == {"handle-0": 1}
 
 
-def test_part_of_a_second_is_waited_for_whole() -> None:
+def test_a_wait_is_rounded_up_to_whole_seconds() -> None:
     bench = Bench(timedelta(seconds=1, microseconds=1))
     bench.consume(BODY)
     assert bench.queue.waits == {"handle-0": 2}
 
 
-def test_no_wait_is_longer_than_sqs_allows_from_the_receipt_on() -> None:
+def test_no_wait_is_longer_than_sqs_allows_since_the_receipt() -> None:
     bench = Bench(timedelta(hours=20))
     bench.consume(BODY, context=FakeContext(900.0, 500.0))
-    assert bench.queue.waits == {"handle-0": SQS_LONGEST_SECONDS - 400 - 1}
+    assert bench.queue.waits == {"handle-0": longest_wait(400)}
 
 
 @pytest.mark.parametrize(
@@ -102,14 +102,14 @@ def test_no_wait_is_longer_than_sqs_allows_from_the_receipt_on() -> None:
     ],
     ids=lambda each: type(each).__name__,
 )
-def test_what_a_duty_meets_keeps_its_request_on_the_queue(error: Exception, wait: timedelta) -> None:
+def test_the_request_of_a_failed_duty_stays_on_the_queue(error: Exception, wait: timedelta) -> None:
     bench = Bench(error)
     assert bench.consume(BODY) == {"m0"}
     assert bench.queue.waits == {"handle-0": wait.total_seconds()}
     assert bench.dead_letters.parked == []
 
 
-def test_what_nobody_planned_for_is_logged_with_its_place(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unexpected_error_is_logged_with_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
     Bench(ZeroDivisionError("a bug")).consume(BODY)
     (line,) = [each for each in caplog.records if each.msg == "duty_failed"]
     assert vars(line)["reason"] == "unexpected_error"
@@ -121,7 +121,7 @@ def test_what_nobody_planned_for_is_logged_with_its_place(caplog: pytest.LogCapt
     assert not line.exc_info
 
 
-def test_what_is_no_request_is_parked_and_keeps_nobody_from_the_others() -> None:
+def test_a_malformed_request_is_parked_and_the_others_are_carried_out() -> None:
     bench = Bench(None)
     assert bench.consume(MALFORMED, BODY) == set()
     ((event, outcome, failure),) = bench.dead_letters.parked
@@ -130,14 +130,14 @@ def test_what_is_no_request_is_parked_and_keeps_nobody_from_the_others() -> None
     assert len(bench.duty.requests) == 1
 
 
-def test_what_cannot_be_parked_stays_on_the_queue() -> None:
+def test_a_malformed_request_that_cannot_be_parked_stays_on_the_queue() -> None:
     bench = Bench()
     bench.dead_letters.failure = throttled()
     assert bench.consume(MALFORMED) == {"m0"}
     assert bench.queue.waits == {"handle-0": AFTER_A_FAILURE.total_seconds()}
 
 
-def test_where_sqs_does_not_hide_a_message_its_visibility_timeout_holds() -> None:
+def test_a_request_that_sqs_does_not_hide_stays_on_the_queue() -> None:
     bench = Bench(timedelta(0))
     bench.queue.failure = throttled()
     assert bench.consume(BODY) == {"m0"}

@@ -1,4 +1,4 @@
-"""Whoever begins with some presets ends with them."""
+"""A batch, and each invocation of a duty, uses the presets that are live when it begins."""
 
 from datetime import timedelta
 from typing import Any
@@ -31,7 +31,7 @@ def test_a_batch_ends_with_the_presets_that_it_began_with() -> None:
     assert used == [SOME, SOME, OTHERS, OTHERS]
 
 
-def test_a_duty_is_gone_on_with_by_the_presets_of_that_time() -> None:
+def test_each_invocation_of_a_duty_uses_the_presets_of_its_time() -> None:
     others = iter([SOME, OTHERS])
     used: list[tuple[Presets, str]] = []
 

@@ -1,6 +1,5 @@
 """An upgrade makes Codat pull at once what became more frequent."""
 
-import json
 from datetime import timedelta
 
 import pytest
@@ -22,29 +21,29 @@ from tests.unit.consuming.bench import PRESETS, Bench
 
 
 def refreshed(bench: Bench) -> list[str]:
-    """The data types that Codat was asked to pull, in order."""
+    """Return the data types that Codat was asked to pull, in order."""
     return [call.removeprefix("refresh ") for call in bench.codat.calls if call.startswith("refresh ")]
 
 
-def test_an_upgrade_has_codat_pull_what_became_more_frequent_once_it_is_confirmed(bench: Bench) -> None:
+def test_an_upgrade_refreshes_what_became_more_frequent_once_it_is_confirmed(bench: Bench) -> None:
     bench.consume(plan_event("free"))
     bench.codat.calls.clear()
     assert bench.consume(plan_event("scale", minutes=1)) == ["applied"]
     assert bench.codat.calls[:3] == ["get", "update", f"refresh {refreshed(bench)[0]}"]
     assert bench.plans.items[COMPANY].applied is not None
     assert "invoices" in refreshed(bench)
-    assert "company" not in refreshed(bench), "it was weekly before"
+    assert "company" not in refreshed(bench), "the free plan has it weekly too"
     (line,) = bench.lines("refresh_queued")
     assert (line["correlation_id"], line["company_id"]) == ("scale-1", str(COMPANY))
     assert line["queued"] == len(refreshed(bench))
 
 
-def test_a_company_that_had_no_plan_before_is_upgraded_too(bench: Bench) -> None:
+def test_a_companys_first_plan_is_an_upgrade_too(bench: Bench) -> None:
     bench.consume(plan_event("scale"))
     assert "invoices" in refreshed(bench)
 
 
-def test_a_plan_that_does_not_ask_for_it_refreshes_nothing(bench: Bench) -> None:
+def test_a_plan_without_refresh_on_upgrade_refreshes_nothing(bench: Bench) -> None:
     bench.consume(plan_event("growth"))
     assert refreshed(bench) == []
 
@@ -58,8 +57,7 @@ def test_a_repair_refreshes_nothing(bench: Bench) -> None:
 
 
 def test_a_connection_refreshes_nothing_since_codat_pulls_a_new_source_by_itself(connections: Bench) -> None:
-    event = json.loads(connection_event())
-    assert connections.consume(json.dumps(event | {"detail": event["detail"] | {"plan": "scale"}})) == ["applied"]
+    assert connections.consume(connection_event(plan="scale")) == ["applied"]
     assert refreshed(connections) == []
 
 
@@ -75,7 +73,7 @@ def test_a_degraded_upgrade_refreshes_what_was_written_for_it(bench: Bench) -> N
     assert "invoices" in refreshed(bench)
 
 
-def test_what_no_source_offers_does_not_keep_codat_from_pulling_the_rest(bench: Bench) -> None:
+def test_a_data_type_that_no_source_offers_is_skipped(bench: Bench) -> None:
     bench.codat.failures = [None, None, BadRequest("not supported", status=400), NotFound("no data", status=404)]
     assert bench.consume(plan_event("scale")) == ["applied"]
     (line,) = bench.lines("refresh_queued")
@@ -90,7 +88,7 @@ def test_what_no_source_offers_does_not_keep_codat_from_pulling_the_rest(bench: 
         (PaymentRequired("Account expired", kind=PaymentRequiredKind.ACCOUNT_EXPIRED), "account_expired"),
     ],
 )
-def test_a_refresh_that_fails_ends_there_and_fails_no_event(bench: Bench, failure: Exception, reason: str) -> None:
+def test_a_failed_refresh_ends_there_and_changes_no_outcome(bench: Bench, failure: Exception, reason: str) -> None:
     bench.codat.failures = [None, None, None, failure]
     assert bench.consume(plan_event("scale")) == ["applied"]
     assert (bench.stays, bench.dead_letters.parked, bench.plans.items[COMPANY].last_failure) == (set(), [], None)
@@ -100,7 +98,7 @@ def test_a_refresh_that_fails_ends_there_and_fails_no_event(bench: Bench, failur
     assert len(refreshed(bench)) == 2
 
 
-def test_a_bug_in_a_refresh_is_logged_with_its_trace_and_fails_no_event(bench: Bench) -> None:
+def test_a_bug_in_a_refresh_is_logged_with_its_traceback_and_changes_no_outcome(bench: Bench) -> None:
     bench.codat.failures = [None, None, ZeroDivisionError("a bug")]
     assert bench.consume(plan_event("scale")) == ["applied"]
     (line,) = bench.lines("refresh_failed")

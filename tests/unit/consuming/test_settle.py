@@ -1,5 +1,7 @@
 """Each message gets its outcome: parked where that is the outcome, and logged."""
 
+from datetime import timedelta
+
 import pytest
 
 from codat_sync.codat.errors import (
@@ -15,10 +17,10 @@ from tests.fakes.events import plan_event
 from tests.unit.consuming.bench import PRESETS, Bench, access_denied
 
 
-def test_a_company_that_is_never_found_is_parked_with_the_reason_at_the_last_receive(bench: Bench) -> None:
+def test_an_event_of_an_unknown_company_is_parked_with_the_reason_when_its_patience_ends(bench: Bench) -> None:
     bench.codat.failures = [NotFound("No company was found", status=404)] * 2
-    assert bench.consume(plan_event("growth"), receive_count=9) == ["deferred"]
-    assert bench.consume(plan_event("growth"), receive_count=10) == ["parked_failed"]
+    assert bench.consume(plan_event("growth"), receive_count=30, waited=timedelta(hours=3.9)) == ["deferred"]
+    assert bench.consume(plan_event("growth"), receive_count=2, waited=timedelta(hours=4)) == ["parked_failed"]
     ((_, outcome, failure),) = bench.dead_letters.parked
     assert (outcome, failure.reason, failure.status) == (Outcome.PARKED_FAILED, "company_not_found", 404)
 
@@ -48,7 +50,7 @@ def test_hourly_without_a_paid_account_is_degraded_and_parked(bench: Bench) -> N
     assert (outcome, failure.outcome, failure.reason) == (Outcome.DEGRADED, Outcome.DEGRADED, "hourly_not_allowed")
 
 
-def test_a_degraded_event_that_comes_back_after_the_bill_is_paid_gets_its_hourly(bench: Bench) -> None:
+def test_a_degraded_event_that_comes_back_after_the_bill_is_paid_restores_hourly(bench: Bench) -> None:
     bench.codat.has_hourly = False
     bench.consume(plan_event("scale"))
     bench.codat.has_hourly = True
@@ -56,8 +58,8 @@ def test_a_degraded_event_that_comes_back_after_the_bill_is_paid_gets_its_hourly
     assert bench.codat.frequency(COMPANY, "invoices") is Frequency.HOURLY
 
 
-def test_an_old_event_that_meets_the_402_on_the_newest_plans_way_back_is_parked_for_it(bench: Bench) -> None:
-    """Its redelivery found Codat changed behind the record. Without a parked event hourly would never come back."""
+def test_a_stale_event_that_meets_the_402_of_the_newest_plan_is_parked_for_it(bench: Bench) -> None:
+    """Its redelivery found other settings at Codat. Without a parked event, hourly would never come back."""
     bench.consume(plan_event("scale", minutes=5))
     bench.codat.companies[COMPANY] = PRESETS.for_company("free", COMPANY).over(bench.codat.companies[COMPANY])
     bench.codat.has_hourly = False
@@ -78,7 +80,7 @@ def test_400_is_parked_as_failed(bench: Bench) -> None:
     ("body", "reason"),
     [("not JSON", "malformed_event"), ("", "malformed_event"), (plan_event("gold"), "unknown_plan")],
 )
-def test_what_cannot_be_used_is_parked_with_the_reason(bench: Bench, body: str, reason: str) -> None:
+def test_an_event_that_cannot_be_used_is_parked_with_the_reason(bench: Bench, body: str, reason: str) -> None:
     assert bench.consume(body) == ["parked_failed"]
     ((parked, _, failure),) = bench.dead_letters.parked
     assert (parked.body, failure.reason) == (body, reason)
@@ -97,14 +99,14 @@ def test_a_degraded_event_that_cannot_be_parked_stays_on_its_queue(bench: Bench)
     assert bench.consume(plan_event("scale")) == ["deferred"]
 
 
-def test_a_bug_is_logged_with_its_trace_and_loses_nothing(bench: Bench) -> None:
+def test_a_bug_is_logged_with_its_traceback_and_loses_no_event(bench: Bench) -> None:
     bench.codat.failures = [ZeroDivisionError("a bug")]
     assert bench.consume(plan_event("growth")) == ["deferred"]
     (trace,) = [line for line in bench.logged if line["msg"] == "unexpected_error"]
     assert trace["exc_info"][0] is ZeroDivisionError
 
 
-def test_a_line_of_log_tells_what_changed_by_which_event(bench: Bench) -> None:
+def test_the_log_line_of_an_event_names_what_it_changed(bench: Bench) -> None:
     bench.consume(plan_event("growth"))
     (line,) = [line for line in bench.logged if line["msg"] == "event_settled"]
     assert (line["correlation_id"], line["company_id"], line["plan"]) == ("growth-0", str(COMPANY), "growth")

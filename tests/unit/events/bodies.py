@@ -38,7 +38,7 @@ READERS: list[Callable[[str], CompanyEvent | ReconciliationRequest | RedriveRequ
 
 
 def body(detail_type: str, detail: object, **envelope: object) -> str:
-    """The least that EventBridge's envelope has to hold."""
+    """Return a message with the fields that EventBridge's envelope must have."""
     fields = {"id": "event-1", "detail-type": detail_type, "time": "2026-02-01T11:00:00Z", "detail": detail}
     return json.dumps({**fields, **envelope})
 

@@ -1,4 +1,4 @@
-"""Each event is read, and whatever else comes is malformed: in words, and in no other way."""
+"""A message is read as one event, or is malformed with an error that says what is wrong."""
 
 import json
 from collections.abc import Callable
@@ -64,26 +64,26 @@ def test_each_sample_is_read_by_one_reader_and_refused_by_all_others(sample: Pat
         try:
             read.append(reader(text))
         except MalformedEvent as refusal:
-            assert str(refusal).startswith("detail-type: ")  # noqa: PT017  # All but one refuse.
+            assert str(refusal).startswith("detail-type: ")  # noqa: PT017  # All readers but one refuse.
     (event,) = read
     event_id = event.event_id if isinstance(event, CompanyEvent) else event.request_id
     assert event_id == json.loads(text)["id"]
 
 
-def test_the_envelope_may_hold_no_more_than_is_read() -> None:
-    """As in a message that a producer sends to the queue itself."""
+def test_the_envelope_may_lack_the_fields_that_are_not_read() -> None:
+    """A producer may send such a message to the queue itself."""
     assert read_plan(plan_body()).event_id == "event-1"
 
 
 @pytest.mark.parametrize("missing", ["id", "detail-type", "detail"])
-def test_what_is_read_of_the_envelope_has_to_be_there(missing: str) -> None:
+def test_a_field_of_the_envelope_that_is_read_is_required(missing: str) -> None:
     envelope = json.loads(plan_body())
     del envelope[missing]
     assert words(read_plan, json.dumps(envelope)) == f"{missing}: Field required"
 
 
 @pytest.mark.parametrize("event_id", ["", None, 5, "x" * 257, []], ids=repr)
-def test_an_event_has_an_id(event_id: object) -> None:
+def test_the_id_of_an_event_is_text_of_1_to_256_characters(event_id: object) -> None:
     assert words(read_plan, body("Company Changed Plan", {}, id=event_id)).startswith("id: ")
 
 
@@ -94,13 +94,13 @@ def test_another_type_of_event_is_malformed(read: Callable[[str], CompanyEvent],
     assert text.startswith(f"detail-type: {detail_type!r} is none of ")
 
 
-def test_a_type_of_event_is_not_repeated_at_length() -> None:
+def test_an_error_shortens_the_type_of_event_that_it_repeats() -> None:
     assert len(words(read_plan, body("x" * 100_000, {}))) < 300
 
 
 @pytest.mark.parametrize("text", ["", " ", "{", "null", "[]", '"x"', "5", "NaN", "\ud800", "<xml/>", "[" * 100_000])
 @pytest.mark.parametrize("read", READERS)
-def test_what_is_no_json_object_is_malformed(read: Callable[[str], CompanyEvent], text: str) -> None:
+def test_a_body_that_is_no_json_object_is_malformed(read: Callable[[str], CompanyEvent], text: str) -> None:
     assert words(read, text).startswith("body: ")
 
 
@@ -109,13 +109,13 @@ def test_a_detail_is_an_object(detail: object) -> None:
     assert words(read_plan, body("Company Changed Plan", detail)).startswith("detail: ")
 
 
-def test_the_words_are_few_however_much_is_wrong() -> None:
+def test_an_error_names_three_problems_at_most() -> None:
     text = words(read_plan, json.dumps({"id": 1, "detail-type": 1, "time": 1, "detail": 1}))
     assert text.count(";") == 2
     assert len(text) <= 500
 
 
-def test_the_words_do_not_repeat_what_was_sent() -> None:
+def test_an_error_does_not_repeat_the_values_that_were_sent() -> None:
     assert "hush" not in words(read_plan, plan_body(companyId="hush" * 100, occurredAt="hush" * 100))
 
 
@@ -142,7 +142,7 @@ def test_the_event_id_is_not_known_where_the_envelope_could_not_be_read(text: st
     assert raised.value.event_id is None
 
 
-def test_a_field_in_the_other_spelling_is_not_taken_for_ours() -> None:
+def test_a_field_in_snake_case_is_not_read() -> None:
     assert "companyId" in words(read_plan, body("Company Changed Plan", {"company_id": str(COMPANY), "plan": "x"}))
 
 
@@ -155,12 +155,12 @@ def test_a_field_in_the_other_spelling_is_not_taken_for_ours() -> None:
         COMPANY.urn,
     ],
 )
-def test_a_company_id_is_one_id_in_each_of_its_valid_forms(text: str) -> None:
+def test_each_valid_form_of_a_company_id_is_the_same_id(text: str) -> None:
     assert read_plan(plan_body(companyId=text)).company_id == COMPANY
 
 
 @pytest.mark.parametrize("company", ["00000000-0000-0000-0000-000000000000", str(UUID(int=2**128 - 1))])
-def test_a_company_id_need_not_be_of_a_known_version(company: str) -> None:
+def test_a_company_id_may_be_of_any_uuid_version(company: str) -> None:
     assert str(read_plan(plan_body(companyId=company)).company_id) == company
 
 
@@ -183,7 +183,7 @@ def test_a_company_id_need_not_be_of_a_known_version(company: str) -> None:
     ],
     ids=repr,
 )
-def test_what_is_more_or_less_than_a_company_id_is_malformed(company: object) -> None:
+def test_text_that_is_not_exactly_a_company_id_is_malformed(company: object) -> None:
     assert words(read_plan, plan_body(companyId=company)).startswith("detail.companyId: ")
     assert words(read_connection, connection_body(companyId=company)).startswith("detail.companyId: ")
 
@@ -199,7 +199,7 @@ def test_what_is_more_or_less_than_a_company_id_is_malformed(company: object) ->
         ("2026-02-01", datetime(2026, 2, 1, tzinfo=UTC)),
     ],
 )
-def test_a_moment_is_iso_8601_and_without_an_offset_utc(text: str, moment: datetime) -> None:
+def test_a_moment_is_iso_8601_and_is_utc_without_an_offset(text: str, moment: datetime) -> None:
     event = read_plan(plan_body(occurredAt=text))
     assert event.occurred_at == moment
     assert event.occurred_at.tzinfo is UTC
@@ -218,7 +218,7 @@ def test_a_moment_is_iso_8601_and_without_an_offset_utc(text: str, moment: datet
         "10000-01-01T00:00:00Z",
     ],
 )
-def test_a_moment_that_nobody_can_tell_is_malformed(moment: object) -> None:
+def test_a_moment_that_cannot_be_read_is_malformed(moment: object) -> None:
     assert words(read_plan, plan_body(occurredAt=moment)).startswith("detail.occurredAt: ")
     assert words(read_plan, body("Company Changed Plan", {}, time=moment)).startswith("time: ")
 
@@ -227,7 +227,7 @@ def read_or_malformed(read: Callable[[str], object], text: str) -> None:
     try:
         event = read(text)
     except MalformedEvent as error:
-        assert 0 < len(str(error)) <= 600  # noqa: PT017  # Of the error itself there is little to claim.
+        assert 0 < len(str(error)) <= 600  # noqa: PT017  # The error's own text is the claim.
     else:
         if isinstance(event, CompanyEvent):
             assert event.occurred_at.tzinfo is UTC

@@ -1,4 +1,4 @@
-"""The requests that concern all companies are read."""
+"""The requests that concern all companies are read: reconciliation and redrive."""
 
 import json
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from tests.fakes.companies import COMPANY
 from tests.unit.events.bodies import body, read_company, read_reconciliation, read_redrive, words
 
 
-def test_a_schedules_message_needs_no_more_than_an_id_and_a_type() -> None:
+def test_the_message_of_a_schedule_needs_an_id_a_type_and_a_detail() -> None:
     text = json.dumps({"id": "night-1", "detail-type": RECONCILIATION, "detail": {}})
     assert read_reconciliation(text) == ReconciliationRequest("night-1", NOW, report_only=False)
 
@@ -31,7 +31,7 @@ def test_a_reconciliation_may_only_report() -> None:
 
 
 @pytest.mark.parametrize("detail_type", [CODAT_UPGRADED, REDRIVE])
-def test_a_redrive_is_of_everything_unless_it_is_narrowed(detail_type: str) -> None:
+def test_a_redrive_is_of_all_parked_events_unless_it_is_narrowed(detail_type: str) -> None:
     assert read_redrive(body(detail_type, {})) == RedriveRequest("event-1", NOW, frozenset(), None)
     narrowed = read_redrive(body(detail_type, {"reasons": ["hourly_not_allowed"], "companyId": str(COMPANY)}))
     assert (narrowed.reasons, narrowed.company_id) == (frozenset({PaymentRequiredKind.HOURLY_NOT_ALLOWED}), COMPANY)
@@ -47,5 +47,5 @@ def test_a_redrive_is_of_everything_unless_it_is_narrowed(detail_type: str) -> N
     ],
     ids=["company", "mode", "reason", "company of a redrive"],
 )
-def test_a_request_that_is_not_understood_is_malformed(read: Callable[[str], object], text: str, field: str) -> None:
+def test_a_request_with_an_invalid_field_is_malformed(read: Callable[[str], object], text: str, field: str) -> None:
     assert words(read, text).startswith(field)

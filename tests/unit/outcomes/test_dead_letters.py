@@ -85,7 +85,7 @@ def test_the_body_is_the_original_byte_for_byte_and_the_reason_is_in_attributes(
 def test_there_are_no_more_attributes_than_sqs_allows(
     sqs: SQSClient, dead_letters: DeadLetters, queue_urls: dict[Outcome, str]
 ) -> None:
-    """Ten: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html."""
+    """SQS allows ten. https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html."""
     dead_letters.park(EVENT, Outcome.PARKED_PAYMENT_REQUIRED, FAILURE)
     assert len(parked(sqs, queue_urls[Outcome.PARKED_PAYMENT_REQUIRED])[1]) <= 10
 

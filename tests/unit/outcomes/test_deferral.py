@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from inspect import signature
 from math import ceil
 from random import Random
 from typing import Any
@@ -11,14 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mypy_boto3_sqs import SQSClient
 
-from codat_sync.outcomes.deferral import (
-    LONGEST_SECONDS,
-    SHORTEST,
-    SPREAD,
-    SQS_LONGEST_SECONDS,
-    SourceQueue,
-    deferral_seconds,
-)
+from codat_sync.outcomes.deferral import RECEIPT_MARGIN_SECONDS, SPREAD, SQS_LONGEST_SECONDS, Patience, SourceQueue
 
 
 class Extreme(Random):
@@ -35,85 +29,113 @@ class Extreme(Random):
 LOWEST, MIDDLE, HIGHEST = Extreme(0), Extreme(0.5), Extreme(1)
 
 
-def wait_of(
-    receive_count: int = 1,
-    retry_after: timedelta | None = None,
+DAY = timedelta(days=1)
+
+
+def wait_of(  # What a wait depends on.
+    waited: float = 0,
+    asked: timedelta | None = None,
     *,
     first_ceiling: int = 60,
-    since_receipt: float = 0,
+    limit: timedelta = 4 * DAY,
+    since_start: float = 0,
     random: Random = LOWEST,
 ) -> int:
-    return deferral_seconds(
-        receive_count, retry_after, first_ceiling=first_ceiling, since_receipt=since_receipt, random=random
-    )
+    return Patience(limit, first_ceiling).wait(waited, asked, since_start=since_start, random=random)
 
 
-def test_the_longest_wait_doubles_with_each_receive_up_to_a_limit() -> None:
-    waits = [wait_of(count, random=HIGHEST) for count in range(1, 12)]
-    assert waits == [60, 120, 240, 480, 960, 1920, 3840, 7680, 14400, 14400, 14400]
+def test_a_first_wait_is_up_to_the_configured_ceiling() -> None:
+    assert [wait_of(random=each) for each in (LOWEST, HIGHEST)] == [5, 60]
+    assert [wait_of(first_ceiling=4, random=each) for each in (LOWEST, HIGHEST)] == [1, 4]
 
 
-def test_the_ceiling_of_the_first_wait_is_configured() -> None:
-    assert [wait_of(count, first_ceiling=4, random=HIGHEST) for count in range(1, 5)] == [4, 8, 16, 32]
+def test_a_wait_grows_with_what_the_event_has_waited_up_to_four_hours() -> None:
+    longest = [wait_of(waited, random=HIGHEST) for waited in (60, 120, 3600, 4 * 3600, 48 * 3600)]
+    assert longest == [60, 120, 3600, 4 * 3600, 4 * 3600]
+    shortest = [wait_of(waited, random=LOWEST) for waited in (60, 120, 3600, 4 * 3600, 48 * 3600)]
+    assert shortest == [30, 60, 1800, 2 * 3600, 2 * 3600]
 
 
-def test_the_jitter_goes_down_to_a_twelfth_of_the_first_ceiling() -> None:
-    assert [wait_of(count) for count in range(1, 12)] == [5] * 11
-
-
-def test_ten_receives_take_about_four_hours() -> None:
-    assert sum(wait_of(count, random=MIDDLE) for count in range(1, 10)) / 3600 == pytest.approx(4, abs=0.5)
+def test_how_often_an_event_was_received_does_not_matter() -> None:
+    """A 429 with Retry-After 1, a throttled function and a killed one spend receives, and no patience."""
+    assert not {"receive_count", "receives"} & set(signature(Patience.wait).parameters)
 
 
 @pytest.mark.parametrize("asked", [timedelta(0), timedelta(seconds=90.9), timedelta(hours=5)])
-def test_an_event_waits_for_what_codat_asked_and_its_jitter(asked: timedelta) -> None:
+@pytest.mark.parametrize("waited", [0, 600, 20_000])
+def test_the_own_back_off_comes_on_top_of_what_codat_asked(asked: timedelta, waited: float) -> None:
     seconds = asked.total_seconds()
-    assert wait_of(1, asked, random=LOWEST) == ceil(seconds + 5)
-    assert wait_of(1, asked, random=HIGHEST) == ceil(seconds + 60 + SPREAD * seconds)
+    assert wait_of(waited, asked, random=LOWEST) == ceil(seconds + wait_of(waited, random=LOWEST))
+    most = seconds + SPREAD * seconds + wait_of(waited, random=HIGHEST)
+    assert wait_of(waited, asked, random=HIGHEST) == ceil(most)
 
 
 def test_no_event_waits_for_less_than_codat_asked() -> None:
-    assert wait_of(1, timedelta(seconds=90.9), first_ceiling=1) >= 90.9
-
-
-def test_a_wait_that_codat_asked_for_does_not_grow_with_each_receive() -> None:
-    assert wait_of(10, timedelta(seconds=20), random=HIGHEST) == 20 + 60 + 1
+    assert wait_of(0, timedelta(seconds=90.9), first_ceiling=1) >= 90.9
 
 
 def test_events_that_wait_for_one_moment_come_back_spread_out() -> None:
     random = Random(1)  # noqa: S311  # As the jitter of the functions.
-    assert len({wait_of(1, timedelta(hours=1), random=random) for _ in range(20)}) > 10
+    assert len({wait_of(0, timedelta(hours=1), random=random) for _ in range(20)}) > 10
 
 
-@pytest.mark.parametrize("since_receipt", [0, 0.5, 30, 900])
-def test_a_wait_of_a_day_is_cut_to_the_limit_of_sqs(since_receipt: float) -> None:
-    wait = wait_of(1, timedelta(days=1), since_receipt=since_receipt)
-    assert SQS_LONGEST_SECONDS - 2 <= wait + since_receipt <= SQS_LONGEST_SECONDS
+@pytest.mark.parametrize("since_start", [0, 0.5, 30, 900])
+def test_a_wait_of_a_day_leaves_minutes_to_the_limit_of_sqs(since_start: float) -> None:
+    """The twelve hours count from the receipt, which lies before the function's start."""
+    wait = wait_of(0, DAY, since_start=since_start)
+    margin = SQS_LONGEST_SECONDS - (wait + since_start)
+    assert RECEIPT_MARGIN_SECONDS <= margin <= RECEIPT_MARGIN_SECONDS + 1
 
 
-@settings(deadline=None, max_examples=100)
+@pytest.mark.parametrize("asked", [None, DAY])
+def test_the_last_attempt_comes_when_the_patience_ends(asked: timedelta | None) -> None:
+    patience = Patience(timedelta(hours=10), 60)
+    waited = 9.99 * 3600
+    wait = patience.wait(waited, asked, since_start=0, random=HIGHEST)
+    assert 10 * 3600 <= waited + wait <= 10 * 3600 + 2
+    assert patience.is_over(waited + wait)
+
+
+@settings(deadline=None, max_examples=200)
 @given(
-    receive_count=st.integers(0, 1_000_000),
-    retry_after=st.none() | st.timedeltas(min_value=timedelta(0)),
+    waited=st.floats(0, 10**7),
+    asked=st.none() | st.timedeltas(min_value=timedelta(0)),
     first_ceiling=st.integers(1, 900),
-    since_receipt=st.floats(0, 900),
+    hours=st.integers(1, 168),
+    since_start=st.floats(0, 900),
     seed=st.integers(),
 )
-def test_every_wait_is_within_its_bounds(
-    receive_count: int, retry_after: timedelta | None, first_ceiling: int, since_receipt: float, seed: int
+def test_every_wait_is_within_its_bounds(  # What a wait depends on.
+    waited: float, asked: timedelta | None, first_ceiling: int, hours: int, since_start: float, seed: int
 ) -> None:
-    wait = deferral_seconds(
-        receive_count,
-        retry_after,
-        first_ceiling=first_ceiling,
-        since_receipt=since_receipt,
-        random=Random(seed),  # noqa: S311  # As above.
-    )
-    assert 1 <= wait <= SQS_LONGEST_SECONDS - since_receipt
-    if retry_after is None:
-        assert int(SHORTEST * first_ceiling) <= wait <= LONGEST_SECONDS
-    else:
-        assert wait >= min(retry_after.total_seconds(), SQS_LONGEST_SECONDS - since_receipt - 2)
+    patience = Patience(timedelta(hours=hours), first_ceiling)
+    wait = patience.wait(waited, asked, since_start=since_start, random=Random(seed))  # noqa: S311  # As above.
+    assert 1 <= wait <= SQS_LONGEST_SECONDS - RECEIPT_MARGIN_SECONDS - since_start + 1
+    assert wait <= max(0, hours * 3600 - waited) + 2
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    first_ceiling=st.integers(12, 900),
+    random=st.builds(Random, st.integers()) | st.just(LOWEST),
+    asked=st.lists(st.none() | st.timedeltas(timedelta(0), timedelta(minutes=2)), min_size=1, max_size=5),
+)
+def test_deferrals_never_make_an_event_a_suspect(
+    first_ceiling: int, random: Random, asked: list[timedelta | None]
+) -> None:
+    """A message that is deferred again and again, whatever Codat asks, is received as often as its age explains."""
+    patience, waited, receives = Patience(7 * DAY, first_ceiling), 0.0, 1
+    while not patience.is_over(waited):
+        assert receives <= patience.explained_receives(waited)
+        waited += patience.wait(waited, asked[receives % len(asked)], since_start=0, random=random)
+        receives += 1
+    assert receives < 1000, "SQS moves a message after so many receives"
+
+
+def test_a_message_that_kills_its_function_becomes_a_suspect_within_hours() -> None:
+    patience, visibility = Patience(4 * DAY, 60), 360
+    receives = next(n for n in range(1, 1000) if n > patience.explained_receives((n - 1) * visibility))
+    assert receives * visibility < 3 * 3600
 
 
 class Queue:

@@ -1,4 +1,4 @@
-"""A DLQ can be read and emptied, and at no moment is a message of it in no queue at all.
+"""A DLQ can be read and emptied, and each of its messages is in at least one queue at any moment.
 
 Moto's SQS and the fake that other tests use are held to the same claims.
 """
@@ -23,6 +23,7 @@ from codat_sync.outcomes.parked_events import CLOSING_SECONDS, DeadLetterQueue, 
 from codat_sync.outcomes.triage import Failure, Outcome
 from tests.fakes.aws import FakeSqs
 from tests.fakes.clock import NOW
+from tests.fakes.events import PLAN_NAMES
 from tests.fakes.lambda_ import deadline
 
 if TYPE_CHECKING:
@@ -165,6 +166,13 @@ class TestParkedEvent:
         assert event.parked_at == NOW
         assert not event.moved_by_sqs
 
+    @pytest.mark.parametrize("plan", PLAN_NAMES)
+    def test_names_the_plan_as_billing_calls_it(self, queues: Queues, plan: str) -> None:
+        queues.park("one", plan=plan)
+        (event,) = all_of(queues.dead_letters)
+        assert event.plan == plan
+        assert event.attributes["plan"] == {"DataType": "String", "StringValue": plan}
+
     def test_moved_by_sqs_has_its_source_queue_and_no_reason(self) -> None:
         event = ParkedEvent.of(message(moved_from=ARN))
         assert (event.source_queue, event.moved_by_sqs) == (ARN, True)
@@ -178,7 +186,7 @@ class TestParkedEvent:
             "status": "402",
             "correlationId": "c0ffee",
             "parkedAt": "2026-01-01T00:00:00+00:00",
-            "sourceQueue": "arn:aws:sqs:eu-west-2:123456789012:elsewhere",
+            "sourceQueue": "arn:aws:sqs:eu-west-2:123456789012:another",
             "companyId": "company",
             "eventId": "event-1",
             "plan": "scale",

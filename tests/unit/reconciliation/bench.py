@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from codat_sync.codat.errors import (
+    CodatError,
     PaymentRequired,
     PaymentRequiredKind,
     ServerError,
@@ -20,6 +21,7 @@ from codat_sync.events.requests import ReconciliationRequest
 from codat_sync.presets.file import Presets
 from codat_sync.reconciliation.check import CompanyCheck
 from codat_sync.reconciliation.pace import Pace, Quota
+from codat_sync.reconciliation.queue import fingerprint
 from codat_sync.reconciliation.reconcile import Reconciliation, ReconciliationLimits
 from codat_sync.reconciliation.runs import Run
 from tests.fakes.announcements import FakeAnnouncer
@@ -46,8 +48,16 @@ invoices = "hourly"
 """
 WEEKLY_GROWTH = PRESETS.replace("daily", "weekly", 1)
 DAY = timedelta(days=1)
-EXPIRED = PaymentRequired("Account expired", kind=PaymentRequiredKind.ACCOUNT_EXPIRED)
 UNANSWERED = ServerError("oh no", status=503)
+
+
+def of_the_account(error: CodatError) -> CodatError:
+    """Mark an error as confirmed for the whole account."""
+    error.concerns_account = True
+    return error
+
+
+EXPIRED = of_the_account(PaymentRequired("Account expired", kind=PaymentRequiredKind.ACCOUNT_EXPIRED))
 
 
 def company(number: int) -> UUID:
@@ -55,7 +65,7 @@ def company(number: int) -> UUID:
 
 
 class CodatByCompany(FakeCodat):
-    """Codat, which has an answer of its own for some companies, and knows whom it was asked for."""
+    """Codat with an answer of its own for some companies. ``meanwhile`` runs after each read."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,12 +83,12 @@ class CodatByCompany(FakeCodat):
 
 
 class Bench:
-    """A reconciliation on fakes, with a clock that a test moves."""
+    """A reconciliation on fakes, with a clock that a test moves. Companies are numbered."""
 
     def __init__(self) -> None:
         self.now = NOW - 30 * DAY
         self.codat, self.records, self.runs = CodatByCompany(), FakePlans(), FakeRuns()
-        self.queue, self.bus = FakeCompanyQueue(), FakeAnnouncer()
+        self.queue, self.announcer = FakeCompanyQueue(), FakeAnnouncer()
         self.rate_limit = RateLimit()
         self.seconds_left: Callable[[], float] = lambda: 900.0
         self.calls_per_minute = 300
@@ -96,7 +106,7 @@ class Bench:
             records,
             parts.get("runs", self.runs),
             parts.get("queue", self.queue),
-            parts.get("announcer", self.bus),
+            parts.get("announcer", self.announcer),
             ReconciliationLimits(
                 Pace(self.calls_per_minute, monotonic=lambda: 0.0, sleep=self.slept.append),
                 Quota(lambda: self.rate_limit, share=50, now=lambda: self.now),
@@ -104,18 +114,18 @@ class Bench:
                 page_size=page_size,
             ),
             lambda: self.now,
+            presets=fingerprint(self.presets),
+            ask_account=self.codat.get_account_sync_settings,
         )
 
-    # What happened before.
-
     def at_plan(self, *numbers: int, plan: str = "growth") -> None:
-        """Companies whose newest plan was put in force."""
+        """Add companies whose newest plan is in force."""
         for number in numbers:
             self.named(number, plan)
             self.converge(number)
 
     def named(self, number: int, plan: str = "growth") -> None:
-        """A company whose plan was named, and never put in force."""
+        """Add a company whose plan was named, and is not in force."""
         self.records.record(
             company(number), DesiredPlan.named(plan, Authority.STATED, self.now, f"event-{number}"), at=self.now
         )
@@ -124,7 +134,7 @@ class Bench:
         self.convergence.converge(self.records.items[company(number)], "converged", Deadline.never())
 
     def tamper(self, *numbers: int, with_type: str = "invoices") -> None:
-        """Somebody switches a data type off in Codat's portal."""
+        """Switch a data type off, as a change made in Codat's Portal does."""
         for number in numbers:
             shown = self.codat.companies[company(number)]
             changed = [
@@ -133,10 +143,8 @@ class Bench:
             ]
             self.codat.companies[company(number)] = settings_at_codat(*changed)
 
-    # What is done.
-
     def night(self, name: str = "night-1", *, report_only: bool = False, **how: Any) -> timedelta | None:  # noqa: ANN401
-        """One invocation, a day after what happened before."""
+        """Move the clock a day, and carry out the request once."""
         self.now += DAY
         return self.go_on(name, report_only=report_only, **how)
 
@@ -147,7 +155,7 @@ class Bench:
         )
 
     def repair(self) -> list[int]:
-        """What the consumer does with those that were handed over."""
+        """Converge the companies that were handed over, as their consumer does; return their numbers."""
         numbers = sorted(each.company_id.int for each in self.queue.requests)
         self.queue.requests.clear()
         self.now += timedelta(minutes=1)

@@ -1,4 +1,4 @@
-"""What a run finds of one company."""
+"""The finding of each company: in step, drifted, waiting, gone; and how often it has drifted."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -20,7 +20,7 @@ from tests.fakes.lambda_ import deadline
 from tests.unit.reconciliation.bench import DAY, PRESETS, UNANSWERED, WEEKLY_GROWTH, Bench, company
 
 
-def test_companies_at_their_presets_are_only_read(bench: Bench) -> None:
+def test_companies_in_step_cost_one_read_each(bench: Bench) -> None:
     bench.at_plan(*range(10))
     bench.codat.calls.clear()
     writes = bench.records.writes
@@ -31,7 +31,7 @@ def test_companies_at_their_presets_are_only_read(bench: Bench) -> None:
     assert bench.counted("checked", "in_step", "drifted", "handed_over") == (10, 10, 0, 0)
 
 
-def test_what_was_changed_at_codat_is_handed_over_and_told_since_when_we_believed_otherwise(bench: Bench) -> None:
+def test_a_change_made_at_codat_is_handed_over_and_announced_with_its_last_confirmation(bench: Bench) -> None:
     bench.at_plan(1, 2, 3)
     believed_since = bench.now
     bench.tamper(2)
@@ -39,7 +39,7 @@ def test_what_was_changed_at_codat_is_handed_over_and_told_since_when_we_believe
     assert bench.handed_over == [2]
     assert bench.counted("checked", "in_step", "changed_at_codat", "drifted", "handed_over") == (3, 2, 1, 1, 1)
     assert dict(bench.run.by_data_type) == {"invoices": 1}
-    (drift,) = bench.bus.drifts
+    (drift,) = bench.announcer.drifts
     assert [str(each) for each in drift.differences] == ["invoices: unset → daily at 03:00"]
     assert replace(drift, differences=()) == Drift(
         run_id="night-1",
@@ -54,7 +54,7 @@ def test_what_was_changed_at_codat_is_handed_over_and_told_since_when_we_believe
     )
 
 
-def test_it_never_writes_to_codat(bench: Bench) -> None:
+def test_a_run_never_writes_to_codat(bench: Bench) -> None:
     bench.at_plan(1, 2)
     bench.tamper(1)
     bench.codat.calls.clear()
@@ -69,28 +69,28 @@ def test_a_preset_that_a_deploy_changed_is_handed_over(bench: Bench) -> None:
     bench.night()
     assert bench.handed_over == [1]
     assert bench.counted("preset_changed", "in_step") == (1, 1)
-    assert [each.cause for each in bench.bus.drifts] == [Finding.PRESET_CHANGED]
-    assert bench.bus.drifts[0].times_in_a_row == 0
+    assert [each.cause for each in bench.announcer.drifts] == [Finding.PRESET_CHANGED]
+    assert bench.announcer.drifts[0].times_in_a_row == 0
     assert set(bench.run.by_data_type) == {"invoices", "company"}
 
 
-def test_a_changed_preset_that_codat_happens_to_be_at_is_handed_over_to_be_confirmed(bench: Bench) -> None:
+def test_a_changed_preset_that_codat_is_at_already_is_handed_over_to_be_confirmed(bench: Bench) -> None:
     bench.at_plan(1)
     bench.deploy(WEEKLY_GROWTH)
     preset = bench.presets.for_company("growth", company(1))
     bench.codat.companies[company(1)] = preset.over(bench.codat.companies[company(1)])
     bench.night()
     assert bench.handed_over == [1]
-    assert bench.bus.drifts == []
+    assert bench.announcer.drifts == []
     assert dict(bench.run.by_data_type) == {}
 
 
-def test_a_plan_that_never_got_there_is_handed_over(bench: Bench) -> None:
+def test_a_plan_that_was_never_applied_is_handed_over(bench: Bench) -> None:
     bench.named(1)
     bench.night()
     assert bench.handed_over == [1]
     assert bench.counted("not_applied") == (1,)
-    assert bench.bus.drifts[0].believed_since is None
+    assert bench.announcer.drifts[0].believed_since is None
 
 
 def test_a_plan_that_was_just_named_is_left_to_its_event(bench: Bench) -> None:
@@ -100,7 +100,7 @@ def test_a_plan_that_was_just_named_is_left_to_its_event(bench: Bench) -> None:
     assert (bench.handed_over, bench.asked, bench.counted("waiting", "checked")) == ([], [], (1, 1))
 
 
-def test_what_waits_for_codats_bill_is_not_looked_at_until_the_dlq_may_have_lost_it(bench: Bench) -> None:
+def test_a_company_parked_for_codats_bill_waits_until_its_event_expires_in_the_dlq(bench: Bench) -> None:
     bench.named(1)
     bench.now += DAY
     bench.records.note_failure(company(1), "event-1", "company_limit: too many companies", at=bench.now)
@@ -111,17 +111,17 @@ def test_what_waits_for_codats_bill_is_not_looked_at_until_the_dlq_may_have_lost
     assert bench.handed_over == [1]
 
 
-def test_a_degraded_company_waits_for_codats_bill_and_is_repaired_where_it_drifts_from_that(bench: Bench) -> None:
+def test_a_degraded_company_waits_for_codats_bill_and_is_repaired_where_it_drifts(bench: Bench) -> None:
     bench.codat.has_hourly = False
     bench.at_plan(1, 2, plan="scale")
     bench.tamper(2)
     bench.night()
     assert bench.counted("degraded", "changed_at_codat") == (1, 1)
     assert bench.handed_over == [2]
-    assert [str(each).split(" at ")[0] for each in bench.bus.drifts[0].differences] == ["invoices: unset → daily"]
+    assert [str(each).split(" at ")[0] for each in bench.announcer.drifts[0].differences] == ["invoices: unset → daily"]
 
 
-def test_a_plan_that_a_deploy_removed_is_handed_over_to_be_parked_and_not_every_night(bench: Bench) -> None:
+def test_a_company_whose_plan_a_deploy_removed_is_handed_over_once_to_be_parked(bench: Bench) -> None:
     bench.at_plan(1, plan="scale")
     bench.deploy(PRESETS.replace("scale", "enterprise"))
     bench.night()
@@ -132,7 +132,7 @@ def test_a_plan_that_a_deploy_removed_is_handed_over_to_be_parked_and_not_every_
     assert (bench.handed_over, bench.counted("unknown_plan", "handed_over")) == ([], (1, 0))
 
 
-def test_a_company_that_codat_does_not_know_is_named_and_left_alone(
+def test_a_company_that_codat_does_not_know_is_logged_and_not_handed_over(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
     bench.at_plan(1, 2)
@@ -143,7 +143,7 @@ def test_a_company_that_codat_does_not_know_is_named_and_left_alone(
     assert (line["company_id"], line["finding"]) == (str(company(1)), "gone")
 
 
-def test_a_company_that_codat_refuses_to_show_is_handed_over_to_be_parked_and_not_every_night(bench: Bench) -> None:
+def test_a_company_that_codat_refuses_to_show_is_handed_over_once_to_be_parked(bench: Bench) -> None:
     bench.at_plan(1, 2)
     bench.codat.refusals[company(1)] = Forbidden("not yours", status=403)
     bench.night()
@@ -155,9 +155,7 @@ def test_a_company_that_codat_refuses_to_show_is_handed_over_to_be_parked_and_no
 
 
 @pytest.mark.parametrize("error", [UNANSWERED, ZeroDivisionError("a bug")], ids=["5xx", "a surprise"])
-def test_a_company_without_an_answer_is_handed_over_and_keeps_nobody_from_the_others(
-    bench: Bench, error: Exception
-) -> None:
+def test_a_company_without_an_answer_is_handed_over_and_the_others_are_checked(bench: Bench, error: Exception) -> None:
     bench.at_plan(*range(9))
     bench.codat.refusals[company(3)] = error
     assert bench.night() is None
@@ -165,7 +163,7 @@ def test_a_company_without_an_answer_is_handed_over_and_keeps_nobody_from_the_ot
     assert bench.counted("unanswered", "in_step") == (1, 8)
 
 
-def test_an_event_that_was_at_work_between_our_two_looks_is_no_drift(bench: Bench) -> None:
+def test_a_change_by_an_event_between_the_two_reads_is_no_drift(bench: Bench) -> None:
     bench.at_plan(1, 2, 3)
     bench.tamper(1, 2, 3)
 
@@ -185,11 +183,11 @@ def test_an_event_that_was_at_work_between_our_two_looks_is_no_drift(bench: Benc
             ReconciliationRequest(f"night-{number}", bench.now, report_only=False), deadline(bench.seconds_left)
         )
         assert bench.counted("waiting", "drifted") == (1, 0)
-    assert (bench.handed_over, bench.bus.drifts) == ([], [])
+    assert (bench.handed_over, bench.announcer.drifts) == ([], [])
 
 
 class Only:
-    """The table, as if one company alone were in it."""
+    """The table, as if it held a single company."""
 
     def __init__(self, records: FakePlans, number: int) -> None:
         self._records = records
@@ -203,7 +201,7 @@ class Only:
         return CompanyPage((self._records.items[company(self._number)],))
 
 
-def test_a_run_that_only_reports_says_the_same_and_changes_nothing(bench: Bench) -> None:
+def test_a_run_that_only_reports_finds_the_same_and_changes_nothing(bench: Bench) -> None:
     bench.at_plan(1, 2)
     bench.named(3)
     bench.tamper(2)
@@ -212,55 +210,55 @@ def test_a_run_that_only_reports_says_the_same_and_changes_nothing(bench: Bench)
     assert bench.handed_over == []
     assert bench.records.items == before
     assert bench.counted("checked", "in_step", "changed_at_codat", "not_applied", "handed_over") == (3, 1, 1, 1, 0)
-    assert [each.will_be_repaired for each in bench.bus.drifts] == [False, False]
-    assert bench.bus.drifts[0].times_in_a_row == 1
+    assert [each.will_be_repaired for each in bench.announcer.drifts] == [False, False]
+    assert bench.announcer.drifts[0].times_in_a_row == 1
 
 
-def nights(bench: Bench, count: int, *, fight: bool = True) -> None:
+def nights(bench: Bench, count: int, *, tamper: bool = True) -> None:
     for number in range(count):
-        if fight:
+        if tamper:
             bench.tamper(1)
         bench.night(f"night-{bench.now}-{number}")
         bench.repair()
 
 
-def test_a_company_that_drifts_back_every_night_is_named(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_company_that_keeps_drifting_is_named(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     bench.at_plan(1, 2)
     nights(bench, KEEPS_DRIFTING - 1)
     assert not bench.run.keeps_drifting
     nights(bench, 1)
     assert bench.run.keeps_drifting == ((str(company(1)), KEEPS_DRIFTING),)
-    assert [each.times_in_a_row for each in bench.bus.drifts] == [1, 2, 3]
+    assert [each.times_in_a_row for each in bench.announcer.drifts] == [1, 2, 3]
     (line,) = [vars(each) for each in caplog.records if each.msg == "company_keeps_drifting"]
     assert line["company_id"] == str(company(1))
 
 
-def test_it_is_repaired_all_the_same(bench: Bench) -> None:
+def test_a_company_that_keeps_drifting_is_repaired_each_time(bench: Bench) -> None:
     bench.at_plan(1)
     nights(bench, 5)
     bench.night("last")
     assert bench.counted("in_step") == (1,)
 
 
-def test_one_night_in_step_begins_the_count_anew(bench: Bench) -> None:
+def test_one_run_in_step_resets_the_count_of_drifts(bench: Bench) -> None:
     bench.at_plan(1)
     nights(bench, 2)
-    nights(bench, 1, fight=False)
+    nights(bench, 1, tamper=False)
     assert bench.records.items[company(1)].times_drifted == 0
     nights(bench, 2)
     assert bench.records.items[company(1)].times_drifted == 2
 
 
-def test_a_drift_that_was_not_repaired_yet_is_no_new_one(bench: Bench) -> None:
+def test_a_drift_that_was_not_repaired_yet_is_not_counted_again(bench: Bench) -> None:
     bench.at_plan(1)
     bench.tamper(1)
     for number in range(4):
         bench.night(f"night-{number}")
     assert bench.records.items[company(1)].times_drifted == 1
-    assert [each.times_in_a_row for each in bench.bus.drifts] == [1] * 4
+    assert [each.times_in_a_row for each in bench.announcer.drifts] == [1] * 4
 
 
-def test_a_run_that_only_reports_counts_nothing(bench: Bench) -> None:
+def test_a_run_that_only_reports_counts_no_drift(bench: Bench) -> None:
     bench.at_plan(1)
     nights(bench, 2)
     noted = bench.records.items[company(1)].times_drifted
@@ -268,7 +266,7 @@ def test_a_run_that_only_reports_counts_nothing(bench: Bench) -> None:
     assert bench.records.items[company(1)].times_drifted == noted == 2
 
 
-def test_a_page_that_is_looked_at_again_forgets_no_drift_that_it_has_found(bench: Bench) -> None:
+def test_a_page_that_is_checked_again_keeps_the_drift_that_it_has_found(bench: Bench) -> None:
     bench.at_plan(1)
     bench.tamper(1)
     bench.night()

@@ -1,4 +1,4 @@
-"""What a company's record, its preset and Codat's answer say of it."""
+"""The finding that a company's record, its preset and Codat's answer lead to."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from codat_sync.api_key import ApiKeyUnusable
 from codat_sync.codat.errors import (
     BadRequest,
+    CodatError,
     Conflict,
     Forbidden,
     NotFound,
@@ -52,7 +53,7 @@ MONTH_AGO, YESTERDAY, HOUR_AGO = ago(days=30), ago(days=1), ago(minutes=60)
 
 
 def company(plan: str = "free", *, desired_at: datetime = MONTH_AGO, applied_at: datetime | None = None) -> CompanyPlan:
-    """A company whose plan was named and, if ``applied_at`` says so, put in force."""
+    """Return a company whose plan was named at one time, and applied at the other, if at all."""
     desired = DesiredPlan.named(plan, Authority.STATED, desired_at, "e1")
     preset = PRESETS.for_company(plan, COMPANY)
     applied = AppliedPreset(plan, preset.fingerprint, "e1", desired.order)
@@ -68,36 +69,42 @@ def degraded(applied_at: datetime = YESTERDAY) -> CompanyPlan:
     return applied_as(company("scale", applied_at=applied_at), fingerprint=DEGRADED.fingerprint, degraded_to="daily")
 
 
+def of_the_account(error: CodatError) -> CodatError:
+    """Mark an error as confirmed for the whole account."""
+    error.concerns_account = True
+    return error
+
+
 def failed(record: CompanyPlan, reason: str, at: datetime = HOUR_AGO) -> CompanyPlan:
     return replace(record, last_failure=NotedFailure(reason, "words", "e1", at))
 
 
-def test_what_was_confirmed_for_the_newest_plan_is_believed_to_be_in_force() -> None:
+def test_a_preset_that_was_confirmed_for_the_newest_plan_is_expected_at_codat() -> None:
     assert expectation(company(applied_at=ago(days=29)), FREE, NOW) == (Finding.IN_STEP, FREE)
 
 
-def test_what_was_confirmed_for_an_older_plan_is_not() -> None:
+def test_a_preset_that_was_confirmed_for_an_older_plan_is_not_applied() -> None:
     record = applied_as(company(applied_at=ago(days=29)), order="2#older")
     assert expectation(record, FREE, NOW) == (Finding.NOT_APPLIED, FREE)
 
 
-def test_what_was_never_confirmed_is_not_applied() -> None:
+def test_a_preset_that_was_never_confirmed_is_not_applied() -> None:
     assert expectation(company(), FREE, NOW) == (Finding.NOT_APPLIED, FREE)
 
 
 @pytest.mark.parametrize(
     ("age", "finding"), [(AT_WORK, Finding.NOT_APPLIED), (AT_WORK - timedelta(seconds=1), Finding.WAITING)]
 )
-def test_a_plan_that_was_just_named_is_left_to_its_own_event(age: timedelta, finding: Finding) -> None:
+def test_a_plan_that_was_just_named_waits_for_its_own_event(age: timedelta, finding: Finding) -> None:
     assert expectation(company(desired_at=NOW - age), FREE, NOW) == (finding, FREE)
 
 
-def test_another_preset_than_the_one_in_force_means_that_a_deploy_changed_it() -> None:
+def test_a_preset_other_than_the_confirmed_one_was_changed_by_a_deploy() -> None:
     record = applied_as(company(applied_at=ago(days=29)), fingerprint="before the deploy")
     assert expectation(record, FREE, NOW) == (Finding.PRESET_CHANGED, FREE)
 
 
-def test_a_degraded_company_should_be_at_what_is_left_of_its_preset() -> None:
+def test_a_degraded_company_is_expected_at_its_degraded_preset() -> None:
     assert expectation(degraded(), SCALE, NOW) == (Finding.DEGRADED, DEGRADED)
 
 
@@ -114,7 +121,7 @@ def test_a_degraded_company_whose_preset_or_fallback_was_changed_by_a_deploy_is_
 
 @pytest.mark.parametrize("reason", PaymentRequiredKind)
 @pytest.mark.parametrize("record", [company(), company(applied_at=ago(days=2))], ids=["never applied", "applied"])
-def test_what_waits_for_codats_bill_is_not_looked_at(record: CompanyPlan, reason: PaymentRequiredKind) -> None:
+def test_a_company_that_is_parked_for_codats_bill_is_waiting(record: CompanyPlan, reason: PaymentRequiredKind) -> None:
     assert expectation(failed(record, reason), FREE, NOW) == (Finding.WAITING, FREE)
 
 
@@ -129,7 +136,7 @@ def test_what_waits_for_codats_bill_is_not_looked_at(record: CompanyPlan, reason
     ],
     ids=["no failure", "another failure", "expired in the DLQ", "newer plan since", "applied since"],
 )
-def test_a_company_waits_for_codats_bill_only_while_its_event_lies_in_the_dlq(record: CompanyPlan) -> None:
+def test_a_company_waits_for_codats_bill_only_while_its_event_is_in_the_dlq(record: CompanyPlan) -> None:
     assert not is_parked(record, PaymentRequiredKind, NOW)
 
 
@@ -140,13 +147,13 @@ def test_a_company_waits_for_codats_bill_only_while_its_event_lies_in_the_dlq(re
         BotoCoreError(),
         ClientError({"Error": {"Code": "Throttled", "Message": ""}}, "Scan"),
         OutOfTime("soon over"),
-        PaymentRequired("Account expired", kind=PaymentRequiredKind.ACCOUNT_EXPIRED),
-        RateLimited("slow down", retry_after=None),
-        Unauthorized("who are you"),
+        of_the_account(PaymentRequired("Account expired", kind=PaymentRequiredKind.ACCOUNT_EXPIRED)),
+        of_the_account(RateLimited("slow down", retry_after=None)),
+        of_the_account(Unauthorized("who are you")),
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_what_concerns_all_companies_alike_says_nothing_of_one(error: Exception) -> None:
+def test_an_error_that_concerns_all_companies_is_no_finding_of_one(error: Exception) -> None:
     assert finding_of(error) is None
 
 
@@ -158,6 +165,9 @@ def test_what_concerns_all_companies_alike_says_nothing_of_one(error: Exception)
         (BadRequest("no"), Finding.REFUSED),
         (Forbidden("no"), Finding.REFUSED),
         (PaymentRequired("limit", kind=PaymentRequiredKind.COMPANY_LIMIT), Finding.REFUSED),
+        (PaymentRequired("Account expired", kind=PaymentRequiredKind.ACCOUNT_EXPIRED), Finding.REFUSED),
+        (RateLimited("slow down", retry_after=timedelta(hours=12)), Finding.UNANSWERED),
+        (Unauthorized("who are you"), Finding.UNANSWERED),
         (ServerError("oh"), Finding.UNANSWERED),
         (Unreachable("cut"), Finding.UNANSWERED),
         (Conflict("busy"), Finding.UNANSWERED),
@@ -165,5 +175,5 @@ def test_what_concerns_all_companies_alike_says_nothing_of_one(error: Exception)
     ],
     ids=lambda each: type(each).__name__,
 )
-def test_what_concerns_one_company_is_found_of_it(error: Exception, finding: Finding) -> None:
+def test_an_error_that_concerns_one_company_is_a_finding_of_it(error: Exception, finding: Finding) -> None:
     assert finding_of(error) is finding

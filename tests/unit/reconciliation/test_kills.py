@@ -15,11 +15,11 @@ from tests.unit.reconciliation.bench import DAY, Bench, company
 
 
 class Killed(BaseException):
-    """The function is gone."""
+    """The function is killed: no later line of it runs."""
 
 
 class Hazard:
-    """Every call to the outside may be the last one: it is made and its answer lost, or not made at all."""
+    """Kills the function at chosen calls: before the call (False), or after it with the answer lost (True)."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -59,31 +59,31 @@ class _Endangered:
 COMPANIES = 6
 
 
-DRIFTED_ONES = [1, 4]
+DRIFTED = [1, 4]
 
 
-def walk_with_kills(kills: set[tuple[int, bool]]) -> tuple[Bench, Hazard, int]:
-    """All companies, from the first to the last, killed at these calls and started again each time."""
+def run_with_kills(kills: set[tuple[int, bool]]) -> tuple[Bench, Hazard, int]:
+    """Reconcile all companies; the function is killed at these calls, and started again each time."""
     bench, hazard = Bench(), Hazard()
     bench.at_plan(*range(COMPANIES))
-    bench.tamper(*DRIFTED_ONES)
+    bench.tamper(*DRIFTED)
     bench.now += DAY
     hazard.kills = kills
     request = ReconciliationRequest("night-1", bench.now, report_only=False)
     convergence = Convergence(hazard.around(bench.codat), bench.records, bench.presets, lambda: bench.now)
-    walk = bench.reconciliation(
+    reconciliation = bench.reconciliation(
         page_size=2,
         convergence=convergence,
         records=hazard.around(bench.records),
         runs=hazard.around(bench.runs),
         queue=hazard.around(bench.queue),
-        announcer=hazard.around(bench.bus),
+        announcer=hazard.around(bench.announcer),
     )
     deaths = 0
     bench.codat.asked.clear()
     while True:
         try:
-            assert walk.carry_out(request, deadline(bench.seconds_left)) is None
+            assert reconciliation.carry_out(request, deadline(bench.seconds_left)) is None
         except Killed:
             deaths += 1
             hazard.restart()
@@ -92,32 +92,32 @@ def walk_with_kills(kills: set[tuple[int, bool]]) -> tuple[Bench, Hazard, int]:
             return bench, hazard, deaths
 
 
-def assert_nobody_is_missed(bench: Bench, deaths: int) -> None:
+def assert_no_company_is_missed(bench: Bench, deaths: int) -> None:
     asked = Counter(bench.asked)
     assert set(asked) == set(range(COMPANIES))
     assert all(times <= 1 + deaths for times in asked.values())
     assert sum(asked.values()) <= COMPANIES + 2 * deaths, "a kill costs a page at most"
-    assert set(bench.handed_over) == set(DRIFTED_ONES)
-    assert bench.counted("checked", "drifted") == (COMPANIES, len(DRIFTED_ONES))
+    assert set(bench.handed_over) == set(DRIFTED)
+    assert bench.counted("checked", "drifted") == (COMPANIES, len(DRIFTED))
     assert {number: bench.records.items[company(number)].times_drifted for number in range(COMPANIES)} == {
-        number: int(number in DRIFTED_ONES) for number in range(COMPANIES)
+        number: int(number in DRIFTED) for number in range(COMPANIES)
     }
 
 
-def test_killed_at_any_one_call_it_looks_at_each_company_once_more_at_most_and_misses_none() -> None:
-    _, undisturbed, _ = walk_with_kills(set())
+def test_a_run_that_is_killed_at_any_one_call_misses_no_company_and_checks_a_page_twice_at_most() -> None:
+    _, undisturbed, _ = run_with_kills(set())
     assert undisturbed.calls > 3 * COMPANIES // 2
     for number in range(undisturbed.calls):
         for after_its_effect in (False, True):
-            bench, _, deaths = walk_with_kills({(number, after_its_effect)})
+            bench, _, deaths = run_with_kills({(number, after_its_effect)})
             assert deaths == 1
-            assert_nobody_is_missed(bench, deaths)
+            assert_no_company_is_missed(bench, deaths)
 
 
 @settings(deadline=None, max_examples=150)
 @given(st.sets(st.tuples(st.integers(0, 60), st.booleans()), max_size=12))
-def test_killed_again_and_again_it_looks_at_each_company_once_more_for_each_kill_at_most_and_misses_none(
+def test_a_run_that_is_killed_repeatedly_misses_no_company_and_repeats_a_page_for_each_kill_at_most(
     kills: set[tuple[int, bool]],
 ) -> None:
-    bench, _, deaths = walk_with_kills(kills)
-    assert_nobody_is_missed(bench, deaths)
+    bench, _, deaths = run_with_kills(kills)
+    assert_no_company_is_missed(bench, deaths)

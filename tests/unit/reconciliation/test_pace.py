@@ -1,4 +1,4 @@
-"""How fast, and how much of the day's quota, a duty may call Codat."""
+"""The rate at which a duty calls Codat, and the share of the daily quota that it may use."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 
 from codat_sync.codat.rate_limits import RateLimit
-from codat_sync.reconciliation.pace import LONGEST, Pace, Quota
+from codat_sync.deadline import Deadline, OutOfTime
+from codat_sync.reconciliation.pace import LONGEST, Pace, PacedDeadline, Quota
 from tests.fakes.clock import NOW
 
 
@@ -40,13 +41,13 @@ def test_the_first_call_does_not_wait_and_each_other_one_does(pace: Pace, time: 
     assert time.slept == pytest.approx([0, 0.2, 0.2, 0.2])
 
 
-def test_a_minute_has_as_many_calls_as_it_may(pace: Pace, time: Time) -> None:
+def test_a_minute_has_the_calls_that_the_pace_allows(pace: Pace, time: Time) -> None:
     while time.seconds < 160 - 1e-6:
         pace.wait(within=1)
     assert len(time.slept) == pytest.approx(301, abs=1)
 
 
-def test_what_took_its_time_anyway_does_not_wait_and_saves_up_nothing(pace: Pace, time: Time) -> None:
+def test_a_call_that_comes_late_does_not_wait_and_saves_up_no_turn(pace: Pace, time: Time) -> None:
     pace.wait(within=1)
     time.seconds += 30
     pace.wait(within=1)
@@ -54,7 +55,7 @@ def test_what_took_its_time_anyway_does_not_wait_and_saves_up_nothing(pace: Pace
     assert time.slept == pytest.approx([0, 0, 0.2])
 
 
-def test_who_has_not_the_time_to_wait_takes_no_turn(time: Time) -> None:
+def test_a_caller_without_time_to_wait_takes_no_turn(time: Time) -> None:
     pace = Pace(1, monotonic=time.now, sleep=time.sleep)
     assert pace.wait(within=0)
     assert not pace.wait(within=59)
@@ -62,7 +63,7 @@ def test_who_has_not_the_time_to_wait_takes_no_turn(time: Time) -> None:
     assert time.slept == [0, 60]
 
 
-def test_no_time_at_all_is_not_enough_for_the_first_call(pace: Pace) -> None:
+def test_a_caller_whose_time_is_up_gets_no_first_turn(pace: Pace) -> None:
     assert not pace.wait(within=-0.1)
 
 
@@ -74,25 +75,48 @@ def test_threads_share_one_pace() -> None:
     assert sorted(slept) == list(range(20))
 
 
+def test_a_paced_call_waits_for_its_turn() -> None:
+    slept: list[float] = []
+    paced = PacedDeadline(Deadline(lambda: 60.0), Pace(60, monotonic=lambda: 0.0, sleep=slept.append))
+    paced.check()
+    paced.check()
+    assert slept == [0.0, 1.0]
+
+
+def test_a_turn_that_comes_too_late_is_not_taken() -> None:
+    slept: list[float] = []
+    paced = PacedDeadline(Deadline(lambda: 0.5), Pace(60, monotonic=lambda: 0.0, sleep=slept.append))
+    paced.check()
+    for _ in range(2):
+        with pytest.raises(OutOfTime):
+            paced.check()
+    assert slept == [0.0]
+
+
+def test_a_paced_deadline_reserves_the_time_that_a_call_takes() -> None:
+    paced = PacedDeadline(Deadline(lambda: 10.0, seconds_for_a_call=8), Pace(60))
+    assert (paced.seconds_left, paced.seconds_to_start) == (10.0, 2.0)
+
+
 def quota(said: RateLimit, share: int = 50) -> timedelta | None:
     return Quota(lambda: said, share=share, now=lambda: NOW).wait()
 
 
 TONIGHT = timedelta(hours=12)
-"""From the tests' noon to midnight, when Codat's quota is new."""
+"""The time from ``NOW`` to midnight, when Codat's quota is new."""
 
 
 @pytest.mark.parametrize("said", [RateLimit(), RateLimit(limit=1000), RateLimit(remaining=0), RateLimit(0, 0)])
-def test_where_codat_does_not_say_there_is_no_wait(said: RateLimit) -> None:
+def test_where_codat_does_not_show_its_quota_there_is_no_wait(said: RateLimit) -> None:
     assert quota(said) is None
 
 
 @pytest.mark.parametrize(("remaining", "share"), [(1000, 50), (500, 50), (0, 100)])
-def test_up_to_its_share_the_quota_is_used(remaining: int, share: int) -> None:
+def test_up_to_its_share_of_the_quota_there_is_no_wait(remaining: int, share: int) -> None:
     assert quota(RateLimit(1000, remaining), share) is None
 
 
-def test_beyond_its_share_the_rest_of_the_day_is_left_to_others() -> None:
+def test_beyond_its_share_the_rest_of_the_quota_is_left_to_live_events() -> None:
     assert quota(RateLimit(1000, 499)) == TONIGHT
 
 
@@ -104,6 +128,6 @@ def test_a_wait_is_no_longer_than_sqs_can_hide_a_message() -> None:
     assert quota(RateLimit(1000, 499, NOW + timedelta(hours=20))) == LONGEST
 
 
-def test_what_was_said_before_the_last_reset_counts_no_more() -> None:
+def test_a_quota_that_was_reset_since_is_ignored() -> None:
     assert quota(RateLimit(1000, 0, NOW)) is None
     assert quota(RateLimit(1000, 0, NOW - timedelta(hours=1))) is None

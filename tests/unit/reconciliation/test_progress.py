@@ -1,4 +1,4 @@
-"""What a run says of itself: its counts, its metrics, its last line."""
+"""The progress of a run: its counts, its metrics, its last log line."""
 
 import json
 from dataclasses import replace
@@ -12,7 +12,7 @@ from tests.fakes.companies import FakePlans
 from tests.unit.reconciliation.bench import Bench
 
 
-def test_an_item_that_is_no_record_is_named_and_counted(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unreadable_item_is_logged_and_counted(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     class WithNonsense(FakePlans):
         def page(self, after: str | None, limit: int) -> CompanyPage:
             return replace(super().page(after, limit), unreadable=("nonsense",))
@@ -23,7 +23,7 @@ def test_an_item_that_is_no_record_is_named_and_counted(bench: Bench, caplog: py
     assert [vars(each)["key"] for each in caplog.records if each.msg == "record_unreadable"] == ["nonsense"]
 
 
-def test_at_the_end_one_line_says_all(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_finished_run_logs_one_line_with_all_its_counts(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     bench.at_plan(*range(6))
     bench.tamper(2, 5)
@@ -36,7 +36,7 @@ def test_at_the_end_one_line_says_all(bench: Bench, caplog: pytest.LogCaptureFix
     assert [each["differences"] for each in drifted] == [["invoices: unset → daily at 03:00"]] * 2
 
 
-def test_the_metrics_are_those_of_each_page(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_page_has_its_own_metrics(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     bench.at_plan(*range(6))
     bench.tamper(2, 5)
     bench.tamper(5, with_type="company")
@@ -45,7 +45,7 @@ def test_the_metrics_are_those_of_each_page(bench: Bench, capsys: pytest.Capture
     assert [(each["CompaniesChecked"], each["CompaniesDrifted"]) for each in said] == [([4.0], [1.0]), ([2.0], [1.0])]
 
 
-def test_at_the_end_a_metric_says_how_many_companies_have_which_plan(
+def test_a_finished_run_writes_the_number_of_companies_of_each_plan(
     bench: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bench.at_plan(*range(6))
@@ -64,7 +64,7 @@ def test_drift_is_a_metric_by_data_type(bench: Bench, capsys: pytest.CaptureFixt
     assert {each["dataType"]: each["Drift"] for each in said} == {"invoices": [2.0], "company": [1.0]}
 
 
-def test_no_more_are_named_than_a_record_can_hold(bench: Bench) -> None:
+def test_no_more_companies_are_named_than_an_item_can_hold(bench: Bench) -> None:
     numbers = range(NAMED + 10)
     bench.at_plan(*numbers)
     for number in range(KEEPS_DRIFTING):

@@ -49,7 +49,7 @@ class Bench:
     """A redrive on fakes. The clock moves by what is slept."""
 
     def __init__(self) -> None:
-        self.codat, self.plans, self.pause, self.bus = FakeCodat(), FakePlans(), FakePause(), FakeAnnouncer()
+        self.codat, self.plans, self.pause, self.announcer = FakeCodat(), FakePlans(), FakePause(), FakeAnnouncer()
         self.sqs = FakeSqs({DLQ: [], **{name: [] for name in SOURCES}})
         self.slept: list[float] = []
         self.seconds = 900.0
@@ -66,7 +66,8 @@ class Bench:
             self.plans,
             self.pause,
             Pace(per_minute, monotonic=lambda: sum(self.slept), sleep=self.slept.append),
-            self.bus,
+            self.announcer,
+            ask_account=self.codat.get_account_sync_settings,
             now=lambda: NOW,
             sleep=self.slept.append,
         )
@@ -90,7 +91,7 @@ class Bench:
         ago: timedelta = timedelta(days=1),
         source: str = SOURCES[0],
     ) -> str:
-        """An event of the company whose plan was recorded; its body."""
+        """Record the company's plan, and park an event of the company. Return its body."""
         body = json.dumps({"id": f"parked {next(self.numbers):02}"})
         if isinstance(company, UUID):
             self.desire(company, plan)
@@ -111,7 +112,7 @@ class Bench:
         return body
 
     def park_degraded(self, companies: Iterable[UUID]) -> list[str]:
-        """Events of companies that are at Codat at what is left of their preset without hourly."""
+        """Park events of companies that are at their degraded preset. Return the bodies."""
         bodies = []
         for company in companies:
             bodies.append(self.park(company))

@@ -1,4 +1,4 @@
-"""Redrive: one event of each kind finds out whether the bill is paid; only then do the others go back."""
+"""Redrive: one event of each kind of 402 probes whether the bill is paid; only then do the others go back."""
 
 import json
 from contextlib import suppress
@@ -28,6 +28,7 @@ from codat_sync.companies.pause import CACHE, Pause
 from codat_sync.consuming.consume import START_SECONDS
 from codat_sync.consuming.duties import AFTER_A_FAILURE
 from codat_sync.events.requests import RedriveRequest
+from codat_sync.redrive._turns import PROBES
 from tests.fakes.clock import NOW
 from tests.fakes.codat import setting
 from tests.fakes.codat import settings as shown
@@ -36,11 +37,11 @@ from tests.unit.redrive.bench import COMPANIES, DLQ, EXPIRED, HOURLY, LIMIT, PRE
 
 
 def nothing(_: str) -> None:
-    """All goes well."""
+    """Let the call pass."""
 
 
 class Killed(BaseException):
-    """The process is gone: nothing that comes after runs."""
+    """The process is killed: no later line of it runs."""
 
 
 def logged(caplog: pytest.LogCaptureFixture, line: str) -> list[dict[str, Any]]:
@@ -48,18 +49,18 @@ def logged(caplog: pytest.LogCaptureFixture, line: str) -> list[dict[str, Any]]:
 
 
 class TestUnpaid:
-    def test_costs_one_write_and_leaves_every_event_where_it_is(
+    def test_costs_a_write_for_each_probe_and_leaves_every_event_parked(
         self, bench: Bench, caplog: pytest.LogCaptureFixture
     ) -> None:
         bodies = bench.park_degraded(COMPANIES)
         bench.codat.has_hourly = False
         assert bench.carry_out() is None
-        assert bench.codat.calls == ["get", "update"]
+        assert bench.codat.calls == ["get", "update"] * PROBES
         assert bench.parked == bodies
         assert bench.back == []
-        assert bench.bus.said == []
-        (line,) = logged(caplog, "redrive_refused")
-        assert (line["kind"], line["words"]) == (HOURLY, "Sync schedule not allowed")
+        assert bench.announcer.said == []
+        lines = logged(caplog, "redrive_refused")
+        assert [(each["kind"], each["words"]) for each in lines] == [(HOURLY, "Sync schedule not allowed")] * PROBES
         (line,) = logged(caplog, "redrive_done")
         assert (line["moved"], line["refused"]) == ({}, {HOURLY: "Sync schedule not allowed"})
 
@@ -70,11 +71,11 @@ class TestUnpaid:
         assert {message.handle for message in bench.sqs.queues[DLQ]} == {None}
 
     @pytest.mark.parametrize("kind", [LIMIT, UNKNOWN])
-    def test_costs_one_write_for_any_kind(self, bench: Bench, kind: PaymentRequiredKind) -> None:
+    def test_costs_no_more_writes_for_any_kind(self, bench: Bench, kind: PaymentRequiredKind) -> None:
         bodies = [bench.park(company, kind) for company in COMPANIES]
-        bench.codat.failures = [None, refused(kind)]
+        bench.codat.failures = [None, refused(kind)] * PROBES
         bench.carry_out()
-        assert (bench.writes, bench.parked) == (1, bodies)
+        assert (bench.writes, bench.parked) == (PROBES, bodies)
 
     def test_keeps_the_others_of_the_kind_and_moves_those_of_a_paid_kind(self, bench: Bench) -> None:
         hourly = bench.park_degraded(COMPANIES[:3])
@@ -83,26 +84,27 @@ class TestUnpaid:
         assert bench.carry_out() is None
         assert (bench.parked, bench.back) == (hourly, limit)
 
-    def test_an_expired_account_refuses_every_kind_at_the_cost_of_one_call(self, bench: Bench) -> None:
+    def test_an_expired_account_refuses_every_kind_at_the_cost_of_two_calls(self, bench: Bench) -> None:
         bodies = [bench.park(company, kind) for kind in (HOURLY, EXPIRED, LIMIT) for company in COMPANIES[:5]]
-        bench.codat.failures = [refused(EXPIRED)]
+        bench.codat.failures = [refused(EXPIRED)] * 2
         assert bench.carry_out() is None
-        assert bench.codat.calls == ["get"]
+        assert bench.codat.calls == ["get", "get account"]
         assert bench.parked == bodies
 
-    def test_looks_no_further_once_all_that_was_asked_for_is_refused(self, bench: Bench) -> None:
+    def test_reads_no_more_than_a_sample_once_every_kind_is_refused(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("codat_sync.redrive.redrive.SAMPLE", 20)
         bench.park_degraded(COMPANIES)
         bench.codat.has_hourly = False
         bench.carry_out(HOURLY)
-        assert bench.sqs.calls.count("receive_message") == 1
+        assert bench.sqs.calls.count("receive_message") == 2
 
-    def test_another_402_than_it_was_parked_for_sends_the_probe_back_to_be_parked_under_that(
-        self, bench: Bench
-    ) -> None:
+    def test_a_probe_that_meets_another_402_goes_back_to_be_parked_under_that_one(self, bench: Bench) -> None:
         probe, *others = (bench.park(company, UNKNOWN) for company in COMPANIES[:3])
-        bench.codat.failures = [None, refused(LIMIT)]
+        bench.codat.failures = [None, refused(LIMIT), None, refused(UNKNOWN), None, refused(UNKNOWN)]
         bench.carry_out()
-        assert (bench.writes, bench.back, bench.parked) == (1, [probe], others)
+        assert (bench.writes, bench.back, bench.parked) == (3, [probe], others)
 
 
 class TestPaid:
@@ -113,7 +115,7 @@ class TestPaid:
         assert (bench.parked, bench.back) == ([], bodies)
         assert len(bench.sqs.bodies(SOURCES[1])) == 4
 
-    def test_each_says_that_it_was_parked_so_that_its_redelivery_looks_at_codat(self, bench: Bench) -> None:
+    def test_each_event_keeps_its_parked_at_so_that_its_redelivery_reads_codat(self, bench: Bench) -> None:
         bench.park_degraded(COMPANIES)
         bench.carry_out()
         assert all("parkedAt" in each.attributes for each in bench.sqs.queues[SOURCES[0]])
@@ -127,22 +129,22 @@ class TestPaid:
         assert applied is not None
         assert (applied.plan, applied.degraded_to, applied.event_id) == ("scale", None, "request")
 
-    def test_says_what_the_probe_changed_for_its_event_will_find_nothing_to_do(self, bench: Bench) -> None:
+    def test_announces_what_the_probe_changed_since_its_event_will_find_nothing_to_do(self, bench: Bench) -> None:
         body, _ = bench.park_degraded(COMPANIES[:2])
         bench.carry_out()
-        (said,) = bench.bus.said
+        (said,) = bench.announcer.said
         assert said.detail_type == "Company Sync Settings Applied"
         assert (said.company_id, said.plan, said.caused_by) == (COMPANIES[0], "scale", json.loads(body)["id"])
         assert "invoices: daily at 19:00 → hourly" in said.detail()
 
-    def test_says_how_many_of_which_kind_were_moved(self, bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    def test_logs_the_number_of_moved_events_by_kind(self, bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
         bench.park_degraded(COMPANIES[:3])
         bench.park(COMPANIES[4], LIMIT)
         bench.carry_out()
         (line,) = logged(caplog, "redrive_done")
         assert (line["moved"], line["refused"]) == ({HOURLY: 3, LIMIT: 1}, {})
 
-    def test_counts_what_was_moved_and_what_was_refused_by_reason(
+    def test_counts_moved_events_and_refused_kinds_by_reason(
         self, bench: Bench, capsys: pytest.CaptureFixture[str]
     ) -> None:
         bench.park_degraded(COMPANIES[:3])
@@ -156,19 +158,19 @@ class TestPaid:
             (HOURLY, None, [1.0]),
         ]
 
-    def test_any_answer_shows_that_the_account_is_not_expired_any_more(self, bench: Bench) -> None:
+    def test_any_answer_proves_that_the_account_is_no_longer_expired(self, bench: Bench) -> None:
         first, second = (bench.park(company, EXPIRED, plan="free") for company in COMPANIES[:2])
         bench.codat.companies[COMPANIES[0]] = PRESETS.for_company("free", COMPANIES[0]).over(shown(setting("invoices")))
         bench.carry_out()
         assert (bench.writes, bench.back) == (0, [first, second])
 
-    def test_so_does_a_402_for_hourly(self, bench: Bench) -> None:
+    def test_a_402_for_hourly_proves_that_the_account_is_no_longer_expired(self, bench: Bench) -> None:
         bodies = [bench.park(company, EXPIRED) for company in COMPANIES[:2]]
         bench.codat.has_hourly = False
         bench.carry_out()
         assert bench.back == bodies
 
-    def test_a_write_without_hourly_shows_that_any_other_limit_is_gone(self, bench: Bench) -> None:
+    def test_a_write_without_hourly_proves_that_another_limit_is_lifted(self, bench: Bench) -> None:
         bodies = [bench.park(company, LIMIT) for company in COMPANIES[:2]]
         bench.codat.has_hourly = False
         bench.carry_out()
@@ -176,17 +178,17 @@ class TestPaid:
 
 
 class TestNoProof:
-    """The probe said nothing of the bill: its event goes back, and the next is the probe."""
+    """Where the probe proves nothing of the bill, its event goes back, and the next event is the probe."""
 
-    def test_a_company_that_is_at_its_preset_already(self, bench: Bench) -> None:
+    def test_of_a_company_that_is_at_its_preset_already(self, bench: Bench) -> None:
         at_it, *others = bench.park_degraded(COMPANIES[:3])
         bench.desire(COMPANIES[0], "free")
         bench.codat.companies[COMPANIES[0]] = PRESETS.for_company("free", COMPANIES[0]).over(shown(setting("invoices")))
         bench.codat.has_hourly = False
         bench.carry_out()
-        assert (bench.writes, bench.back, bench.parked) == (1, [at_it], others)
+        assert (bench.writes, bench.back, bench.parked) == (2, [at_it], others)
 
-    def test_a_write_that_asks_for_no_hourly(self, bench: Bench) -> None:
+    def test_of_a_write_that_asks_for_no_hourly(self, bench: Bench) -> None:
         changed, *others = bench.park_degraded(COMPANIES[:3])
         bench.plans.items.clear()
         for company, plan in zip(COMPANIES[:3], ("free", "scale", "scale"), strict=True):
@@ -196,23 +198,23 @@ class TestNoProof:
         assert (bench.back, bench.parked) == ([changed], others)
 
     @pytest.mark.parametrize("company", [None, "no UUID", str(UUID(int=99))])
-    def test_a_company_that_nobody_knows(self, bench: Bench, company: str | None) -> None:
+    def test_of_a_company_without_a_record(self, bench: Bench, company: str | None) -> None:
         strange = bench.park(company)
         others = bench.park_degraded(COMPANIES[:2])
         bench.codat.has_hourly = False
         bench.carry_out()
-        assert (bench.writes, bench.back, bench.parked) == (1, [strange], others)
+        assert (bench.writes, bench.back, bench.parked) == (2, [strange], others)
 
     @pytest.mark.parametrize("error", [BadRequest("no"), Forbidden("no"), NotFound("no"), Conflict("no")])
     @pytest.mark.parametrize("call", [0, 1])
-    def test_what_codat_says_of_this_company_alone(self, bench: Bench, error: Exception, call: int) -> None:
+    def test_of_an_error_that_concerns_the_company_alone(self, bench: Bench, error: Exception, call: int) -> None:
         strange, *others = bench.park_degraded(COMPANIES[:3])
         bench.codat.failures = [*[None] * call, error]
         bench.codat.has_hourly = False
         bench.carry_out()
         assert (bench.back, bench.parked) == ([strange], others)
 
-    def test_a_plan_that_a_deploy_removed(self, bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    def test_of_a_plan_that_a_deploy_removed(self, bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
         strange = bench.park(COMPANIES[9], plan="platinum")
         others = bench.park_degraded(COMPANIES[:2])
         bench.codat.has_hourly = False
@@ -226,21 +228,21 @@ class TestNoAnswer:
     @pytest.mark.parametrize(
         "error", [ServerError("down"), Unauthorized("key"), RateLimited("quota", retry_after=timedelta(hours=3))]
     )
-    def test_stops_and_leaves_every_event_where_it_is(
+    def test_stops_and_leaves_every_event_parked(
         self, bench: Bench, error: CodatUnavailable, caplog: pytest.LogCaptureFixture
     ) -> None:
         bodies = bench.park_degraded(COMPANIES)
-        bench.codat.failures = [error]
+        bench.codat.failures = [error] * 2
         with pytest.raises(type(error)):
             bench.carry_out()
-        assert bench.codat.calls == ["get"]
+        assert bench.codat.calls == ["get", "get account"]
         assert bench.parked == bodies
         assert {message.handle for message in bench.sqs.queues[DLQ]} == {None}
         assert len(logged(caplog, "redrive_goes_on")) == 1
 
-    def test_moves_what_it_has_decided_before(self, bench: Bench) -> None:
+    def test_moves_the_events_of_kinds_that_were_found_paid_before(self, bench: Bench) -> None:
         hourly, limit = bench.park_degraded(COMPANIES[:1]), bench.park(COMPANIES[1], LIMIT)
-        bench.codat.failures = [None, None, ServerError("down")]
+        bench.codat.failures = [None, None, ServerError("down"), ServerError("down")]
         with pytest.raises(ServerError):
             bench.carry_out()
         assert (bench.back, bench.parked) == (hourly, [limit])
@@ -260,12 +262,12 @@ class TestAskedFor:
         assert bench.codat.frequency(COMPANIES[0], "invoices") is Frequency.DAILY
 
     @pytest.mark.parametrize("ago", [timedelta(0), timedelta(minutes=-1)])
-    def test_what_is_parked_meanwhile_is_not_moved_in_circles(self, bench: Bench, ago: timedelta) -> None:
+    def test_an_event_that_is_parked_after_the_request_is_not_moved(self, bench: Bench, ago: timedelta) -> None:
         meanwhile = bench.park(COMPANIES[0], ago=ago)
         bench.carry_out()
         assert (bench.back, bench.parked, bench.codat.calls) == ([], [meanwhile], [])
 
-    def test_what_is_there_for_another_reason_stays(self, bench: Bench) -> None:
+    def test_an_event_that_is_parked_for_another_reason_stays(self, bench: Bench) -> None:
         foreign = bench.park(COMPANIES[0], "malformed_event")
         assert bench.carry_out() is None
         assert (bench.parked, bench.codat.calls) == ([foreign], [])
@@ -279,7 +281,7 @@ class TestPause:
     UNTIL = NOW + timedelta(minutes=10)
 
     @pytest.mark.parametrize("until", [UNTIL, NOW - timedelta(minutes=1)])
-    def test_of_an_expired_account_does_not_answer_for_codat_and_is_lifted_before_anything_is_moved(
+    def test_of_an_expired_account_is_lifted_before_any_event_is_moved(
         self,
         bench: Bench,
         until: Any,  # noqa: ANN401
@@ -291,16 +293,16 @@ class TestPause:
         assert bench.carry_out() is None
         assert bench.pause.read() is None
         assert bench.back == bodies
-        assert all(seconds >= CACHE.total_seconds() for seconds in sent_after), "no function believes in it any more"
+        assert all(seconds >= CACHE.total_seconds() for seconds in sent_after), "no function has it cached any more"
 
     def test_stays_while_the_account_is_expired(self, bench: Bench) -> None:
         bench.park(COMPANIES[0], EXPIRED)
         bench.pause.pause = pause = Pause(EXPIRED, "Account expired", self.UNTIL)
-        bench.codat.failures = [refused(EXPIRED)]
+        bench.codat.failures = [refused(EXPIRED)] * 2
         bench.carry_out()
         assert bench.pause.pause == pause
 
-    def test_that_somebody_else_changes_at_the_same_moment_is_lifted_all_the_same(self, bench: Bench) -> None:
+    def test_that_another_process_changes_at_the_same_moment_is_lifted_too(self, bench: Bench) -> None:
         bench.park(COMPANIES[0], EXPIRED)
         bench.pause.pause = Pause(EXPIRED, "Account expired", self.UNTIL)
         others = [Pause(EXPIRED, "Account expired", self.UNTIL + timedelta(minutes=1))]
@@ -319,11 +321,11 @@ class TestPause:
         assert bench.carry_out() == timedelta(minutes=10)
         assert (bench.codat.calls, bench.parked, bench.pause.pause) == ([], [body], pause)
 
-    def test_for_the_quota_that_has_lapsed_is_none(self, bench: Bench) -> None:
+    def test_for_the_quota_that_has_lapsed_does_not_hold_a_redrive_back(self, bench: Bench) -> None:
         body = bench.park(COMPANIES[0])
         bench.pause.pause = pause = Pause("rate_limited", "quota used up", NOW)
         bench.carry_out()
-        assert (bench.back, bench.pause.pause) == ([body], pause), "the functions lift that one themselves"
+        assert (bench.back, bench.pause.pause) == ([body], pause), "the functions lift it themselves"
 
 
 class TestTime:
@@ -332,7 +334,7 @@ class TestTime:
         bench.carry_out(per_minute=60)
         assert sum(bench.slept) == 30
 
-    def test_what_there_is_no_time_for_is_gone_on_with_once_nothing_is_hidden_any_more(
+    def test_continues_once_the_messages_that_it_had_no_time_for_are_visible_again(
         self, bench: Bench, caplog: pytest.LogCaptureFixture
     ) -> None:
         bodies = bench.park_degraded(COMPANIES)
@@ -340,51 +342,52 @@ class TestTime:
         wait = bench.carry_out(per_minute=60)
         assert wait is not None
         assert timedelta(0) < wait <= timedelta(seconds=START_SECONDS + 1)
-        assert (bench.back, bench.parked) == (bodies[:21], bodies[21:])
+        assert len(bench.back) == 21
+        assert sorted([*bench.back, *bench.parked]) == bodies
         assert len(logged(caplog, "redrive_goes_on")) == 1
         bench.seconds += 900
         assert bench.carry_out() is None
         assert bench.parked == []
 
-    def test_begins_no_call_that_it_cannot_end(self, bench: Bench) -> None:
+    def test_starts_no_call_that_it_cannot_end(self, bench: Bench) -> None:
         body = bench.park_degraded(COMPANIES[:1])
         bench.seconds = START_SECONDS
-        bench.codat.before_write = lambda: pytest.fail("there was no time for it")
-        left = iter([START_SECONDS] * 4)
+        bench.codat.before_write = lambda: pytest.fail("there was no time for a write")
+        left = iter([START_SECONDS] * 6)
         request = RedriveRequest("request", NOW)
         wait = bench.redrive().carry_out(request, deadline(lambda: next(left, START_SECONDS - 1)))
         assert wait is not None
         assert (bench.codat.calls, bench.parked) == (["get"], body)
 
-    def test_nobody_knows_that_all_is_done_where_the_time_was_up(self, bench: Bench) -> None:
+    def test_is_not_done_where_its_time_was_up(self, bench: Bench) -> None:
         bench.seconds = START_SECONDS - 1
         assert bench.carry_out() is not None
 
-    def test_goes_on_later_where_somebody_else_holds_some(self, bench: Bench) -> None:
-        """Such as another redrive, or somebody who looks into the DLQ."""
+    def test_continues_later_where_another_reader_holds_messages(self, bench: Bench) -> None:
+        """Another redrive may hold messages, or an operator who inspects the DLQ."""
         bench.park_degraded(COMPANIES[:1])
-        bench.sqs.queues[DLQ][0].handle = "somebody else's"
+        bench.sqs.queues[DLQ][0].handle = "the receipt of another reader"
         assert bench.carry_out() == AFTER_A_FAILURE
 
-    def test_does_not_probe_again_for_that_where_the_bill_is_not_paid(self, bench: Bench) -> None:
+    def test_does_not_probe_again_for_messages_in_flight_while_the_bill_is_unpaid(self, bench: Bench) -> None:
         bench.park_degraded(COMPANIES[:2])
-        bench.sqs.queues[DLQ][1].handle = "somebody else's"
+        bench.sqs.queues[DLQ][1].handle = "the receipt of another reader"
         bench.codat.has_hourly = False
         assert bench.carry_out() is None
 
 
 class TestSqs:
-    def test_what_names_no_queue_or_none_that_is_there_stays_and_is_named(
+    def test_an_event_without_an_existing_source_queue_stays_and_is_logged(
         self, bench: Bench, caplog: pytest.LogCaptureFixture
     ) -> None:
         nowhere, renamed = bench.park(COMPANIES[0], source=""), bench.park(COMPANIES[1], source="renamed")
         home = bench.park_degraded(COMPANIES[2:4])
-        assert bench.carry_out() is None, "trying again would not help"
+        assert bench.carry_out() is None, "a retry would not help"
         assert (bench.parked, bench.back) == ([nowhere, renamed], home)
         (line,) = logged(caplog, "redrive_done")
         assert line["unknown_sources"] == {"None": 1, "arn:aws:sqs:eu-west-2:123456789012:renamed": 1}
 
-    def test_what_sqs_does_not_take_is_tried_again_later(self, bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    def test_an_event_that_sqs_refuses_is_moved_later(self, bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
         body = bench.park_degraded(COMPANIES[:1])
         calls = count()
 
@@ -409,7 +412,7 @@ class TestSqs:
     killed_at=st.integers(0, 12),
     before_effect=st.booleans(),
 )
-def test_wherever_it_is_killed_no_event_is_lost_and_the_next_redrive_ends_what_it_began(
+def test_wherever_a_redrive_is_killed_no_event_is_lost_and_the_next_one_completes_it(
     *, kinds: list[PaymentRequiredKind], paid: bool, killed_at: int, before_effect: bool
 ) -> None:
     bench = Bench()
@@ -428,7 +431,7 @@ def test_wherever_it_is_killed_no_event_is_lost_and_the_next_redrive_ends_what_i
 
     bench.sqs.before = bench.sqs.after = nothing
     for message in bench.sqs.queues[DLQ]:
-        message.handle = None  # The visibility that a dead reader asked for has lapsed.
+        message.handle = None  # The visibility timeout of the killed reader has passed.
     bench.codat.has_hourly = True
     assert bench.carry_out() is None
     assert (bench.parked, set(bench.back)) == ([], bodies)
