@@ -59,6 +59,7 @@ LOCAL_ROOMS = {
     "chaos": {"aws", "codat_simulator", "presets"},
     "bench": {"aws", "codat_simulator", "presets"},
     "dashboard": {"aws"},
+    "simulation": {"presets"},
     "__main__": {"aws"},
 }
 OPS_ROOMS = {"cli": {"use cases"}, "use cases": set[str](), "__main__": {"cli"}}
