@@ -36,8 +36,8 @@ UNDELIVERED: Final = "UndeliveredEventsQueueUrl"
 
 FIRST_DEFERRAL_SECONDS: Final = 2
 VISIBILITY_SECONDS: Final = 130
-"""The source queues' visibility timeout during the storm: above the functions' timeout of 120 s, and far below the 720 s
-that are deployed. So messages held by a killed worker come back during the storm."""
+"""The source queues' visibility timeout during the storm: above the functions' timeout of 120 s, and far below the 720
+s that are deployed. So messages held by a killed worker come back during the storm."""
 BACKLOG: Final = 600
 """Producers wait while more messages than this are visible: long queues make MiniStack slow."""
 TICK_SECONDS: Final = 0.5
