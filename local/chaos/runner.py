@@ -35,9 +35,9 @@ from local.codat_simulator.control_client import ControlClient
 UNDELIVERED: Final = "UndeliveredEventsQueueUrl"
 
 FIRST_DEFERRAL_SECONDS: Final = 2
-VISIBILITY_SECONDS: Final = 70
-"""The source queues' visibility timeout during the storm: above the functions' timeout of 60 s, and far below the 360 s
-that are deployed. So messages held by a killed worker come back during the storm."""
+VISIBILITY_SECONDS: Final = 130
+"""The source queues' visibility timeout during the storm: above the functions' timeout of 120 s, and far below the 720
+s that are deployed. So messages held by a killed worker come back during the storm."""
 BACKLOG: Final = 600
 """Producers wait while more messages than this are visible: long queues make MiniStack slow."""
 TICK_SECONDS: Final = 0.5
@@ -141,7 +141,7 @@ class StormRun:
         self._simulator.post("faults", {"faults": list(STEADY)})
         self._log(
             f"{len(self._events):,} events about {len(self._companies):,} companies, {self._kills} kills. "
-            f"The source queues' visibility timeout is {VISIBILITY_SECONDS} s during the storm, 360 s as deployed"
+            f"The source queues' visibility timeout is {VISIBILITY_SECONDS} s during the storm, 720 s as deployed"
         )
 
     def _create_at_codat(self, companies: Sequence[UUID]) -> None:

@@ -45,7 +45,7 @@ def queues(clients: Clients) -> Iterator[Queues]:
         arn = sqs.get_queue_attributes(QueueUrl=dlq, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         redrive = {"deadLetterTargetArn": arn, "maxReceiveCount": MAX_RECEIVES}
         source = sqs.create_queue(
-            QueueName="source", Attributes={"VisibilityTimeout": "360", "RedrivePolicy": json.dumps(redrive)}
+            QueueName="source", Attributes={"VisibilityTimeout": "720", "RedrivePolicy": json.dumps(redrive)}
         )["QueueUrl"]
         yield Queues(sqs, source, dlq)
 

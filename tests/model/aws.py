@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-VISIBILITY: Final = timedelta(seconds=360)
+VISIBILITY: Final = timedelta(seconds=720)
 MAX_RECEIVE_COUNT: Final = 2
 """The lowest number with a redelivery, so that messages soon reach their last receive."""
 

@@ -44,7 +44,7 @@ READ: Final[dict[str, ReadEvent]] = {
 }
 PAYMENT_REQUIRED: Final = "payment-required"
 FAILED: Final = "failed-events"
-FUNCTION_TIMEOUT: Final = timedelta(seconds=60)
+FUNCTION_TIMEOUT: Final = timedelta(seconds=120)
 PATIENCE: Final = Patience(timedelta(seconds=5), first_ceiling=60)
 """So short that an event is deferred once: the search reaches the end of its patience."""
 LATENESS: Final = timedelta(seconds=5)
