@@ -12,7 +12,7 @@ EVENTS ?= 5000
 COMPANIES ?= 300
 KILLS ?= 20
 SEED ?= 1
-EXAMPLES ?= 500
+EXAMPLES ?= 1500
 
 # Where `make deploy` deploys to.
 STAGE ?= try
