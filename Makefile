@@ -38,7 +38,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help presets local demo chaos bench test check system runtime fuzz format schemas dashboard build deploy lock clean
+.PHONY: help presets local demo chaos simulate bench test check system runtime fuzz format schemas dashboard build deploy lock clean
 
 help: ## Say what there is to make.
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ demo: presets $(RUNTIME) $(MINISTACK) ## Show the whole system at work on this m
 chaos: $(DEV) $(RUNTIME) $(MINISTACK) ## Send thousands of events through the system, with faults and kills, and check the results (EVENTS=5000 COMPANIES=300 KILLS=20 SEED=1).
 	exec env CHAOS_EXAMPLES=$(EXAMPLES) $(VENV) -m pytest tests/model
 	@exec $(WITH_LAYER) -m local.chaos --events $(EVENTS) --companies $(COMPANIES) --kills $(KILLS) --seed $(SEED) $(ARGS)
+
+simulate: $(DEV) ## Simulate hours and days in which Codat or Lambda does not do what it should (ARGS='--all', '--scenario burst-4000-600').
+	@exec $(WITH_LAYER) -m local.simulation $(ARGS)
 
 bench: COMPANIES = 100000
 bench: $(DEV) ## Measure what a reconciliation run and a live event cost: time, memory, calls, money (COMPANIES=100000).

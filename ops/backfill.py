@@ -10,6 +10,7 @@ from uuid import UUID
 
 from codat_sync.codat.models import Company
 from codat_sync.companies.records import LONGEST_BATCH
+from codat_sync.events.company_events import tagged_plan
 from codat_sync.presets.file import Presets
 from codat_sync.reconciliation.queue import CompanyRequest
 
@@ -30,13 +31,15 @@ class Survey:
 
     ``known`` companies have a record. The others are counted by the plan that they get, in ``plans``. Among them are
     ``untagged`` companies, which get the default plan because they have no tag, and those of ``unknown_tags``, which
-    get it because their tag names no plan.
+    get it because their tag names no plan. ``products`` counts those that are enrolled in each of Codat's products,
+    which keeps sync settings of its own.
     """
 
     known: int = 0
     plans: Counter[str] = field(default_factory=Counter)
     untagged: int = 0
     unknown_tags: Counter[str] = field(default_factory=Counter)
+    products: Counter[str] = field(default_factory=Counter)
 
     def __add__(self, other: "Survey") -> "Survey":
         return Survey(
@@ -44,6 +47,7 @@ class Survey:
             self.plans + other.plans,
             self.untagged + other.untagged,
             self.unknown_tags + other.unknown_tags,
+            self.products + other.products,
         )
 
 
@@ -94,13 +98,14 @@ class Backfill:
             yield self._survey(known, [company for company in page.values() if company.id not in known])
 
     def _survey(self, known: set[UUID], others: Sequence[Company]) -> tuple[Survey, list[CompanyRequest]]:
-        tags = {company.id: str(company.tags.get(self._plan_tag) or "").strip() for company in others}
+        tags = {company.id: tagged_plan(company.tags, self._plan_tag) or "" for company in others}
         plans = {company_id: tag if self._presets.knows(tag) else None for company_id, tag in tags.items()}
         survey = Survey(
             known=len(known),
             plans=Counter(plan or self._presets.default_plan for plan in plans.values()),
             untagged=sum(not tag for tag in tags.values()),
             unknown_tags=Counter(tag[:TAG_LENGTH] for company_id, tag in tags.items() if tag and not plans[company_id]),
+            products=Counter(product for company in others for product in company.products),
         )
         now = self._now()
         return survey, [CompanyRequest(f"{self._name}/{each}", each, now, plan) for each, plan in plans.items()]

@@ -18,7 +18,7 @@ from codat_sync.events.company_events import (
     read_connection_event,
     read_plan_event,
 )
-from codat_sync.events.envelope import MalformedEvent
+from codat_sync.events.envelope import MalformedEvent, without_byte_order_mark
 from codat_sync.events.requests import (
     CODAT_UPGRADED,
     RECONCILIATION,
@@ -48,7 +48,7 @@ def read_envelope(body: str, *, now: datetime) -> tuple[dict[str, Any], UUID | N
     The company is None where the event is not about one company. Raises ``MalformedEvent``.
     """
     try:
-        envelope = from_json(body)
+        envelope = from_json(without_byte_order_mark(body))
     except ValueError as error:
         raise MalformedEvent(f"not JSON: {error}") from error
     detail_type = envelope.get("detail-type") if isinstance(envelope, dict) else None

@@ -45,7 +45,7 @@ def diagnose(evidence: Evidence) -> str:
 def _with_record(evidence: Evidence, record: CompanyPlan) -> str:
     on_plan = f"the company is on {record.desired.plan} ({AUTHORITY_IN_WORDS[record.desired.authority]})"
     match evidence.finding:
-        case Finding.IN_STEP | Finding.DEGRADED | Finding.CHANGED_AT_CODAT | Finding.PRESET_CHANGED:
+        case Finding.IN_STEP | Finding.DEGRADED | Finding.CHANGED_AT_CODAT | Finding.NOT_TAKEN | Finding.PRESET_CHANGED:
             words = _after_confirmation(evidence, record, on_plan)
         case Finding.UNKNOWN_PLAN:
             words = f"{on_plan}, but the presets do not have this plan, so nothing can be applied"
@@ -68,6 +68,11 @@ def _after_confirmation(evidence: Evidence, record: CompanyPlan, on_plan: str) -
         return (
             f"the settings were changed at Codat after {applied_at}, when the preset of {plan} was confirmed: "
             f"{_how_many(evidence.differences)}"
+        )
+    if evidence.finding is Finding.NOT_TAKEN:
+        return (
+            f"Codat accepted the preset of {plan} at {applied_at}, but did not show it right after that: "
+            f"{_how_many(evidence.differences)}; reconciliation runs do not write it again"
         )
     if evidence.finding is Finding.PRESET_CHANGED:
         return (

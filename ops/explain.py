@@ -17,7 +17,7 @@ from codat_sync.companies.records import CompanyPlan, CompanyPlans
 from codat_sync.deadline import Deadline
 from codat_sync.presets.file import Presets
 from codat_sync.presets.preset import UnknownPlan
-from codat_sync.reconciliation.findings import Finding, expectation, finding_of
+from codat_sync.reconciliation.findings import Finding, expectation, finding_of, is_not_taken
 from ops.diagnosis import Evidence, diagnose
 from ops.dlq import DeadLetter, Dlqs, Filter
 from ops.pause import in_force
@@ -132,8 +132,10 @@ class Explainer:
         if current is None:
             return not_shown, ()
         finding, expected = expectation(record, preset, self._now())
-        changed = finding in {Finding.IN_STEP, Finding.DEGRADED} and differences(current, expected.over(current))
-        return Finding.CHANGED_AT_CODAT if changed else finding, differences(current, preset.over(current))
+        drift = differences(current, expected.over(current))
+        if finding in {Finding.IN_STEP, Finding.DEGRADED} and drift:
+            finding = Finding.NOT_TAKEN if is_not_taken(record, drift) else Finding.CHANGED_AT_CODAT
+        return finding, differences(current, preset.over(current))
 
 
 def _at_codat(name: str | None, current: SyncSettings) -> AtCodat:

@@ -41,10 +41,11 @@ DLQ_SECONDS: Final = 600.0
 """How long a command may read one DLQ."""
 
 _TIMEOUTS: Final[Mapping[str, Any]] = {
-    "connect_timeout": 5,
-    "read_timeout": 30,
+    "connect_timeout": 3,
+    "read_timeout": 10,
     "retries": {"mode": "standard", "total_max_attempts": 3},
 }
+"""A person waits for 42 seconds at most until a call names what does not answer: boto3's own take five minutes."""
 _NO_SUCH_STACK: Final = "ValidationError"  # CloudFormation's code for a stack that it does not know.
 
 

@@ -29,7 +29,7 @@ def environment() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def presets(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Presets that are the tests' own: the packaged ones belong to whoever deploys.
+    """Replace the packaged presets by the tests' own: the packaged file belongs to the deployer.
 
     Only what is marked with ``packaged_presets`` reads the packaged file, and has to hold for any that is valid.
     """

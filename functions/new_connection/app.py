@@ -2,10 +2,11 @@
 
 import os
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from codat_sync.callers import sqs_batch
 from codat_sync.config import Config
 from codat_sync.consuming.consume import Consuming
 from codat_sync.events.company_events import read_connection_event
@@ -21,5 +22,6 @@ def consumer() -> Consuming:
     return wire_consumer(config, partial(read_connection_event, plan_tag=config.company_plan_tag))
 
 
-def handler(event: dict[str, Any], context: LambdaContext) -> "PartialItemFailureResponse":
-    return consumer().consume(event, context)
+def handler(event: object, context: LambdaContext) -> "PartialItemFailureResponse":
+    batch = sqs_batch(event)
+    return consumer().consume(batch, context)

@@ -2,13 +2,13 @@
 
 import os
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from codat_sync.callers import sqs_batch
 from codat_sync.config import ReconciliationConfig
-from codat_sync.consuming.duties import DutyConsumer
-from codat_sync.events.requests import ReconciliationRequest
+from codat_sync.consuming.consume import Consuming
 from codat_sync.wiring import wire_reconciliation
 
 if TYPE_CHECKING:
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 
 @cache
-def reconciliation() -> DutyConsumer[ReconciliationRequest]:
+def consumer() -> Consuming:
     return wire_reconciliation(ReconciliationConfig.from_env(os.environ))
 
 
-def handler(event: dict[str, Any], context: LambdaContext) -> "PartialItemFailureResponse":
-    return reconciliation().consume(event, context)
+def handler(event: object, context: LambdaContext) -> "PartialItemFailureResponse":
+    batch = sqs_batch(event)
+    return consumer().consume(batch, context)

@@ -2,10 +2,11 @@
 
 import os
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from codat_sync.callers import sqs_batch
 from codat_sync.config import Config
 from codat_sync.consuming.consume import Consuming
 from codat_sync.wiring import wire_company_reconciliation
@@ -19,5 +20,6 @@ def consumer() -> Consuming:
     return wire_company_reconciliation(Config.from_env(os.environ))
 
 
-def handler(event: dict[str, Any], context: LambdaContext) -> "PartialItemFailureResponse":
-    return consumer().consume(event, context)
+def handler(event: object, context: LambdaContext) -> "PartialItemFailureResponse":
+    batch = sqs_batch(event)
+    return consumer().consume(batch, context)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_logs.type_defs import FilteredLogEventTypeDef
 
-# An invocation's lines may appear this much later than newer ones.
-_LATENESS_MS = 2_000
+# An invocation's lines may appear this much later than newer ones: its own are written when it ends.
+_LATENESS_MS = 20_000
 
 Line = dict[str, Any]
 """One structured line of a function's log."""

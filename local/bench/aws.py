@@ -22,7 +22,8 @@ from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
 from moto.server import ThreadedMotoServer
 
-from codat_sync.companies.records import AppliedPreset, CompanyPlans, DesiredPlan
+from codat_sync.companies.desired import DesiredPlan
+from codat_sync.companies.records import AppliedPreset, CompanyPlans
 from codat_sync.events.company_events import Authority
 from codat_sync.presets.file import Presets
 from local.aws.clients import ACCESS_KEY, REGION, SECRET_KEY

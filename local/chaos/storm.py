@@ -49,7 +49,7 @@ class NamedPlan:
 
     authority: Authority
     moment: datetime
-    event_id: str
+    sequence: int
     plan: str = field(compare=False)
 
 
@@ -68,6 +68,8 @@ class StormEvent:
     authority: Authority = Authority.ASSUMED
     moment: datetime | None = None
     """The business time; None where the detail has none and the envelope's time counts."""
+    sequence: int = 0
+    """The producer's counter, which orders events of the same moment."""
     plan: str | None = None
     parked_for: str | None = None
     """The reason for which it has to be parked in the failed-events DLQ; None: it has to be settled."""
@@ -137,6 +139,7 @@ def storm(
     for number, event in enumerate(random.sample(events, k=round(len(events) * 2 * _INVALID))):
         _invalidate(random, event, number)
     valid = [event for event in events if event.parked_for is None]
+    _settle_ties(random, valid)
     events += [replace(event) for event in random.sample(valid, k=restated)]
     for event in events:
         if event.direct and event.raw_body is None:
@@ -200,6 +203,19 @@ def _from_codat(random: Random, event: StormEvent) -> StormEvent:
     return event
 
 
+def _settle_ties(random: Random, events: Sequence[StormEvent]) -> None:
+    """Give stated plans a sequence, and tags a moment of their own.
+
+    Otherwise the arrival at SQS would decide between events of the same moment, which no producer knows.
+    """
+    for event, number in zip(events, random.sample(range(1_000_000), k=len(events)), strict=True):
+        if event.authority is Authority.STATED:
+            event.sequence = event.detail["sequence"] = number
+        elif event.authority is Authority.TAGGED:
+            event.moment = event.time + timedelta(microseconds=number)
+            event.detail["generatedDate"] = _formatted(random, event.moment)
+
+
 def _formatted(random: Random, moment: datetime) -> str:
     """Return a time in one of the formats that producers use."""
     match random.randrange(3):
@@ -231,7 +247,7 @@ def _invalidate(random: Random, event: StormEvent, number: int) -> None:
         case 2:
             event.detail["occurredAt"] = "2199-01-01T00:00:00Z"
         case 3:
-            event.detail["occurredAt"] = 1_700_000_000
+            event.detail["occurredAt"] = 1_700_000_000_000_000  # Microseconds.
         case 4:
             event.direct, event.raw_body = True, f'{{"id": "cut off {new_uuid(random)}'
         case _:
@@ -239,7 +255,7 @@ def _invalidate(random: Random, event: StormEvent, number: int) -> None:
 
 
 def newest_plans(events: Iterable[StormEvent], presets: Presets) -> dict[UUID, str]:
-    """Return the plan at which each company has to end, once the events have the ids under which they were sent.
+    """Return the plan at which each company has to end.
 
     It is computed from the whole set at once, by none of the functions' code. A company without a valid event is not
     in it.
@@ -255,5 +271,5 @@ def newest_plans(events: Iterable[StormEvent], presets: Presets) -> dict[UUID, s
 
 def _named_plan(event: StormEvent, presets: Presets) -> NamedPlan:
     if event.authority is Authority.ASSUMED:
-        return NamedPlan(Authority.ASSUMED, datetime.min.replace(tzinfo=UTC), "", presets.default_plan)
-    return NamedPlan(event.authority, event.moment or event.time, event.event_id, event.plan or presets.on_cancelled)
+        return NamedPlan(Authority.ASSUMED, datetime.min.replace(tzinfo=UTC), 0, presets.default_plan)
+    return NamedPlan(event.authority, event.moment or event.time, event.sequence, event.plan or presets.on_cancelled)

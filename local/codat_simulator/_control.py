@@ -24,7 +24,7 @@ request with 400 and ``{"error": "<a sentence>"}``, and an unknown id with 404. 
 | GET /faults                  | {faults: [{id, struck, ...}]}: the armed faults, and the hits of each       |
 | POST /faults                 | {faults: [...]} of faults.Fault: method, pathPrefix, companyId, count,      |
 |                              | probability, moment, holdSeconds, drop, status, body, error,                |
-|                              | retryAfterSeconds; answers {ids}                                            |
+|                              | retryAfterSeconds, wire, dripSeconds; answers {ids}                         |
 | DELETE /faults, /faults/{id} | disarms all, or one                                                         |
 | GET /calls                   | {calls: [...]}, oldest first; `?companyId=`, `?method=`, `?limit=` (newest) |
 | DELETE /calls                | empties the log and the counters                                            |

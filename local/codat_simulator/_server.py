@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from http import HTTPStatus
 
@@ -14,12 +13,10 @@ from local.codat_simulator._calls import Call
 from local.codat_simulator._control import CONTROL_PATH, control_application
 from local.codat_simulator._operations import Operations
 from local.codat_simulator._refusals import RefusalError, malformed_query, not_valid, problem
+from local.codat_simulator._wire import Hold, about_another_company, break_answer
 from local.codat_simulator.account import Account
 from local.codat_simulator.faults import Fault
 from local.codat_simulator.rate_limits import spelled
-
-Hold = Callable[[float], Awaitable[None]]
-"""Waits for so many seconds."""
 
 _JSON = "application/json; charset=utf-8"
 
@@ -97,32 +94,34 @@ class _Api:
             return await self._effect(request, handler)
         # The body is read now, so that the request takes effect even if its client leaves during the hold.
         await request.read()
-        if fault.moment == "before":
+        if fault.moment == "before" and fault.wire != "other-company":
             await self._wait(fault)
-            return await self._effect(request, handler) if fault.lets_through else self._struck(fault)
+            return await self._effect(request, handler) if fault.lets_through else await self._struck(request, fault)
         response = await self._effect(request, handler)
         await self._wait(fault)
-        return response if fault.lets_through else self._struck(fault)
+        if fault.wire == "other-company":
+            return about_another_company(response, self._account.ids())
+        return response if fault.lets_through else await self._struck(request, fault)
 
     async def _wait(self, fault: Fault) -> None:
         if fault.hold_seconds:
             await self._hold(fault.hold_seconds)
 
-    def _struck(self, fault: Fault) -> web.Response | None:
+    async def _struck(self, request: web.Request, fault: Fault) -> web.Response | None:
+        if fault.wire is not None:
+            await break_answer(request, fault.wire, fault.drip_seconds, self._hold)
         if fault.status is None:
             return None
         wait = None if fault.retry_after_seconds is None else timedelta(seconds=fault.retry_after_seconds)
         refusal = RefusalError(fault.status, fault.error, retry_after=wait)
         if fault.body == "json":
             return self._refused(refusal)
-        headers = self._headers(wait)
+        # What stands before Codat, such as a firewall, knows nothing of Codat's quota.
+        headers = {"Retry-After": self._headers(wait)["Retry-After"]} if wait is not None else {}
         if fault.body == "html":
             page = f"<html><head><title>{fault.status}</title></head><body><h1>{refusal.error}</h1></body></html>\n"
-            return web.Response(
-                status=fault.status,
-                body=page.encode(),
-                headers=headers | {"Content-Type": "text/html; charset=utf-8"},
-            )
+            headers |= {"Content-Type": "text/html; charset=utf-8"}
+            return web.Response(status=fault.status, body=page.encode(), headers=headers)
         return web.Response(status=fault.status, headers=headers)
 
     async def _effect(self, request: web.Request, handler: Handler) -> web.StreamResponse:

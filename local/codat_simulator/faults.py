@@ -8,15 +8,30 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
 from pydantic.alias_generators import to_camel
 
+WireFault = Literal[
+    "drip-headers",
+    "drip-body",
+    "drip-chunks",
+    "endless-body",
+    "endless-chunks",
+    "bomb",
+    "cut",
+    "reset",
+    "other-company",
+]
+"""An answer that drips, that has no end, that decompresses to 512 MB, that is cut off or reset in its middle, or that
+is about another company."""
+
 
 class Fault(BaseModel):
     """A fault that hits the requests it matches.
 
-    The fault first holds the request for ``hold_seconds``. Then it drops the connection (``drop``) or answers
-    ``status``; with neither, the request continues. With ``moment="after"`` all of this happens after the request has
-    taken effect: the state has changed, and the real answer is lost. The fault hits ``count`` requests, or with None
-    every one until it is removed, each with ``probability``. At most one fault hits a request: of those that would,
-    the one added first.
+    The fault first holds the request for ``hold_seconds``. Then it drops the connection (``drop``), answers
+    ``status``, or answers as ``wire`` says, with ``drip_seconds`` between two bytes; with none of these, the request
+    continues. With ``moment="after"`` all of this happens after the request has taken effect: the state has changed,
+    and the real answer is lost. That is so in any case where the answer is about another company. The fault hits
+    ``count`` requests, or with None every one until it is removed, each with ``probability``. At most one fault hits a
+    request: of those that would, the one added first.
     """
 
     model_config = ConfigDict(
@@ -35,13 +50,15 @@ class Fault(BaseModel):
     body: Literal["json", "html", "empty"] = "json"
     error: str | None = None
     retry_after_seconds: Annotated[int, Field(ge=0)] | None = None
+    wire: WireFault | None = None
+    drip_seconds: Annotated[float, Field(gt=0, le=3600)] = 5
 
     @model_validator(mode="after")
     def _does_one_thing(self) -> Self:
-        if not (self.hold_seconds or self.drop or self.status):
-            raise ValueError("a fault needs a status, or drop, or holdSeconds")
-        if self.drop and self.status:
-            raise ValueError("a fault drops the connection or answers a status, not both")
+        if not (self.hold_seconds or self.drop or self.status or self.wire):
+            raise ValueError("a fault needs a status, or drop, or wire, or holdSeconds")
+        if sum(map(bool, (self.drop, self.status, self.wire))) > 1:
+            raise ValueError("a fault drops the connection, answers a status or breaks the answer, not both")
         if self.status is None and (self.body != "json" or self.error or self.retry_after_seconds is not None):
             raise ValueError("body, error and retryAfterSeconds say how a status is answered: name the status")
         return self
@@ -49,7 +66,7 @@ class Fault(BaseModel):
     @property
     def lets_through(self) -> bool:
         """True if a request that the fault hits still gets Codat's own answer."""
-        return self.status is None and not self.drop
+        return self.status is None and not self.drop and self.wire is None
 
     def matches(self, method: str, path: str, company_id: str | None) -> bool:
         return (

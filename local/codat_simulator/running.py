@@ -13,7 +13,8 @@ from uuid import uuid4
 
 from aiohttp import web
 
-from local.codat_simulator._server import Hold, application
+from local.codat_simulator._server import application
+from local.codat_simulator._wire import Hold
 from local.codat_simulator.account import Account, AccountFlags
 from local.codat_simulator.sync_settings import Dialect
 

@@ -65,5 +65,10 @@ def render_survey(total: Survey, *, applied: bool) -> RenderableType:
     if total.unknown_tags:
         tags = some_of([f"{tag} {count:,}" for tag, count in total.unknown_tags.most_common()])
         lines.append(Text(f"Default plan because the tag names no plan: {tags}.", "yellow"))
+    if total.products:
+        products = some_of([f"{product} {count:,}" for product, count in total.products.most_common()])
+        lines.append(
+            Text(f"Enrolled in Codat's products, which keep sync settings of their own: {products}.", "yellow")
+        )
     end = "were requested." if applied else "have no record. Nothing was changed. --apply requests them."
     return Lines(*lines, Text(f"{without:,} of Codat's {companies} {end}", "bold"))

@@ -27,13 +27,6 @@ if TYPE_CHECKING:
 SOURCE: Final = "codat-sync"
 """The source of all announcements. No rule of this stack matches it, so an announcement never invokes a function."""
 
-CONNECT_SECONDS: Final = 2
-READ_SECONDS: Final = 3
-ATTEMPTS: Final = 2
-BACKOFF_SECONDS: Final = 1
-SLOWEST_SECONDS: Final = ATTEMPTS * (CONNECT_SECONDS + READ_SECONDS) + (ATTEMPTS - 1) * BACKOFF_SECONDS
-"""The seconds of one request at its slowest. The consumer reserves that much time for it."""
-
 BATCH: Final = 10
 LONGEST_DETAIL: Final = 25 * 1024
 """In bytes. Ten of them with their envelopes stay below 256 KB, the smallest limit that AWS ever had for a request, so
@@ -185,21 +178,21 @@ class SyncSettingsDrifted(_Changes):
 
     differences: tuple[SettingDifference, ...]
     """From Codat's settings to those of the preset."""
-    cause: Literal["changed_at_codat", "preset_changed", "not_applied"]
-    """The settings were changed at Codat; the plan's preset was changed; or the newest plan was never applied."""
+    cause: Literal["changed_at_codat", "not_taken", "preset_changed", "not_applied"]
+    """The settings were changed at Codat; Codat accepted a repair and does not show it; the plan's preset was changed;
+    or the newest plan was never applied."""
     believed_since: datetime | None
     """When the preset was confirmed to be in force; null where it never was."""
     times_in_a_row: int
     """How many runs in a row, this one included, found the settings changed at Codat; 0 for another cause."""
     will_be_repaired: bool
-    """Whether Codat is brought to the preset now; false where the run only reports."""
+    """Whether Codat is brought to the preset now; false where the run only reports, and for what Codat did not take."""
 
 
 class Announcements:
     """The sender of announcements to the event bus."""
 
     def __init__(self, events: "EventBridgeClient", bus_name: str, now: Callable[[], datetime]) -> None:
-        """``events`` is a client that gives up within ``SLOWEST_SECONDS``."""
         self._events = events
         self._bus_name = bus_name
         self._now = now

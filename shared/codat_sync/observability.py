@@ -22,6 +22,7 @@ from codat_sync.codat.rate_limits import RateLimit
 
 NO_PLAN: Final = "none"
 NO_ANSWER: Final = "no_answer"
+NOT_CODAT: Final = "not_codat"
 MANY_ANSWERS: Final = 50
 """Half of the values that one line may hold of a metric, so that values that other threads add meanwhile fit too.
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html"""
@@ -111,14 +112,20 @@ class CodatCalls:
         """Write ``CodatCalls`` by status and ``CodatLatency`` of what was noted, and the newest quota.
 
         The latter is ``CodatQuotaRemaining`` and ``CodatQuotaLimit``. These and the latency have the service ``codat``,
-        whichever function called it.
+        whichever function called it. An answer that is not Codat's has the status ``not_codat``, and no latency.
         """
         with self._lock:
             answers, self._answers = self._answers, []
-        statuses = Counter(NO_ANSWER if each.status is None else str(each.status) for each in answers)
+        statuses = Counter(_status_of(each) for each in answers)
         for status, count in statuses.items():
             _count("CodatCalls", count, status=status)
-        _write_codat([each for each in answers if each.status is not None])
+        _write_codat([each for each in answers if each.status is not None and each.is_codats])
+
+
+def _status_of(answer: Answer) -> str:
+    if not answer.is_codats:
+        return NOT_CODAT
+    return NO_ANSWER if answer.status is None else str(answer.status)
 
 
 def _write_codat(answers: Sequence[Answer]) -> None:

@@ -7,29 +7,24 @@ from random import SystemRandom
 from time import sleep
 from typing import TYPE_CHECKING, Final
 
-import boto3
 from aws_lambda_powertools.utilities.parameters import AppConfigProvider, SecretsProvider
-from botocore.config import Config as BotoConfig
 
-from codat_sync.announcements import ATTEMPTS, CONNECT_SECONDS, READ_SECONDS, Announcements
+from codat_sync.announcements import Announcements
 from codat_sync.api_key import SecretApiKey
-from codat_sync.codat.client import Answer, CodatClient
+from codat_sync.aws.clients import AwsClients, Timeouts
+from codat_sync.codat.client import QUICK_RETRIES, Answer, CodatClient
 from codat_sync.companies.call_rate import CallRate, StoredCallRate
 from codat_sync.companies.converge import Convergence
 from codat_sync.companies.pause import PausingCodat, StoredPause
 from codat_sync.companies.records import CompanyPlans
 from codat_sync.config import Config, ReconciliationConfig, RedriveConfig
-from codat_sync.consuming.consume import Announcer, Consumer, ConsumerSettings, Consuming, ReadEvent
+from codat_sync.consuming.consume import START_SECONDS, Announcer, Consumer, ConsumerSettings, Consuming, ReadEvent
 from codat_sync.consuming.duties import DutyConsumer
+from codat_sync.consuming.ending_in_time import EndingInTime
 from codat_sync.consuming.live_presets import LiveConsumer, LiveDuty
 from codat_sync.consuming.settle import Settlement
-from codat_sync.events.company_events import read_company_reconciliation
-from codat_sync.events.requests import (
-    ReconciliationRequest,
-    RedriveRequest,
-    read_reconciliation_request,
-    read_redrive_request,
-)
+from codat_sync.deadline import Deadline, PacedDeadline
+from codat_sync.events.requests import read_reconciliation_request, read_redrive_request
 from codat_sync.observability import CodatCalls
 from codat_sync.outcomes.dead_letters import DeadLetters
 from codat_sync.outcomes.deferral import Patience, SourceQueue
@@ -39,9 +34,10 @@ from codat_sync.presets.file import Presets
 from codat_sync.presets.hosted import LOOK_CONNECT_SECONDS, LOOK_READ_SECONDS, MAX_AGE, HostedFile, LivePresets
 from codat_sync.reconciliation.check import CompanyCheck
 from codat_sync.reconciliation.pace import Pace, Quota
-from codat_sync.reconciliation.queue import CompanyReconciliations
+from codat_sync.reconciliation.queue import CompanyReconciliations, ReadCompanyRequest, fingerprint
 from codat_sync.reconciliation.reconcile import Reconciliation, ReconciliationLimits
 from codat_sync.reconciliation.runs import ReconciliationRuns, Tally
+from codat_sync.reconciliation.verification import Verification
 from codat_sync.redrive.redrive import Redrive
 
 if TYPE_CHECKING:
@@ -62,55 +58,65 @@ def wire_consumer(
     now: Callable[[], datetime] = _utc_now,
     announcers: Sequence[Announcer] = (),
     presets_age: timedelta = MAX_AGE,
+    clients: AwsClients | None = None,
 ) -> Consuming:
     """Return a consumer of company events. Raise ``InvalidPresets`` before any event is touched.
 
     ``announcers`` receive the outcomes, after the event bus. ``presets_age`` is the maximum age of its presets.
     """
-    return _consumer(_Parts(config, now), config, read, now, announcers, presets_age)
+    return _consumer(_Parts(config, now, clients), config, lambda _: read, now, lambda *_: announcers, presets_age)
 
 
 def _consumer(
     parts: "_Parts",
     config: Config,
-    read: ReadEvent,
+    read: Callable[[Presets], ReadEvent],
     now: Callable[[], datetime],
-    announcers: Sequence[Announcer],
+    announcers: Callable[[Convergence, Presets], Sequence[Announcer]],
     presets_age: timedelta,
 ) -> Consuming:
     patience = Patience(timedelta(hours=config.patience_hours), config.first_deferral_seconds)
     settlement = Settlement(parts.dead_letters, patience, now)
     settings = ConsumerSettings(patience, config.max_concurrent_companies)
-    receivers, random = [parts.announcements, *announcers], SystemRandom()
+    random = SystemRandom()
 
     def consumer(presets: Presets) -> Consumer:
+        convergence = Convergence(parts.pausing_codat, parts.plans, presets, now)
         return Consumer(
-            read,
-            Convergence(parts.pausing_codat, parts.plans, presets, now),
+            read(presets),
+            convergence,
             settlement,
             parts.source,
             settings,
             now=now,
             random=random,
-            announcers=receivers,
+            announcers=[parts.announcements, *announcers(convergence, presets)],
             turns=[parts.call_rate],
             write_metrics=parts.calls.write,
         )
 
-    return LiveConsumer(parts.live_presets(presets_age), consumer)
+    return EndingInTime(LiveConsumer(parts.live_presets(presets_age), consumer), parts.clients)
 
 
 def wire_company_reconciliation(config: Config, now: Callable[[], datetime] = _utc_now) -> Consuming:
-    """Return a consumer of companies that a run handed over, which counts them there. Raise ``InvalidPresets``."""
+    """Return a consumer of companies that a run handed over, which counts them there, and verifies each repair.
+
+    Raise ``InvalidPresets``.
+    """
     parts = _Parts(config, now, yields=True)
     tally = Tally(ReconciliationRuns(parts.dynamodb, config.company_plans_table_name))
+
+    def announcers(convergence: Convergence, presets: Presets) -> Sequence[Announcer]:
+        def deadline() -> Deadline:
+            return PacedDeadline(parts.clients.deadline(seconds_for_a_call=START_SECONDS), parts.call_rate)
+
+        return [tally, Verification(convergence, presets, parts.plans, parts.announcements, deadline, now)]
+
     # With older presets than those of the run that found the company, the company would stay where it is.
-    return _consumer(parts, config, read_company_reconciliation, now, [tally], AT_ONCE)
+    return _consumer(parts, config, ReadCompanyRequest, now, announcers, AT_ONCE)
 
 
-def wire_reconciliation(
-    config: ReconciliationConfig, now: Callable[[], datetime] = _utc_now
-) -> DutyConsumer[ReconciliationRequest]:
+def wire_reconciliation(config: ReconciliationConfig, now: Callable[[], datetime] = _utc_now) -> Consuming:
     """Return the duty that reconciles all companies. Raise ``InvalidPresets``."""
     parts = _Parts(config, now, yields=True)
     runs = ReconciliationRuns(parts.dynamodb, config.company_plans_table_name)
@@ -124,13 +130,24 @@ def wire_reconciliation(
     def reconciliation(presets: Presets) -> Reconciliation:
         convergence = Convergence(parts.pausing_codat, parts.plans, presets, now)
         company_check = CompanyCheck(convergence, presets, parts.plans, now)
-        return Reconciliation(company_check, parts.plans, runs, queue, parts.announcements, limits, now)
+        return Reconciliation(
+            company_check,
+            parts.plans,
+            runs,
+            queue,
+            parts.announcements,
+            limits,
+            now,
+            presets=fingerprint(presets),
+            ask_account=parts.pausing_codat.get_account_sync_settings,
+        )
 
     duty = LiveDuty(parts.live_presets(AT_ONCE).known, reconciliation)
-    return DutyConsumer(read_reconciliation_request, duty, parts.dead_letters, parts.source, parts.calls.write)
+    consumer = DutyConsumer(read_reconciliation_request, duty, parts.dead_letters, parts.source, parts.calls.write)
+    return EndingInTime(consumer, parts.clients)
 
 
-def wire_redrive(config: RedriveConfig, now: Callable[[], datetime] = _utc_now) -> DutyConsumer[RedriveRequest]:
+def wire_redrive(config: RedriveConfig, now: Callable[[], datetime] = _utc_now) -> Consuming:
     """Return the duty that redrives the payment-required DLQ. Raise ``InvalidPresets``."""
     parts = _Parts(config, now, yields=True)
     parked = DeadLetterQueue(parts.sqs, config.payment_required_queue_url, now)
@@ -145,32 +162,42 @@ def wire_redrive(config: RedriveConfig, now: Callable[[], datetime] = _utc_now) 
             parts.pause,
             pace,
             parts.announcements,
+            ask_account=parts.codat.get_account_sync_settings,
             now=now,
             sleep=sleep,
             turns=[parts.call_rate],
         )
 
     duty = LiveDuty(parts.live_presets(AT_ONCE), redrive)
-    return DutyConsumer(read_redrive_request, duty, parts.dead_letters, parts.source, parts.calls.write)
+    consumer = DutyConsumer(read_redrive_request, duty, parts.dead_letters, parts.source, parts.calls.write)
+    return EndingInTime(consumer, parts.clients)
 
 
 class _Parts:
     """What several functions are made of, each part made once, when it is first needed."""
 
-    def __init__(self, config: Config, now: Callable[[], datetime], *, yields: bool = False) -> None:
+    def __init__(
+        self,
+        config: Config,
+        now: Callable[[], datetime],
+        clients: AwsClients | None = None,
+        *,
+        yields: bool = False,
+    ) -> None:
         """Where the function ``yields``, live events take precedence over its calls to Codat."""
         self._config = config
         self._now = now
         self._yields = yields
+        self.clients = clients or AwsClients()
         self.calls = CodatCalls()
 
     @cached_property
     def sqs(self) -> "SQSClient":
-        return boto3.client("sqs")
+        return self.clients.make("sqs")
 
     @cached_property
     def dynamodb(self) -> "DynamoDBClient":
-        return boto3.client("dynamodb")
+        return self.clients.make("dynamodb")
 
     @cached_property
     def plans(self) -> CompanyPlans:
@@ -181,14 +208,31 @@ class _Parts:
         return StoredPause(self.dynamodb, self._config.company_plans_table_name)
 
     @cached_property
+    def api_key(self) -> SecretApiKey:
+        secrets = SecretsProvider(boto3_client=self.clients.make("secretsmanager"))
+        return SecretApiKey(secrets, self._config.codat_api_key_secret_name)
+
+    @cached_property
     def codat(self) -> CodatClient:
         """Codat itself."""
-        config = self._config
+        return self._client()
+
+    @cached_property
+    def confirming_codat(self) -> CodatClient:
+        """Codat for the confirming call, which has only the time that an early answer leaves: no retries."""
+        return self._client(quick_retries=0)
+
+    def ask_account(self) -> object:
+        """Make the confirming call."""
+        return self.confirming_codat.get_account_sync_settings()
+
+    def _client(self, *, quick_retries: int = QUICK_RETRIES) -> CodatClient:
         return CodatClient(
-            config.codat_base_url,
-            SecretApiKey(SecretsProvider(), config.codat_api_key_secret_name),
-            dialect=config.dialect,
-            max_connections=config.max_concurrent_companies,
+            self._config.codat_base_url,
+            self.api_key,
+            dialect=self._config.dialect,
+            max_connections=self._config.max_concurrent_companies,
+            quick_retries=quick_retries,
             on_answer=self._note,
             now=self._now,
         )
@@ -205,7 +249,7 @@ class _Parts:
     @cached_property
     def pausing_codat(self) -> PausingCodat:
         """Codat, respecting the pause."""
-        return PausingCodat(self.codat, self.pause, self._now)
+        return PausingCodat(self.codat, self.pause, self._now, self.ask_account, self.call_rate)
 
     @cached_property
     def source(self) -> SourceQueue:
@@ -223,26 +267,18 @@ class _Parts:
 
     @cached_property
     def announcements(self) -> Announcements:
-        """The event bus, by a client that gives up early: a bus that does not answer must not use up the time."""
-        config = BotoConfig(
-            connect_timeout=CONNECT_SECONDS,
-            read_timeout=READ_SECONDS,
-            retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
-        )
-        return Announcements(boto3.client("events", config=config), self._config.event_bus_name, self._now)
+        return Announcements(self.clients.make("events"), self._config.event_bus_name, self._now)
 
     def live_presets(self, max_age: timedelta) -> LivePresets:
-        """Return the live presets, by a client that gives up early: waiting for them must not use up the time."""
+        """Return the live presets, by a client that attempts each call once: a look makes three of them."""
         if not self._config.presets_profile:
             return LivePresets(lambda: None, Presets.packaged(), max_age=max_age, now=self._now)
         application, environment, profile = self._config.presets_profile.split("/")
-        config = BotoConfig(
-            connect_timeout=LOOK_CONNECT_SECONDS, read_timeout=LOOK_READ_SECONDS, retries={"total_max_attempts": 1}
-        )
+        once = Timeouts(LOOK_CONNECT_SECONDS, LOOK_READ_SECONDS, attempts=1)
 
         def connect() -> AppConfigProvider:
             # A client of its own: Powertools adds its name to the client's headers once more for each provider.
-            client = boto3.client("appconfigdata", config=config)
+            client = self.clients.make("appconfigdata", once)
             return AppConfigProvider(environment, application, boto3_client=client)
 
         return LivePresets(HostedFile(connect, profile), Presets.packaged(), max_age=max_age, now=self._now)

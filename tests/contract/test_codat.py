@@ -65,9 +65,7 @@ def test_a_preset_is_at_codat_after_one_write_in_either_dialect(
 
 
 @pytest.mark.parametrize("dialect", ["hours", "object"])
-def test_a_dialect_that_nobody_has_heard_is_found_by_asking(
-    simulator: RunningSimulator, client: CodatClient, dialect: str
-) -> None:
+def test_an_unknown_dialect_is_found_by_asking(simulator: RunningSimulator, client: CodatClient, dialect: str) -> None:
     simulator.account.flags.dialect = dialect  # type: ignore[assignment]  # One of those above.
     client.update_sync_settings(COMPANY, PRESETS.for_company("growth", COMPANY).over(SyncSettings()))
     posts = simulator.account.calls.total(method="POST")

@@ -30,8 +30,8 @@ PATHS = re.compile(
 MERMAID = {"flowchart", "sequenceDiagram", "stateDiagram-v2"}
 IDENTIFIER = re.compile(r"(?=\w*(?:_|[a-z][A-Z]))[A-Za-z_]\w*")
 """A name of the code: in snake case or camel case, or with capitals alone. A plain word is none."""
-NAMES_OF_OTHERS = {"AsyncBatchProcessor", "BatchProcessor", "EventBridgeModel"}
-"""What docs/decisions.md rejected, and Powertools has."""
+NAMES_OF_OTHERS = {"AsyncBatchProcessor", "BatchProcessor", "EventBridgeModel", "companyTags"}
+"""What docs/decisions.md rejected, and Powertools has; and the filter of Codat's webhooks."""
 CHANGELOG = ROOT / "CHANGELOG.md"
 EVENTS = ROOT / "docs/events.md"
 PRESETS = ROOT / "docs/presets.md"

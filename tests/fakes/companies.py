@@ -8,16 +8,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
+from codat_sync.companies.desired import DesiredPlan, newest_first
 from codat_sync.companies.pause import Pause
 from codat_sync.companies.rate import Rate
-from codat_sync.companies.records import (
-    AppliedPreset,
-    CompanyPage,
-    CompanyPlan,
-    DesiredPlan,
-    NotedFailure,
-    RecordGone,
-)
+from codat_sync.companies.records import AppliedPreset, CompanyPage, CompanyPlan, NotedFailure, RecordGone
 
 COMPANY = UUID("8a210b68-6988-4001-a1eb-0242ac120001")
 OTHER_COMPANY = UUID("8a210b68-6988-4002-a1eb-0242ac120002")
@@ -30,15 +24,31 @@ class FakePlans:
     items: dict[UUID, CompanyPlan] = field(default_factory=dict)
     failures: list[Exception | None] = field(default_factory=list)
     writes: int = 0
+    _tied: dict[UUID, tuple[DesiredPlan, ...]] = field(default_factory=dict)
 
     def record(self, company_id: UUID, desired: DesiredPlan, *, at: datetime) -> CompanyPlan:
         self._write(at)
         stored = self.items.get(company_id)
         if stored is None:
+            self._tied[company_id] = (desired.recorded(at),)
             self.items[company_id] = CompanyPlan(company_id, desired, at)
-        elif stored.desired.order < desired.order:
+        elif stored.desired.order < desired.moment:
+            self._tied[company_id] = (desired.recorded(at),)
             self.items[company_id] = replace(stored, desired=desired, desired_at=at)
+        elif stored.desired.moment == desired.moment and desired.occurred_at:
+            return self._settle_tie(stored, desired, at)
         return self.items[company_id]
+
+    def _settle_tie(self, stored: CompanyPlan, desired: DesiredPlan, at: datetime) -> CompanyPlan:
+        company_id = stored.company_id
+        known = self._tied.get(company_id, (stored.desired.recorded(stored.desired_at),))
+        self._tied[company_id] = newest_first(known, desired.recorded(at))
+        leader = self._tied[company_id][0]
+        if leader.order == stored.desired.order:
+            return stored
+        applied = replace(stored.applied, order="") if stored.applied else None
+        self.items[company_id] = replace(stored, desired=leader, desired_at=at, applied=applied)
+        return replace(self.items[company_id], promoted=leader.order != desired.order)
 
     def confirm(self, company_id: UUID, desired: DesiredPlan, applied: AppliedPreset, *, at: datetime) -> CompanyPlan:
         self._write(at)
@@ -60,7 +70,11 @@ class FakePlans:
 
     def note_in_step(self, company_id: UUID) -> None:
         self._write()
-        self._note(company_id, times_drifted=0)
+        self._note(company_id, times_drifted=0, not_taken=None)
+
+    def note_not_taken(self, company_id: UUID, fingerprint: str) -> None:
+        self._write()
+        self._note(company_id, not_taken=fingerprint)
 
     def get(self, company_id: UUID) -> CompanyPlan | None:
         return self.items.get(company_id)

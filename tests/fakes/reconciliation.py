@@ -19,15 +19,19 @@ class FakeRuns:
     def newest(self) -> Run | None:
         return self.run
 
-    def begin(self, request: ReconciliationRequest, *, in_place_of: Run | None, at: datetime) -> Run | None:
+    def begin(
+        self, request: ReconciliationRequest, *, in_place_of: Run | None, at: datetime, presets: str | None = None
+    ) -> Run | None:
         if _version(in_place_of) != _version(self.run):
             return None
-        self.run = Run(run_id(request), request.report_only, started_at=at, progress_at=at)
+        self.run = Run(run_id(request), request.report_only, started_at=at, progress_at=at, presets=presets)
         return self.run
 
     def advance(self, run: Run, to: Run) -> Run | None:
         now = self.run
-        if now is None or now.finished_at or (now.run_id, now.cursor) != (run.run_id, run.cursor):
+        if now is None or now.finished_at:
+            return None
+        if (now.run_id, now.started_at, now.cursor) != (run.run_id, run.started_at, run.cursor):
             return None
         self.run = replace(
             now,

@@ -109,8 +109,10 @@ PAYMENT_REQUIRED, FAILED, DEFERRED = "payment_required", "failed_events", "defer
             "account_expired",
         ),
         ({"status": 402, "json": {"error": "Something new"}}, PAYMENT_REQUIRED, "payment_required"),
-        ({"status": 402, "body": "<html>Pay</html>"}, PAYMENT_REQUIRED, "payment_required"),
-        ({"status": 402, "body": ""}, PAYMENT_REQUIRED, "payment_required"),
+        ({"status": 402, "body": "<html>Pay</html>"}, DEFERRED, None),
+        ({"status": 402, "body": ""}, DEFERRED, None),
+        ({"status": 403, "body": "<h1>The request is blocked.</h1>"}, DEFERRED, None),
+        ({"status": 403, "body": ""}, DEFERRED, None),
         ({"status": 403, "json": {"error": "Forbidden"}}, FAILED, "forbidden"),
         ({"status": 404, "json": {"error": f"No company was found with ID {COMPANY}"}}, DEFERRED, None),
         ({"status": 409, "json": {"error": "Conflict"}}, DEFERRED, None),
@@ -119,7 +121,8 @@ PAYMENT_REQUIRED, FAILED, DEFERRED = "payment_required", "failed_events", "defer
         ({"status": 500, "json": {"error": "Server error"}}, DEFERRED, None),
         ({"status": 502, "body": "<html>Bad gateway</html>"}, DEFERRED, None),
         ({"status": 503, "body": ""}, DEFERRED, None),
-        ({"status": 302, "headers": {"Location": "https://another.example"}}, DEFERRED, None),
+        ({"status": 302, "headers": {"Location": "https://elsewhere.example"}}, DEFERRED, None),
+        ({"status": 302, "headers": {"Location": "http://["}}, DEFERRED, None),
         ({"body": requests.ConnectionError("cut")}, DEFERRED, None),
         ({"body": requests.ReadTimeout("late")}, DEFERRED, None),
     ],
@@ -240,7 +243,8 @@ def test_a_call_that_codat_refuses_for_seconds_waits_for_its_turn_and_is_made_ag
 ) -> None:
     slept: list[float] = []
     monkeypatch.setattr(wiring, "sleep", slept.append)
-    codat.get(SETTINGS, status=429, headers={"Retry-After": "5"})
+    for url in (SETTINGS, f"{URL}/profile/syncSettings"):
+        codat.get(url, status=429, json=RATE_LIMITED, headers={"Retry-After": "5"})
     codat.get(SETTINGS, json=SHOWN)
     codat.post(SETTINGS, status=204)
     assert deployed.deliver(event("starter")) == []

@@ -3,7 +3,7 @@
 import importlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,8 +34,9 @@ NIGHT = '{"id": "night-1", "detail-type": "Reconciliation Requested", "detail": 
 
 @dataclass
 class Account:
-    """A Codat account with companies."""
+    """A Codat account with companies. ``keep`` is what it keeps of the settings that it accepts."""
 
+    keep: Callable[[list[dict[str, Any]]], list[dict[str, Any]]] = lambda accepted: accepted
     settings: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
@@ -48,7 +49,7 @@ class Account:
             return 200, {}, json.dumps({"results": listed, "_links": {}})
         company = path[2]
         if request.method == "POST":
-            self.settings[company] = json.loads(request.body or "{}")["settings"]
+            self.settings[company] = self.keep(json.loads(request.body or "{}")["settings"])
             return 204, {}, ""
         shown = self.settings.setdefault(
             company, [{"dataType": "invoices", "fetchOnFirstLink": True, "syncSchedule": MONTHLY, "syncOrder": 0}]
@@ -72,8 +73,7 @@ class Deployed:
         """Deliver all messages of a queue as Lambda does. Return the number of invocations."""
         os.environ["SOURCE_QUEUE_URL"] = self.urls[queue]
         app = importlib.import_module(f"functions.{function}.app")
-        wired = app.reconciliation if function == "reconcile_companies" else app.consumer
-        wired.cache_clear()
+        app.consumer.cache_clear()
         invocations = 0
         while messages := self.clients.sqs.receive_message(
             QueueUrl=self.urls[queue], MaxNumberOfMessages=10, MessageSystemAttributeNames=["All"]
@@ -165,6 +165,25 @@ def test_a_change_made_in_codats_portal_is_repaired_and_announced(deployed: Depl
     )
     record = deployed.record(COMPANIES[2])
     assert (record.times_drifted, record.desired.plan) == (1, "growth")
+
+
+def test_what_codat_accepts_and_does_not_keep_is_announced_once_and_written_once_more(
+    deployed: Deployed, codat: Account
+) -> None:
+    codat.keep = lambda accepted: [each | {"syncSchedule": 168} for each in accepted]
+    deployed.apply(COMPANIES[0])
+    announced, calls = [], []
+    for night in ("night-1", "night-2", "night-3"):
+        codat.calls.clear()
+        deployed.send("reconciliations", NIGHT.replace("night-1", night))
+        deployed.work_off("reconciliations", "reconcile_companies")
+        deployed.work_off("companies", "reconcile_company")
+        announced.append([each["detail"].get("cause") for each in deployed.announced()])
+        calls.append(codat.calls.copy())
+    assert announced == [["changed_at_codat", None, "not_taken"], [], []]
+    assert calls == [["GET", "GET", "POST", "GET"], ["GET"], ["GET"]]
+    assert deployed.run.counts == {"checked": 1, "not_taken": 1}
+    assert deployed.record(COMPANIES[0]).not_taken is not None
 
 
 def test_the_run_after_a_repair_finds_all_companies_in_step(deployed: Deployed, codat: Account) -> None:

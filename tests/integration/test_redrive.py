@@ -18,6 +18,7 @@ import responses
 
 from codat_sync.outcomes import parked_events
 from codat_sync.outcomes.parked_events import DeadLetterQueue
+from codat_sync.redrive._turns import PROBES
 from tests.fakes.lambda_ import FakeContext
 from tests.integration.surroundings import URL, Clients, record, surroundings
 
@@ -168,6 +169,7 @@ def account() -> Iterator[Account]:
         for company in COMPANIES:
             for method in ("GET", "POST"):
                 codat.add_callback(method, f"{URL}/companies/{company}/syncSettings", callback=account.answer)
+        codat.add_callback("GET", f"{URL}/profile/syncSettings", callback=account.answer)
         yield account
 
 
@@ -180,11 +182,11 @@ def degraded(deployed: Deployed, account: Account) -> list[str]:
     return [f"{company} to scale" for company in COMPANIES]
 
 
-def test_while_the_bill_is_unpaid_a_redrive_writes_once_and_leaves_the_dlq_unchanged(
+def test_while_the_bill_is_unpaid_a_redrive_writes_for_each_probe_and_leaves_the_dlq_unchanged(
     deployed: Deployed, account: Account, degraded: list[str]
 ) -> None:
     assert deployed.redrive()
-    assert account.writes == 1
+    assert account.writes == PROBES
     assert deployed.parked() == dict.fromkeys(degraded, "hourly_not_allowed")
     assert deployed.waiting() == []
 
@@ -276,18 +278,18 @@ def test_a_redrive_that_is_killed_between_sending_and_deleting_loses_no_event(
 class TestExpiredAccount:
     @pytest.fixture(autouse=True)
     def expired(self, deployed: Deployed, account: Account) -> None:
-        """Let the first call meet the 402; the pause parks the other events without a call."""
+        """Let a call and its confirmation meet the 402; the pause parks the other events without a call."""
         account.expired = True
         deployed.upgrade(*COMPANIES, plan="growth")
         assert set(deployed.parked().values()) == {"account_expired"}
-        assert len(account.calls) == 1
+        assert len(account.calls) == 2
         account.calls.clear()
 
-    def test_while_it_is_expired_a_redrive_makes_one_call_and_no_write(
+    def test_while_it_is_expired_a_redrive_makes_two_calls_and_no_write(
         self, deployed: Deployed, account: Account
     ) -> None:
         assert deployed.redrive()
-        assert [method for method, _ in account.calls] == ["GET"]
+        assert [method for method, _ in account.calls] == ["GET", "GET"]
         assert len(deployed.parked()) == len(COMPANIES)
 
     def test_once_it_is_paid_the_pause_no_longer_holds_events_back(self, deployed: Deployed, account: Account) -> None:

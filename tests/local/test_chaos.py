@@ -62,9 +62,9 @@ def read(event: StormEvent) -> CompanyEvent:
     return read_connection_event(event.body, now=NOW, plan_tag="plan")
 
 
-def stated(plan: str, moment: datetime, event_id: str, *, authority: Authority = Authority.STATED) -> StormEvent:
+def stated(plan: str, moment: datetime, sequence: int, *, authority: Authority = Authority.STATED) -> StormEvent:
     return StormEvent(
-        PLAN_QUEUE, "billing", "Company Changed Plan", NOW, {}, COMPANY, authority, moment, plan, event_id=event_id
+        PLAN_QUEUE, "billing", "Company Changed Plan", NOW, {}, COMPANY, authority, moment, sequence, plan
     )
 
 
@@ -98,36 +98,51 @@ class TestStorm:
         shared = Counter((event.company_id, event.moment) for event in events)
         assert max(shared.values()) > 1
 
+    def test_has_a_tie_of_other_plans_only_where_a_sequence_settles_it(self) -> None:
+        tied: dict[tuple[object, ...], set[str | None]] = {}
+        for event in sent_storm():
+            if event.parked_for is None and event.authority is not Authority.ASSUMED:
+                moment = event.moment or event.time
+                tied.setdefault((event.company_id, event.authority, moment, event.sequence), set()).add(event.plan)
+        assert all(len(plans) == 1 for plans in tied.values())
+
+    def test_the_functions_read_the_moment_and_the_sequence_that_the_ledger_counts_with(self) -> None:
+        for event in sent_storm():
+            if event.parked_for is None:
+                was_read = read(event)
+                assert was_read.occurred_at == (event.moment or event.time)
+                assert (was_read.sequence or 0) == event.sequence
+
 
 class TestNewestPlan:
     @pytest.mark.parametrize(
         ("events", "plan"),
         [
-            ([stated("growth", NOW, "a"), stated("scale", NOW - timedelta(days=1), "b")], "growth"),
-            ([stated("growth", NOW, "b"), stated("scale", NOW, "a")], "growth"),
+            ([stated("growth", NOW, 1), stated("scale", NOW - timedelta(days=1), 2)], "growth"),
+            ([stated("growth", NOW, 2), stated("scale", NOW, 1)], "growth"),
             (
-                [stated("growth", NOW - timedelta(days=9), "a"), stated("scale", NOW, "b", authority=Authority.TAGGED)],
+                [stated("growth", NOW - timedelta(days=9), 1), stated("scale", NOW, 2, authority=Authority.TAGGED)],
                 "growth",
             ),
             (
                 [
-                    stated("growth", NOW, "a", authority=Authority.TAGGED),
-                    stated("scale", NOW, "b", authority=Authority.ASSUMED),
+                    stated("growth", NOW, 1, authority=Authority.TAGGED),
+                    stated("scale", NOW, 2, authority=Authority.ASSUMED),
                 ],
                 "growth",
             ),
-            ([stated("scale", NOW, "b", authority=Authority.ASSUMED)], "free"),
+            ([stated("scale", NOW, 2, authority=Authority.ASSUMED)], "free"),
         ],
-        ids=["later", "greater id in one moment", "stated over tagged", "tagged over none", "none"],
+        ids=["later", "greater sequence in one moment", "stated over tagged", "tagged over none", "none"],
     )
-    def test_is_that_of_the_greatest_authority_then_time_then_id_in_any_order(
+    def test_is_that_of_the_greatest_authority_then_time_then_sequence_in_any_order(
         self, events: list[StormEvent], plan: str
     ) -> None:
         assert newest_plans(events, PRESETS) == {COMPANY: plan}
         assert newest_plans(reversed(events), PRESETS) == {COMPANY: plan}
 
     def test_is_not_that_of_an_event_that_has_to_be_parked(self) -> None:
-        bad = stated("scale", NOW, "b")
+        bad = stated("scale", NOW, 2)
         bad.parked_for = MALFORMED
         assert newest_plans([bad], PRESETS) == {}
 

@@ -3,6 +3,7 @@
 tests/unit shows with Moto that the expressions are valid. Here they are evaluated in memory, which is faster.
 """
 
+import json
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -99,8 +100,10 @@ def _updated(update: str, item: Item, values: Item) -> Item:
 class Message:
     """A message on a queue or in a DLQ, and what only the model knows of it.
 
-    ``wrote_under``: the ids of the events that named the newest plan whenever an attempt at the message wrote to Codat.
-    A copy that was parked or redriven shares them, since a write may take effect late.
+    ``wrote_under``: the ids of the events that named the newest plan whenever an attempt at the message wrote to Codat,
+    or that became the newest because this one turned out to be older. A copy that was parked or redriven shares them,
+    since a write may take effect late.
+    ``sent_at``: when SQS got this message. ``first_arrived``: when SQS first got the event, in any copy.
     ``ended``: the outcome with which the message got into its DLQ, ``moved_by_sqs`` where SQS moved it, None where an
     attempt that was cut off left a copy there.
     """
@@ -110,11 +113,17 @@ class Message:
     queue: str
     visible_at: datetime
     sent_at: datetime
+    first_arrived: datetime
     attributes: dict[str, dict[str, str]] = field(default_factory=dict)
     receive_count: int = 0
     receipt_handle: str = ""
     wrote_under: set[str] = field(default_factory=set)
     ended: str | None = None
+
+    @property
+    def event_id(self) -> str:
+        """The id of the event in the message, empty where it is no event."""
+        return str(json.loads(self.body)["id"]) if self.body != "{" else ""
 
     def as_lambda_gets_it(self) -> dict[str, Any]:
         """Return the message as a record of Lambda's event."""
@@ -193,13 +202,19 @@ class Queues:
             self.messages.remove(message)
 
     def redrive(self, dead: Message, *, marked: bool = True) -> None:
-        """Move a message to its source queue, as a new message. ``marked``: with ``parkedAt``, as this project does."""
+        """Move a message to its source queue, as a new message. ``marked``: with attributes, as this project does."""
         self.dead_letters.remove(dead)
         source = dead.attributes.get("sourceQueue", {}).get("StringValue", dead.queue)
-        attributes = dead.attributes or ({"parkedAt": {"DataType": "String", "StringValue": "?"}} if marked else {})
-        again = self._message(dead.body, source, attributes)
+        marks = {"parkedAt": "?", "arrivedAt": dead.sent_at.isoformat()} if marked else {}
+        own = {name: {"DataType": "String", "StringValue": text} for name, text in marks.items()}
+        again = self._message(dead.body, source, dead.attributes or own)
         again.wrote_under = dead.wrote_under
+        if again.attributes:
+            again.first_arrived = dead.first_arrived
         self.messages.append(again)
 
     def _message(self, body: str, queue: str, attributes: dict[str, dict[str, str]]) -> Message:
-        return Message(f"message {next(self._numbers)}", body, queue, self._now(), self._now(), attributes)
+        """Return a new message. Now and then, two in a row arrive in the same millisecond."""
+        number = next(self._numbers)
+        sent_at = self._now() + timedelta(milliseconds=number // 2)
+        return Message(f"message {number}", body, queue, self._now(), sent_at, sent_at, attributes)

@@ -11,11 +11,11 @@ from uuid import UUID
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import BotoCoreError, ClientError
 
-from codat_sync.codat.errors import CodatError, PaymentRequired, PaymentRequiredKind, RateLimited
-from codat_sync.codat.rate_limits import SHORT_WAIT
+from codat_sync.codat.errors import CodatError
 from codat_sync.companies.converge import Convergence
+from codat_sync.companies.desired import DesiredPlan
 from codat_sync.companies.pause import CACHE, PausingCodat, StoredPause
-from codat_sync.companies.records import CompanyPlans
+from codat_sync.companies.records import CompanyPlan, CompanyPlans
 from codat_sync.consuming.consume import Consumer, ConsumerSettings, ReadEvent
 from codat_sync.consuming.deliveries import Settled
 from codat_sync.consuming.settle import Settlement
@@ -27,6 +27,7 @@ from codat_sync.outcomes.triage import Failure, Outcome
 from tests.model.aws import Message
 from tests.model.codat import ModelCodat
 from tests.model.gate import CallResult, Effect, Gate, Gated
+from tests.model.manners import Manners
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -76,6 +77,9 @@ class Attempt:
     deadline: datetime
     outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
     parked: list[Message] = field(default_factory=list)
+    to_record: list[Message] = field(default_factory=list)
+    recording: Message | None = None
+    settling: Message | None = None
 
 
 class Process(Gate):
@@ -89,7 +93,7 @@ class Process(Gate):
         self._world = world
         self._may_probe = False
         self._lease: datetime | None = None
-        self._owes_pause = False
+        self._manners = Manners(world.now, lambda how: world.violated(f"{name}: {how}"))
         self._consumer = self._wire()
 
     def _wire(self) -> Consumer:
@@ -105,7 +109,7 @@ class Process(Gate):
         }
         return Consumer(
             READ[self.queue],
-            Convergence(pausing_codat, CompanyPlans(dynamodb, "table"), world.presets, world.now),
+            Convergence(pausing_codat, WatchedPlans(dynamodb, "table", self), world.presets, world.now),
             WatchedSettlement(DeadLetters(sqs, dlqs, world.now), self, world.now),
             SourceQueue(sqs, self.queue),
             # A single thread runs at a time: the test decides which process moves.
@@ -119,7 +123,7 @@ class Process(Gate):
         for message in messages:
             self._world.queues.receive(message)
         batch = [(message, message.receipt_handle) for message in messages]
-        self.attempt = Attempt(batch, self._world.now() + FUNCTION_TIMEOUT)
+        self.attempt = Attempt(batch, self._world.now() + FUNCTION_TIMEOUT, to_record=list(messages))
         event = {"Records": [message.as_lambda_gets_it() for message in messages]}
 
         def invoke() -> None:
@@ -137,7 +141,8 @@ class Process(Gate):
         """Make one call to the world, with the result that the test decides on."""
         step = _step(name, request)
         if not self.is_dead:
-            self._check_pause(step)
+            self._check_pause(step, request)
+        ended = partial(self._manners.after, step, self._world.now(), args[0] if step in CODAT_CALLS and args else None)
         result = self.wait(step)
         if step == WRITE:
             effect = self._noted(effect, args[0])
@@ -145,28 +150,40 @@ class Process(Gate):
         if result.effect is Effect.LATE:
             self._world.late.append(LateWrite(args[0], partial(effect, *args), self._world.now() + LATENESS))
         elif result.effect is Effect.NOW:
-            answer = self._take_effect(step, result, partial(effect, *args, **request), request)
+            try:
+                answer = self._take_effect(step, result, partial(effect, *args, **request), request)
+            except (ClientError, CodatError) as refusal:
+                ended(refusal)
+                raise
+        ended(result.raises)
         if result.raises is not None:
-            self._note_refusal(result.raises)
             raise result.raises
         if step == "park":
             assert self.attempt is not None
-            self.attempt.parked.append(self._world.queues.dead_letters[-1])
+            assert self.attempt.settling is not None
+            copy = self._world.queues.dead_letters[-1]
+            copy.first_arrived = self.attempt.settling.first_arrived
+            self.attempt.parked.append(copy)
         return answer
 
     def _take_effect(self, step: str, result: CallResult, effect: Callable[[], Any], request: dict[str, Any]) -> Any:  # noqa: ANN401
         """Let a call take effect; return its answer, or raise what the caller meets instead."""
-        if step == "record":
-            self._world.note_recorded(request)
         paused_until = self._world.paused_until
         try:
             answer = effect()
         except (ClientError, CodatError) as refusal:
-            self._note_refusal(result.raises or refusal)
             raise result.raises or refusal from None
         if step == "pause":
             self._note_pause(request, paused_until)
+        if step == "record":
+            self.note_recorded(UUID(request["Key"]["companyId"]["S"]))
         return answer
+
+    def note_recorded(self, company: UUID) -> None:
+        """Note that the table has the message that is being recorded, even if this process crashes afterwards."""
+        assert self.attempt is not None
+        assert self.attempt.recording is not None
+        self._world.note_recorded(company, self.attempt.recording)
 
     def _note_pause(self, request: dict[str, Any], paused_until: datetime | None) -> None:
         """Allow one call to the process that takes over a lapsed pause. Check that no other takes over its lease."""
@@ -191,20 +208,12 @@ class Process(Gate):
 
         return write_and_note
 
-    def _note_refusal(self, refusal: BaseException) -> None:
-        """Require a pause as the next step after an error that concerns the whole account."""
-        match refusal:
-            case RateLimited(retry_after=timedelta() as wait) if wait > SHORT_WAIT:
-                self._owes_pause = True
-            case PaymentRequired(kind=PaymentRequiredKind.ACCOUNT_EXPIRED):
-                self._owes_pause = True
-
-    def _check_pause(self, step: str) -> None:
-        """Check that a pause is stored at once, and that no process but the probe calls Codat while it lasts."""
-        if self._owes_pause and step != "pause":
-            self._world.violated(f"{self.name} met an error of the whole account, and made {step} before a pause")
-        self._owes_pause = False
-        if step in CODAT_CALLS:
+    def _check_pause(self, step: str, request: dict[str, Any]) -> None:
+        """Check that no process calls Codat during a pause but the probe, and who asks about the whole account."""
+        self._manners.before(step)
+        if step == "pause" and ":old" not in request["ExpressionAttributeValues"]:
+            self._manners.before_pause()
+        if step in CODAT_CALLS and not self._manners.is_asking:
             now, until = self._world.now(), self._world.paused_until
             is_known = now - self._world.pause_changed_at >= CACHE
             if until is not None and now < until and is_known and not self._may_probe:
@@ -243,6 +252,25 @@ class Process(Gate):
         return True
 
 
+class WatchedPlans(CompanyPlans):
+    """The table of all companies, which notes each message as it is recorded."""
+
+    def __init__(self, dynamodb: "DynamoDBClient", table_name: str, process: Process) -> None:
+        super().__init__(dynamodb, table_name)
+        self._process = process
+
+    def record(self, company_id: UUID, desired: DesiredPlan, *, at: datetime) -> CompanyPlan:
+        """Record the plan. Of several messages of one event, the consumer records the first one first."""
+        attempt = self._process.attempt
+        assert attempt is not None
+        attempt.recording = next(each for each in attempt.to_record if each.event_id == desired.event_id)
+        attempt.to_record.remove(attempt.recording)
+        company = super().record(company_id, desired, at=at)
+        # Also where nothing was written: then the table has a newer event.
+        self._process.note_recorded(company_id)
+        return company
+
+
 class WatchedSettlement(Settlement):
     """The settlement of messages, which notes each outcome as it is decided."""
 
@@ -258,9 +286,11 @@ class WatchedSettlement(Settlement):
         failure: Failure | None = None,
         **more: object,
     ) -> Settled:
+        attempt = self._process.attempt
+        assert attempt is not None
+        attempt.settling = next(message for message, _ in attempt.batch if message.id == record.message_id)
         settled = super().settle(record, received, outcome, failure, **more)
-        assert self._process.attempt is not None
-        self._process.attempt.outcomes.setdefault(record.message_id, []).append(settled.outcome)
+        attempt.outcomes.setdefault(record.message_id, []).append(settled.outcome)
         return settled
 
     def settle_failure(self, record: SQSRecord, received: ReceivedEvent, error: Exception) -> Settled:
@@ -276,5 +306,7 @@ def _step(name: str, request: dict[str, Any]) -> str:
             return "pause"
         purposes = {"desiredPlan": "record", "appliedPlan": "confirm", "lastFailure": "note"}
         return next(purpose for field, purpose in purposes.items() if f"SET {field} " in request["UpdateExpression"])
-    names = {"get_item": "read_pause", "send_message": "park", "change_message_visibility_batch": "defer"}
+    if name == "get_item":
+        return "read_pause" if request["Key"]["companyId"]["S"] == "#pause" else "read_record"
+    names = {"send_message": "park", "change_message_visibility_batch": "defer"}
     return names.get(name, name)

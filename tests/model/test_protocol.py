@@ -13,6 +13,7 @@ to Lambda, until a step lets it continue. A step is one of these:
   Codat, before an effect that comes late; a crash at any of these places;
 - a race, made of these: an event is held at its write to Codat, newer ones of its company come, and the process that
   holds it continues, crashes or loses answers;
+- a tie, made of these: events of one company and minute, some of them repeated, are received in any order;
 - time, which makes hidden messages visible, lets pauses lapse, and cuts off a process that exceeds Lambda's timeout;
 - a change of Codat's account to free, expired, paid or out of quota; a deploy of other presets; a message brought back
   from a DLQ.
@@ -21,17 +22,18 @@ to Lambda, until a step lets it continue. A step is one of these:
 
 - A message leaves its queue only with exactly one outcome from that attempt. If the outcome is parked, that attempt has
   put the message into the DLQ. A deferred message stays, until SQS itself moves it to the DLQ.
-- The desired plan in the table is that of the newest recorded event, by authority, business time and id. The applied
-  preset in the table was desired at that moment.
+- The desired plan in the table is that of the newest recorded event: by authority, business time, sequence, first
+  arrival among the messages that were recorded, and id. The applied preset in the table was desired at that moment.
 - While a pause is in force and every cache of it has expired, no process calls Codat but the one that took over a
-  lapsed pause, and that one once. A process that meets an error of the whole account stores the pause before any other
+  lapsed pause, and that one once; and one that asks whether a refusal concerns the whole account. No pause begins on
+  the refusal of one company. A process that meets a refusal of the whole account stores the pause before any other
   call.
 
 **Invariants for each company without a message on a queue and a write in flight.** Codat is at the preset of the
 company's newest plan, or at the degraded preset while an event in the DLQ will bring hourly back. There is one
-exception: an event of the company was given up on, is in a DLQ, and either named the newest plan, or has written to
-Codat since that plan was recorded. Once Codat's bill is paid and all DLQs are redriven there is no exception: each
-company is at its plan.
+exception: an event of the company was given up on, is in a DLQ, and either named the newest plan, or made it the newest
+by turning out to be older, or has written to Codat since that plan was recorded. Once Codat's bill is paid and all DLQs
+are redriven there is no exception: each company is at its plan.
 
 **Assumptions**, and test_counterexamples.py shows what happens without each: a write takes effect no later than the
 shortest deferral after its caller gave up; a redrive marks what SQS moved to a DLQ; the preset that a plan had before a
@@ -102,12 +104,13 @@ class Event:
     late_by: int
     taken: bool
     until: str | None
+    sequence: int | None = None
 
     def happen(self, world: World) -> None:
         minute = max(len(world.sent) - self.late_by, 0)
         company = COMPANIES[self.company]
         plan = world.confirmed_plan(company) if self.plan == CONFIRMED else self.plan
-        self.says(world, company, plan, minute)
+        self.says(world, company, plan, minute, self.sequence)
         queue = world.queues.messages[-1].queue
         idle = [n for n, process in enumerate(world.processes) if process.step is None and process.queue == queue]
         if self.taken and idle:
@@ -178,6 +181,28 @@ class Race:
 
 
 @dataclass(frozen=True)
+class Tie:
+    """Events of one company and one minute wait on the queue, some of them repeated, and are received in any order.
+
+    Some calls that record them fail. Events and moves alone lead to such a tie too, but seldom.
+    """
+
+    events: list[Event]
+    repeats: list[int]
+    then: list[Move]
+
+    def happen(self, world: World) -> None:
+        before, minute = len(world.queues.messages), len(world.sent)
+        for each in self.events:
+            each.says(world, COMPANIES[each.company], each.plan, minute, each.sequence)
+        tied = world.queues.messages[before:]
+        for number in self.repeats:
+            world.deliver_again(tied[number % len(tied)])
+        for move in self.then:
+            move.happen(world)
+
+
+@dataclass(frozen=True)
 class Meanwhile:
     """A step outside the processes: seconds pass, Codat's account changes, a message is delivered again, and others."""
 
@@ -207,6 +232,7 @@ class Meanwhile:
 
 
 Names = st.SearchStrategy[str | None]
+sequences = st.sampled_from([None, None, None, 0, 1])
 
 
 def events_of_one_company(late_by: st.SearchStrategy[int], plan: Names, until: Names) -> st.SearchStrategy[Event]:
@@ -219,6 +245,7 @@ def events_of_one_company(late_by: st.SearchStrategy[int], plan: Names, until: N
         late_by=late_by,
         taken=st.just(value=True),
         until=until,
+        sequence=sequences,
     )
 
 
@@ -234,6 +261,7 @@ events = st.builds(
     late_by=st.sampled_from([0, 0, 0, 1, 2, 3]),
     taken=st.sampled_from([True, True, False]),
     until=points,
+    sequence=sequences,
 )
 moves = st.builds(
     Move,
@@ -264,6 +292,22 @@ races = st.builds(
         max_size=4,
     ),
 )
+takes = st.builds(
+    Move,
+    process=st.integers(0, 1),
+    skip=numbers,
+    most=st.sampled_from([1, 1, 1, 2]),
+    at=st.sampled_from([None, None, "record", WRITE]),
+    fails=st.sampled_from([None, None, None, "timeout", "crash"]),
+    effect=st.sampled_from([Effect.NOW, Effect.NEVER]),
+    until=st.sampled_from([None, None, None, None, "confirm", WRITE]),
+)
+ties = st.builds(
+    Tie,
+    events=st.lists(events_of_one_company(st.just(0), plans, st.none()), min_size=2, max_size=3),
+    repeats=st.lists(numbers, min_size=1, max_size=2),
+    then=st.lists(takes, min_size=2, max_size=5),
+)
 meanwhiles = st.builds(
     Meanwhile,
     what=st.sampled_from([4, 20, 60, 400])
@@ -284,8 +328,8 @@ class Protocol(RuleBasedStateMachine):
         super().__init__()
         self.world = World()
 
-    @rule(step=events | moves | races | meanwhiles)
-    def next(self, step: Event | Move | Race | Meanwhile) -> None:
+    @rule(step=events | moves | races | ties | meanwhiles)
+    def next(self, step: Event | Move | Race | Tie | Meanwhile) -> None:
         step.happen(self.world)
 
     def teardown(self) -> None:

@@ -50,11 +50,16 @@ BATCHES_TO_DRAIN: Final = 1_000
 
 @dataclass(frozen=True)
 class Sent:
-    """An event as its producer means it. An event of a higher ``rank`` overrules one of a lower."""
+    """An event as its producer means it: the plan, and what its newness depends on.
+
+    ``sequence`` is -1 where the producer has none.
+    """
 
     company: UUID
     plan: str
-    rank: tuple[Authority, int, str]
+    authority: Authority
+    minute: int
+    sequence: int = -1
 
 
 class World:
@@ -75,7 +80,8 @@ class World:
             Process(self, "onboarding-1", ONBOARDING),
         ]
         self._deployed = [self.presets]
-        self._recorded: dict[UUID, set[str]] = {}
+        self._recorded: dict[UUID, dict[str, datetime]] = {}
+        self._newest: dict[UUID, str] = {}
         self._applied: dict[UUID, str] = {}
         self._violated: list[str] = []
 
@@ -95,28 +101,29 @@ class World:
 
     # ---- Steps.
 
-    def billing(self, company: UUID, plan: str | None, minute: int) -> None:
+    def billing(self, company: UUID, plan: str | None, minute: int, sequence: int | None = None) -> None:
         """Send billing's event that a plan changed, or was cancelled where ``plan`` is None."""
-        detail = {"companyId": str(company), "occurredAt": _moment(minute), **({"plan": plan} if plan else {})}
+        detail = {"companyId": str(company), "sequence": sequence, **({"plan": plan} if plan else {})}
         detail_type = "Company Changed Plan" if plan else "Company Cancelled Plan"
-        sent = Sent(company, plan or self.presets.on_cancelled, (Authority.STATED, minute, ""))
-        self._publish(BILLING, detail_type, detail, sent)
+        plan = plan or self.presets.on_cancelled
+        self._publish(BILLING, detail_type, detail, Sent(company, plan, Authority.STATED, minute, _counted(sequence)))
 
-    def onboarding(self, company: UUID, plan: str | None, minute: int) -> None:
+    def onboarding(self, company: UUID, plan: str | None, minute: int, sequence: int | None = None) -> None:
         """Send onboarding's event that a company connected, with its plan or None."""
         detail = {
             "companyId": str(company),
             "connectionId": "ee2eb431-c0fa-4dc9-93fa-d29781c12bcd",
-            "occurredAt": _moment(minute),
+            "sequence": sequence,
             **({"plan": plan} if plan else {}),
         }
-        self._publish(ONBOARDING, "New Connection", detail, self._said(company, plan, Authority.STATED, minute))
+        sent = self._said(company, plan, Authority.STATED, minute)
+        self._publish(ONBOARDING, "New Connection", detail, replace(sent, sequence=_counted(sequence)))
 
-    def tagged(self, company: UUID, plan: str | None, minute: int) -> None:
-        """Send Codat's event that a company connected, whose tag may name its plan."""
+    def tagged(self, company: UUID, plan: str | None, minute: int, _: int | None = None) -> None:
+        """Send Codat's event that a company connected, whose tag may name its plan. It has no sequence."""
         payload = {"referenceCompany": {"id": str(company), "tags": {"plan": plan} if plan else {}}}
-        detail = {"generatedDate": _moment(minute), "payload": payload}
-        self._publish(ONBOARDING, "connection.connected", detail, self._said(company, plan, Authority.TAGGED, minute))
+        sent = self._said(company, plan, Authority.TAGGED, minute)
+        self._publish(ONBOARDING, "connection.connected", {"payload": payload}, sent)
 
     def send_malformed(self, queue: str) -> None:
         """Send a message that is no event."""
@@ -186,10 +193,13 @@ class World:
 
     # ---- Invariants.
 
-    def note_recorded(self, request: dict[str, Any]) -> None:
-        """Note that the table was asked to record an event's plan."""
-        company = UUID(request["Key"]["companyId"]["S"])
-        self._recorded.setdefault(company, set()).add(request["ExpressionAttributeValues"][":event"]["S"])
+    def note_recorded(self, company: UUID, message: Message) -> None:
+        """Note that the table was asked to record a message's event, and when that event first arrived."""
+        arrivals = self._recorded.setdefault(company, {})
+        arrivals[message.event_id] = min(message.first_arrived, arrivals.get(message.event_id, message.first_arrived))
+        before, self._newest[company] = self._newest.get(company), self.table.items[str(company)]["desiredBy"]
+        if before == message.event_id != self._newest[company]:
+            message.wrote_under.add(self._newest[company])
 
     @property
     def is_violated(self) -> bool:
@@ -238,7 +248,7 @@ class World:
             self.redrive(dead)
         self.drain()
         for dead in self.queues.dead_letters:
-            if self.company_of(dead) is not None:
+            if self.company_of(dead) is not None and self.sent[dead.event_id].plan in self.presets.plans:
                 raise InvariantViolated(f"{dead} cannot be brought back")
 
     def is_at(self, company: UUID, preset: CompanyPreset) -> bool:
@@ -254,11 +264,19 @@ class World:
 
     def _check_record(self, company: UUID, item: dict[str, str]) -> None:
         """Check that the newest recorded event names the desired plan, and that the applied one was desired then."""
-        newest = max((self.sent[each] for each in self._recorded.get(company, ())), key=lambda sent: sent.rank)
-        if (self.sent[item["desiredBy"]].rank, item["desiredPlan"]) != (newest.rank, newest.plan):
-            self.violated(f"{company} should desire {newest}, and desires {item}")
+        arrivals = self._recorded.get(company, {})
+
+        def rank(event_id: str) -> tuple[Authority, int, int, datetime, str]:
+            sent = self.sent[event_id]
+            if sent.authority is Authority.ASSUMED:
+                return Authority.ASSUMED, 0, -1, NOW, ""
+            return sent.authority, sent.minute, sent.sequence, arrivals[event_id], event_id
+
+        newest = max(arrivals, key=rank)
+        if (rank(item["desiredBy"]), item["desiredPlan"]) != (rank(newest), self.sent[newest].plan):
+            self.violated(f"{company} should desire {newest}: {self.sent[newest]}, of {arrivals}, and desires {item}")
         applied = item.get("appliedOrder", "")
-        if applied not in {self._applied.get(company, ""), item["desiredOrder"]}:
+        if applied not in {"", self._applied.get(company, ""), item["desiredOrder"]}:
             self.violated(f"{company} has an applied preset that was not desired: {item}")
         self._applied[company] = applied
 
@@ -278,33 +296,35 @@ class World:
     def _explains(self, dead: Message, item: dict[str, str]) -> bool:
         """Return whether this message, which was given up on, explains why the company is not at its newest plan.
 
-        Either it is the event that named the newest plan, or an attempt at it wrote to Codat since that event was
-        recorded. The newest event has seen earlier writes.
+        Either it is the event that named the newest plan; or it made that event the newest by turning out to be older
+        itself; or an attempt at it wrote to Codat since that event was recorded. The newest event has seen earlier
+        writes.
         """
         newest = item["desiredBy"]
-        return dead.ended in GIVEN_UP and (_event_id(dead) == newest or newest in dead.wrote_under)
+        return dead.ended in GIVEN_UP and (dead.event_id == newest or newest in dead.wrote_under)
 
     def company_of(self, message: Message) -> UUID | None:
-        sent = self.sent.get(_event_id(message))
-        return sent.company if sent and sent.plan in self.presets.plans else None
+        """Return the company that an attempt at a message may change; None where the event states an unknown plan."""
+        sent = self.sent.get(message.event_id)
+        return (
+            sent.company if sent and (sent.plan in self.presets.plans or sent.authority is Authority.TAGGED) else None
+        )
 
     def _said(self, company: UUID, plan: str | None, authority: Authority, minute: int) -> Sent:
-        if plan is None:
-            return Sent(company, self.presets.default_plan, (Authority.ASSUMED, 0, ""))
-        return Sent(company, plan, (authority, minute, ""))
+        return Sent(company, plan or self.presets.default_plan, authority if plan else Authority.ASSUMED, minute)
 
     def _publish(self, queue: str, detail_type: str, detail: dict[str, Any], sent: Sent) -> None:
-        event_id = f"e{len(self.sent)}"
-        authority, minute, _ = sent.rank
-        tie_break = "" if authority is Authority.ASSUMED else event_id
-        self.sent[event_id] = replace(sent, rank=(authority, minute, tie_break))
-        body = {"id": event_id, "detail-type": detail_type, "time": NOW.isoformat(), "detail": detail}
+        """Send an event. Its id says nothing about the order of events, and its moment is the envelope's."""
+        number = len(self.sent)
+        event_id = f"{7 * number % 10}-{number}"
+        self.sent[event_id] = sent
+        body = {"id": event_id, "detail-type": detail_type, "time": _moment(sent.minute), "detail": detail}
         self.queues.send(json.dumps(body), queue)
+
+
+def _counted(sequence: int | None) -> int:
+    return -1 if sequence is None else sequence
 
 
 def _moment(minute: int) -> str:
     return (NOW - timedelta(hours=1) + timedelta(minutes=minute)).isoformat()
-
-
-def _event_id(message: Message) -> str:
-    return json.loads(message.body)["id"] if message.body != "{" else ""

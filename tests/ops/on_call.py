@@ -10,7 +10,8 @@ from uuid import UUID
 from typer.testing import CliRunner, Result
 
 from codat_sync.codat.models import Dialect
-from codat_sync.companies.records import AppliedPreset, CompanyPlans, DesiredPlan
+from codat_sync.companies.desired import DesiredPlan
+from codat_sync.companies.records import AppliedPreset, CompanyPlans
 from codat_sync.events.company_events import Authority
 from local.codat_simulator.account import Account
 from local.codat_simulator.company_settings import settings_at

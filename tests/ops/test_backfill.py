@@ -140,3 +140,17 @@ def test_a_tag_that_names_no_plan_is_shown_and_the_company_gets_the_default_plan
     bench = Bench(Company.model_validate({"id": UUID(int=1), "tags": {"plan": tag}}))
     assert bench.enqueue() == Survey(plans=Counter(free=1), unknown_tags=Counter({str(tag)[:TAG_LENGTH]: 1}))
     assert bench.sent[0].plan is None
+
+
+def test_companies_of_codats_products_are_counted_and_the_others_are_not() -> None:
+    lending = Company(id=UUID(int=1), products=("lending", "expenses"))
+    known = Company(id=UUID(int=3), products=("lending",))
+    bench = Bench(lending, company(2), known, known=[3])
+    assert bench.survey().products == Counter(lending=1, expenses=1)
+
+
+def test_a_tag_in_another_unicode_composition_is_the_same_plan() -> None:
+    """As it is for every other reader of tags."""
+    composed, decomposed = "caf\N{LATIN SMALL LETTER E WITH ACUTE}", "cafe\N{COMBINING ACUTE ACCENT}"
+    bench = Bench(company(1, plan=decomposed))
+    assert bench.survey().unknown_tags == Counter({composed: 1})

@@ -8,7 +8,8 @@ import pytest
 
 from codat_sync.codat.differences import Difference
 from codat_sync.codat.errors import NotFound, Unauthorized
-from codat_sync.companies.records import AppliedPreset, CompanyPlan, DesiredPlan, NotedFailure
+from codat_sync.companies.desired import DesiredPlan
+from codat_sync.companies.records import AppliedPreset, CompanyPlan, NotedFailure
 from codat_sync.events.company_events import Authority
 from codat_sync.reconciliation.findings import Finding
 from ops.diagnosis import AUTHORITY_IN_WORDS, Evidence, diagnose
@@ -42,6 +43,13 @@ def evidence(
             (
                 "The settings were changed at Codat after 2026-02-01 13:00 UTC, when the preset of growth was "
                 "confirmed: one data type differs now."
+            ),
+        ),
+        (
+            Finding.NOT_TAKEN,
+            (
+                "Codat accepted the preset of growth at 2026-02-01 13:00 UTC, but did not show it right after that: "
+                "one data type differs now; reconciliation runs do not write it again."
             ),
         ),
         (

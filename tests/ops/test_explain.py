@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from codat_sync.companies.pause import Pause
-from codat_sync.reconciliation.findings import Finding
+from codat_sync.reconciliation.findings import Finding, drift_fingerprint
 from local.presets import local_presets
 from ops.clock import now
 from ops.explain import Explainer, Explanation
@@ -52,13 +52,28 @@ def test_a_confirmed_preset_is_compared_with_codat(on_call: OnCall, plan: str, f
     assert (about.finding, bool(about.differences)) == (finding, finding is not Finding.IN_STEP)
 
 
-@pytest.mark.parametrize("flags", [{"expired": True}, {"api_key": "rotated"}])
-def test_an_error_of_codat_is_part_of_the_explanation(on_call: OnCall, flags: dict[str, Any]) -> None:
+def test_what_codat_did_not_take_is_a_finding_of_its_own(on_call: OnCall) -> None:
+    on_call.add_company(plan="starter")
+    on_call.confirm(on_call.record())
+    on_call.plans.note_not_taken(COMPANY, drift_fingerprint(explain(on_call).differences))
+    about = explain(on_call)
+    assert about.finding is Finding.NOT_TAKEN
+    assert "but did not show it right after that: 34 data types differ now" in about.because
+    result = on_call("explain", COMPANY)
+    assert result.exit_code == 1
+    on_call.plans.note_not_taken(COMPANY, "something else")
+    assert explain(on_call).finding is Finding.CHANGED_AT_CODAT
+
+
+@pytest.mark.parametrize(
+    ("flags", "finding"), [({"expired": True}, Finding.REFUSED), ({"api_key": "rotated"}, Finding.UNANSWERED)]
+)
+def test_an_error_of_codat_is_part_of_the_explanation(on_call: OnCall, flags: dict[str, Any], finding: Finding) -> None:
     on_call.record()
     for name, value in flags.items():
         setattr(on_call.account.flags, name, value)
     about = explain(on_call)
-    assert (about.at_codat, about.finding) == (None, Finding.UNANSWERED)
+    assert (about.at_codat, about.finding) == (None, finding)
     assert about.not_shown_because
 
 

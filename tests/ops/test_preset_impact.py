@@ -5,7 +5,8 @@ from uuid import UUID
 
 import pytest
 
-from codat_sync.companies.records import AppliedPreset, CompanyPlan, DesiredPlan
+from codat_sync.companies.desired import DesiredPlan
+from codat_sync.companies.records import AppliedPreset, CompanyPlan
 from codat_sync.presets.file import Presets
 from ops.preset_impact import Change, DailyQuota, cost, impact
 

@@ -6,7 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from codat_sync.companies.records import AppliedPreset, CompanyPlan, DesiredPlan, NotedFailure
+from codat_sync.companies.desired import DesiredPlan
+from codat_sync.companies.records import AppliedPreset, CompanyPlan, NotedFailure
 from codat_sync.reconciliation.runs import Run
 from ops.reconcile import POLL_SECONDS, Reconciled, left_open, still_open, wait_for_companies
 

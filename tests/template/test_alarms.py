@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from cfnlint.decode import cfn_yaml
 
 from codat_sync.api_key import ApiKeyUnusable
+from codat_sync.aws.errors import AwsDenied, AwsResourceMissing
 from codat_sync.codat.errors import BadRequest, PaymentRequiredKind, RateLimited, Unauthorized
 from codat_sync.outcomes.triage import triage
 from codat_sync.presets.preset import UnknownPlan
@@ -141,7 +143,14 @@ def test_only_a_pause_that_explains_the_delay_suppresses_the_alarm() -> None:
 def test_a_new_version_is_rolled_back_for_the_failures_of_a_bad_deployment() -> None:
     reasons = {value for metric, value in watched("NewVersionFailsAlarm") if metric == "Failures"}
     assert {"NewVersionFailsAlarm"} == ROLL_BACK
-    assert reasons == {triage(KeyError("a bug")).reason, BadRequest.reason, UnknownPlan.reason}
+    aws = {AwsDenied.reason, AwsResourceMissing.reason}
+    assert reasons == {triage(KeyError("a bug")).reason, *aws, BadRequest.reason, UnknownPlan.reason}
+
+
+@pytest.mark.parametrize("code", ["ThrottlingException", "InternalServerError"])
+def test_no_alarm_counts_what_passes_at_aws_by_itself(code: str) -> None:
+    reason = triage(ClientError({"Error": {"Code": code, "Message": "no"}}, "UpdateItem")).reason
+    assert ("Failures", reason) not in {each for name in ALARMS for each in watched(name)}
 
 
 def test_an_alarm_reads_the_functions_metrics_where_they_are_written() -> None:

@@ -9,7 +9,7 @@ from tests.template.translation import translated
 RESOURCES: dict[str, Any] = translated()["Resources"]
 FUNCTIONS = [name for name, each in RESOURCES.items() if each["Type"] == "AWS::Lambda::Function"]
 FED_BY_QUEUES = [name for name in FUNCTIONS if f"{name}Queue" in RESOURCES]
-LIVE = {"CompanyPlanChangedFunction", "NewConnectionFunction", "ReconcileCompanyFunction"}
+LIVE = {"CompanyPlanChangedFunction", "NewConnectionFunction"}
 
 
 def versions(resources: dict[str, Any]) -> set[str]:
@@ -34,7 +34,7 @@ def test_a_version_is_kept_for_a_rollback(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_new_version_takes_over_gradually_where_batches_can_be_split(name: str) -> None:
+def test_a_new_version_takes_over_gradually_where_live_events_come(name: str) -> None:
     policy = RESOURCES[f"{name}Aliaslive"].get("UpdatePolicy", {})
     assert ("CodeDeployLambdaAliasUpdate" in policy) == (name in LIVE)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cfnlint.decode import cfn_yaml
 
-from codat_sync.announcements import SLOWEST_SECONDS
+from codat_sync.aws.clients import ENDING_SECONDS, TIMEOUTS
 from codat_sync.codat.client import REQUEST_SECONDS
 from codat_sync.companies.pause import LONGEST as LONGEST_PAUSE
 from codat_sync.config import CODAT_BASE_URL, Config, ReconciliationConfig, RedriveConfig
@@ -158,11 +158,19 @@ def test_a_company_that_is_started_ends_within_the_timeout() -> None:
 
 @pytest.mark.parametrize("name", CONSUMERS)
 def test_a_whole_batch_can_be_settled_in_the_reserved_time(name: str) -> None:
-    """In the reserved time a function parks or defers each record and announces the outcomes."""
+    """In the reserved time a function parks or defers each record and announces the outcomes.
+
+    One part of AWS may not answer meanwhile: two calls to it are waited for. The others take a fraction of a second.
+    """
     settle_seconds = 0.3  # For one record, with slow answers of SQS and DynamoDB.
-    left = RESERVE_SECONDS - SLOWEST_SECONDS
-    assert source_of(FUNCTIONS[name])["BatchSize"] * settle_seconds <= left
-    assert timeout_of(name) > REQUEST_SECONDS + RESERVE_SECONDS
+    assert TIMEOUTS.slowest_seconds + source_of(FUNCTIONS[name])["BatchSize"] * settle_seconds <= RESERVE_SECONDS
+    assert 2 * TIMEOUTS.slowest_seconds <= RESERVE_SECONDS
+    assert timeout_of(name) > REQUEST_SECONDS + RESERVE_SECONDS + ENDING_SECONDS
+
+
+def test_a_company_whose_table_does_not_answer_leaves_time_to_defer_the_batch() -> None:
+    """Its record is attempted with START_SECONDS left. Then the batch is deferred and announced."""
+    assert START_SECONDS - TIMEOUTS.slowest_seconds > 2 * TIMEOUTS.slowest_seconds + ENDING_SECONDS
 
 
 @pytest.mark.parametrize("name", SOURCE_QUEUES)

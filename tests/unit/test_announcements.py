@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from codat_sync.announcements import (
     BATCH,
     LONGEST_DETAIL,
-    SLOWEST_SECONDS,
     SOURCE,
     Announcement,
     Announcements,
@@ -24,8 +23,8 @@ from codat_sync.announcements import (
     SyncSettingsDrifted,
 )
 from codat_sync.codat.differences import Difference
-from codat_sync.companies.records import AppliedPreset, CompanyPlan, DesiredPlan
-from codat_sync.consuming.consume import RESERVE_SECONDS
+from codat_sync.companies.desired import DesiredPlan
+from codat_sync.companies.records import AppliedPreset, CompanyPlan
 from codat_sync.consuming.deliveries import Settled
 from codat_sync.events.company_events import Authority
 from codat_sync.outcomes.triage import Failure, Outcome
@@ -230,8 +229,8 @@ def test_drift_is_announced_with_its_cause(bench: Bench) -> None:
     }
 
 
-def test_the_causes_of_drift_are_those_that_a_run_finds() -> None:
-    assert set(get_args(SyncSettingsDrifted.model_fields["cause"].annotation)) == set(DRIFTED)
+def test_the_causes_of_drift_are_those_that_a_reconciliation_finds() -> None:
+    assert set(get_args(SyncSettingsDrifted.model_fields["cause"].annotation)) == DRIFTED | {Finding.NOT_TAKEN}
 
 
 def test_a_company_without_an_applied_preset_has_no_preset_in_force() -> None:
@@ -272,10 +271,6 @@ def test_a_bus_that_cannot_be_reached_raises_nothing_and_is_not_called_again(ben
     assert len(bench.bus.calls) == 2
     assert [line["correlation_id"] for line in bench.lost] == [f"e{number}" for number in range(10, 25)]
     assert bench.counted == 15
-
-
-def test_the_slowest_request_fits_into_the_time_that_is_reserved_for_it() -> None:
-    assert SLOWEST_SECONDS < RESERVE_SECONDS
 
 
 def test_ten_of_the_longest_announcements_fit_into_one_request() -> None:

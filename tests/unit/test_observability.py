@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from http import HTTPMethod
@@ -159,15 +160,18 @@ def test_calls_are_counted_by_status(said: Said) -> None:
     calls = CodatCalls()
     for status in (200, 429, 200, None):
         calls.note(answer(status))
+    calls.note(replace(answer(403), is_codats=False))
+    calls.note(replace(answer(200), is_codats=False))
     calls.write()
     counted = {line["status"]: line["CodatCalls"] for line in said() if "CodatCalls" in line}
-    assert counted == {"200": [2], "429": [1], "no_answer": [1]}
+    assert counted == {"200": [2], "429": [1], "no_answer": [1], "not_codat": [2]}
 
 
 def test_the_latency_of_each_answer_is_in_whole_milliseconds(said: Said) -> None:
     calls = CodatCalls()
     for status, seconds in ((200, 0.0804), (500, 1.5), (None, 6.0)):
         calls.note(answer(status, seconds))
+    calls.note(replace(answer(403, 0.001, RateLimit()), is_codats=False))
     calls.write()
     (line,) = [line for line in said() if "CodatLatency" in line]
     assert line["CodatLatency"] == [80, 1500]

@@ -16,15 +16,17 @@ LAYER = ROOT / "shared" / "codat_sync"
 LAYER_ROOMS = {
     "errors": set[str](),
     "deadline": {"errors"},
-    "codat": {"errors"},
-    "api_key": {"errors"},
+    "codat": {"errors", "deadline"},
+    "aws": {"errors", "deadline"},
+    "callers": {"errors"},
+    "api_key": {"errors", "aws"},
     "config": {"errors", "codat"},
     "observability": {"codat"},
     "events": {"errors", "codat"},
     "presets": {"errors", "observability", "codat"},
-    "outcomes": {"errors", "deadline", "observability", "codat"},
+    "outcomes": {"errors", "deadline", "aws", "observability", "codat"},
     "companies": {"errors", "deadline", "observability", "codat", "events", "presets"},
-    "consuming": {"errors", "deadline", "observability", "codat", "events", "presets", "outcomes", "companies"},
+    "consuming": {"errors", "deadline", "aws", "observability", "codat", "events", "presets", "outcomes", "companies"},
     "reconciliation": {
         *("errors", "deadline", "api_key", "observability"),
         *("codat", "events", "presets", "outcomes", "companies", "consuming"),
@@ -35,7 +37,7 @@ LAYER_ROOMS = {
         *("codat", "events", "presets", "outcomes", "companies", "consuming", "announcements"),
     },
     "wiring": {
-        *("api_key", "config", "observability", "announcements"),
+        *("deadline", "aws", "api_key", "config", "observability", "announcements"),
         *("codat", "events", "presets", "outcomes", "companies", "consuming", "reconciliation", "redrive"),
     },
 }
@@ -57,6 +59,7 @@ LOCAL_ROOMS = {
     "chaos": {"aws", "codat_simulator", "presets"},
     "bench": {"aws", "codat_simulator", "presets"},
     "dashboard": {"aws"},
+    "simulation": {"presets"},
     "__main__": {"aws"},
 }
 OPS_ROOMS = {"cli": {"use cases"}, "use cases": set[str](), "__main__": {"cli"}}

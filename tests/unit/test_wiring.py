@@ -3,12 +3,12 @@
 from typing import Any
 
 from codat_sync import wiring
-from codat_sync.announcements import ATTEMPTS, CONNECT_SECONDS, READ_SECONDS
+from codat_sync.aws.clients import TIMEOUTS
 from codat_sync.config import Config
 from tests.fakes.clock import NOW
 
 
-def test_the_client_of_the_event_bus_gives_up_within_its_reserved_time() -> None:
+def test_every_client_of_a_function_gives_up_within_its_reserved_time() -> None:
     queues = ("FAILED_EVENTS_QUEUE_URL", "PAYMENT_REQUIRED_QUEUE_URL", "SOURCE_QUEUE_URL")
     names = (
         "CODAT_API_KEY_SECRET_NAME",
@@ -17,7 +17,10 @@ def test_the_client_of_the_event_bus_gives_up_within_its_reserved_time() -> None
         "POWERTOOLS_METRICS_NAMESPACE",
     )
     config = Config.from_env({"CODAT_BASE_URL": "https://api.codat.io", **dict.fromkeys([*queues, *names], "x")})
-    client = wiring._Parts(config, lambda: NOW).announcements._events
-    settings_of_client: Any = client.meta.config
-    assert (settings_of_client.connect_timeout, settings_of_client.read_timeout) == (CONNECT_SECONDS, READ_SECONDS)
-    assert settings_of_client.retries == {"total_max_attempts": ATTEMPTS, "mode": "standard"}
+    parts = wiring._Parts(config, lambda: NOW)
+    secrets: Any = parts.codat._api_key
+    clients: list[Any] = [parts.sqs, parts.dynamodb, parts.announcements._events, secrets._secrets.client]
+    for each in clients:
+        timeouts = each.meta.config
+        assert (timeouts.connect_timeout, timeouts.read_timeout) == (TIMEOUTS.connect_seconds, TIMEOUTS.read_seconds)
+        assert timeouts.retries == {"total_max_attempts": TIMEOUTS.attempts, "mode": "standard"}

@@ -3,39 +3,41 @@
 https://docs.codat.io/platform-api
 """
 
-import base64
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPMethod, HTTPStatus
-from types import TracebackType
-from typing import Any, Final, Protocol, Self, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import quote
 from uuid import UUID
 
-import requests
-from pydantic import BaseModel, JsonValue, ValidationError
-from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase
-from urllib3 import BaseHTTPResponse, Retry
-from urllib3.connectionpool import ConnectionPool
-from urllib3.exceptions import ReadTimeoutError
+from pydantic import BaseModel, JsonValue
 
-from codat_sync.codat.errors import BadRequest, Conflict, UnexpectedAnswer, Unreachable, error_for
+from codat_sync.codat._reading import Reading, reading_of_acceptance, reading_of_model
+from codat_sync.codat._session import NO_WHOLE_ANSWER, CodatSession
+from codat_sync.codat._transport import Bounds
+from codat_sync.codat.errors import BadRequest, CodatError, Conflict, NotCodat, Unreachable, error_for
 from codat_sync.codat.models import Company, Connection, Dialect, Page, SyncSettings
 from codat_sync.codat.rate_limits import RateLimit
+from codat_sync.deadline import Deadline
 
 CONNECT_SECONDS: Final = 2
+"""For a name and a TCP connection, and as long again for TLS."""
 READ_SECONDS: Final = 6
+"""The longest silence of a server."""
 QUICK_RETRIES: Final = 2
 BACKOFF_SECONDS: Final = 0.2
-# One request at its slowest: three tries at their longest, and the pauses between them (none, then 0.4 s). A 401
-# doubles it, once in the life of a key. The read timeout counts between bytes, so an answer that drips could take
-# longer: then Lambda cuts the function off, and redelivery repairs that as it repairs any crash.
 REQUEST_SECONDS: Final = (1 + QUICK_RETRIES) * (CONNECT_SECONDS + READ_SECONDS) + 2 * BACKOFF_SECONDS
+"""The bound of one method of the client, and of each page of a list. It covers all that goes over the wire: names,
+connections, TLS, headers, bodies, the quick retries and their pauses, the second try after a 401, and the second form
+after a 400. Three tries have time enough to fail in silence."""
+LARGEST_BODY: Final = 1024 * 1024
+"""In bytes, as compressed and as decompressed. The settings of all 43 data types take 9 KB."""
+LARGEST_ITEM: Final = 16 * 1024
+"""What each item of a page may take beside that."""
 
-
+_T = TypeVar("_T")
 _Model = TypeVar("_Model", bound=BaseModel)
 _Item = TypeVar("_Item", bound=BaseModel)
 
@@ -49,12 +51,17 @@ class ApiKey(Protocol):
 
 @dataclass(frozen=True)
 class Answer:
-    """How one request ended, quick retries included. ``status`` is None where no answer came."""
+    """How one request ended, quick retries included.
+
+    ``status`` is None where no whole answer came. ``is_codats`` is False where something else answered, such as a
+    firewall: then the status says nothing of Codat, and ``rate_limit`` is empty.
+    """
 
     method: HTTPMethod
     status: int | None
     seconds: float
     rate_limit: RateLimit
+    is_codats: bool = True
 
 
 class CodatClient:
@@ -63,7 +70,8 @@ class CodatClient:
     Every method raises a ``CodatError`` where Codat does not do what was asked. Connections that fail or are cut before
     the answer begins, and 502, 503 and 504, are retried twice at once. That is safe for writes too: the same settings
     set twice leave the same state, and a refresh that is in progress is not queued again. A read that timed out is not
-    retried.
+    retried, nor an answer that was cut after it began. No method takes longer than ``REQUEST_SECONDS``, whatever the
+    server does, or does not do; a list takes that for each page.
     """
 
     def __init__(
@@ -73,6 +81,7 @@ class CodatClient:
         *,
         dialect: Dialect | None = None,
         max_connections: int = 10,
+        quick_retries: int = QUICK_RETRIES,
         on_answer: Callable[[Answer], None] = lambda _: None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
@@ -81,24 +90,21 @@ class CodatClient:
 
         ``on_answer`` is called with each answer, in the thread that made the request, before the caller gets it.
         """
-        self._base_url = base_url.rstrip("/")
         self._api_key = api_key
         self._dialect = dialect
         self._shown_dialect: Dialect | None = None
         self._on_answer = on_answer
         self._now = now
         self._monotonic = monotonic
-        self._session = requests.Session()
-        self._session.headers.update({"Accept": "application/json", "User-Agent": _user_agent()})
-        adapter = HTTPAdapter(pool_maxsize=max_connections, max_retries=_quick_retry())
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
+        self._session = CodatSession(
+            base_url, max_connections=max_connections, retries=quick_retries, backoff_seconds=BACKOFF_SECONDS
+        )
         self.rate_limit = RateLimit()
-        """The quota according to the newest answer."""
+        """The quota according to Codat's newest answer."""
 
     def get_sync_settings(self, company_id: UUID) -> SyncSettings:
         """Get the company's settings: GET /companies/{companyId}/syncSettings."""
-        return self._note_dialect(self._get(f"/companies/{company_id}/syncSettings", SyncSettings))
+        return self._note_dialect(self._get(f"/companies/{company_id}/syncSettings", SyncSettings, company_id))
 
     def get_account_sync_settings(self) -> SyncSettings:
         """Get the account's own defaults: GET /profile/syncSettings."""
@@ -110,17 +116,18 @@ class CodatClient:
         With ``overrides_defaults`` false the company goes back to the account's defaults. Where no answer has shown
         Codat's dialect, the object form is sent and, on a 400, the hours form once.
         """
+        bounds = self._bounds()
         known = self._dialect or settings.dialect or self._shown_dialect
         try:
-            self._set_sync_settings(company_id, settings, known or Dialect.OBJECT)
-        except BadRequest:
-            if known:
+            self._set_sync_settings(company_id, settings, known or Dialect.OBJECT, bounds)
+        except CodatError as refusal:
+            if known or refusal.status != HTTPStatus.BAD_REQUEST:
                 raise
-            self._set_sync_settings(company_id, settings, Dialect.HOURS)
+            self._set_sync_settings(company_id, settings, Dialect.HOURS, bounds)
 
     def get_company(self, company_id: UUID) -> Company:
         """Get a company: GET /companies/{companyId}."""
-        return self._get(f"/companies/{company_id}", Company)
+        return self._get(f"/companies/{company_id}", Company, company_id)
 
     def list_companies(self, *, page_size: int = 100) -> Iterator[Company]:
         """List all companies of the account, a page (1 to 5,000) at a time: GET /companies.
@@ -139,121 +146,101 @@ class CodatClient:
         POST /companies/{companyId}/data/queue/{dataType}, POST /companies/{companyId}/data/all. Codat does not
         document the status of its DatasetAlreadyInProgressException, so both likely ones are accepted.
         """
-        path = f"data/queue/{quote(data_type, safe='')}" if data_type else "data/all"
+        path = f"/companies/{company_id}/data/" + (f"queue/{quote(data_type, safe='')}" if data_type else "all")
         try:
-            self._request(HTTPMethod.POST, f"/companies/{company_id}/{path}")
+            self._post(path, company_id, self._bounds())
         except (BadRequest, Conflict) as refusal:
             if "alreadyinprogress" in str(refusal).casefold().replace(" ", ""):
                 return False
             raise
         return True
 
-    def _set_sync_settings(self, company_id: UUID, settings: SyncSettings, dialect: Dialect) -> None:
+    def _set_sync_settings(self, company_id: UUID, settings: SyncSettings, dialect: Dialect, bounds: Bounds) -> None:
         body: dict[str, JsonValue] = {
             "companyId": str(company_id),
             "overridesDefaults": settings.overrides_defaults,
             "settings": [setting.on_the_wire(dialect) for setting in settings.settings],
         }
-        self._request(HTTPMethod.POST, f"/companies/{company_id}/syncSettings", json=body)
+        self._post(f"/companies/{company_id}/syncSettings", company_id, bounds, json=body)
         self._shown_dialect = dialect
 
     def _note_dialect(self, answer: SyncSettings) -> SyncSettings:
         self._shown_dialect = answer.dialect or self._shown_dialect
         return answer
 
-    def _get(self, path: str, model: type[_Model], **params: int) -> _Model:
-        response = self._request(HTTPMethod.GET, path, params=params)
-        try:
-            return model.model_validate_json(response.content)
-        except ValidationError as error:
-            wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in error.errors()[:3])
-            raise UnexpectedAnswer(f"GET {path}: {wrong}", status=response.status_code) from error
-
     def _pages(self, path: str, item: type[_Item], page_size: int) -> Iterator[_Item]:
         number, more = 1, True
+        largest = LARGEST_BODY + page_size * LARGEST_ITEM
         while more:
-            page = self._get(path, Page[item], page=number, pageSize=page_size)  # type: ignore[valid-type]
+            params = {"page": number, "pageSize": page_size}
+            page = self._get(path, Page[item], largest_body=largest, params=params)  # type: ignore[valid-type]
             yield from page.results or ()
             number, more = number + 1, page.has_next
 
-    def _request(self, method: HTTPMethod, path: str, **content: Any) -> requests.Response:  # noqa: ANN401
-        """Return an answer in 2xx. On a 401 the key is fetched anew, and the request made once more."""
-        keys = [self._api_key()]
-        response = self._send(method, path, keys[0], **content)
-        if response.status_code == HTTPStatus.UNAUTHORIZED and (fresh := self._api_key(rejected=keys[0])) != keys[0]:
-            keys.append(fresh)
-            response = self._send(method, path, fresh, **content)
-        if HTTPStatus.OK <= response.status_code < HTTPStatus.MULTIPLE_CHOICES:
-            return response
-        body = response.content
-        for secret in (form for key in keys if key for form in (key, _encoded(key))):
-            body = body.replace(secret.encode(), b"(the API key)")  # An error page may show what it answers.
-        raise error_for(response.status_code, body, response.headers, self._now())
+    def _get(
+        self,
+        path: str,
+        model: type[_Model],
+        company_id: UUID | None = None,
+        *,
+        largest_body: int = LARGEST_BODY,
+        **content: Any,  # noqa: ANN401  # As requests takes it.
+    ) -> _Model:
+        bounds = self._bounds(largest_body)
+        return self._request(HTTPMethod.GET, path, reading_of_model(model, company_id), bounds, **content)
 
-    def _send(self, method: HTTPMethod, path: str, key: str, **content: Any) -> requests.Response:  # noqa: ANN401
+    def _post(self, path: str, company_id: UUID, bounds: Bounds, **content: Any) -> None:  # noqa: ANN401  # As above.
+        self._request(HTTPMethod.POST, path, reading_of_acceptance(company_id), bounds, **content)
+
+    def _bounds(self, largest_body: int = LARGEST_BODY) -> Bounds:
+        ends_at = self._monotonic() + REQUEST_SECONDS
+        return Bounds(Deadline(lambda: ends_at - self._monotonic()), largest_body)
+
+    def _request(
+        self,
+        method: HTTPMethod,
+        path: str,
+        read: Reading[_T],
+        bounds: Bounds,
+        **content: Any,  # noqa: ANN401  # As above.
+    ) -> _T:
+        """Return what is read from an answer in 2xx. On a 401 the key is fetched anew, and the request made again."""
+        key = self._api_key()
+        try:
+            return self._send(method, path, read, bounds, [key], **content)
+        except CodatError as refusal:
+            if refusal.status != HTTPStatus.UNAUTHORIZED:
+                raise
+            fresh = self._api_key(rejected=key)
+            if fresh == key or not bounds.allows_retry(after_seconds=0):
+                raise
+        return self._send(method, path, read, bounds, [fresh, key], **content)
+
+    def _send(
+        self,
+        method: HTTPMethod,
+        path: str,
+        read: Reading[_T],
+        bounds: Bounds,
+        keys: Sequence[str],
+        **content: Any,  # noqa: ANN401  # As above.
+    ) -> _T:
+        """Make one request with the first of the keys. No error repeats any of them."""
         began = self._monotonic()
         try:
-            response = self._session.request(
-                method,
-                self._base_url + path,
-                auth=_ApiKeyAuth(key),
-                timeout=(CONNECT_SECONDS, READ_SECONDS),
-                allow_redirects=False,  # A redirected POST would become a GET.
-                **content,
-            )
-        except requests.RequestException as error:
+            timeout = (CONNECT_SECONDS, READ_SECONDS)
+            reply = self._session.exchange(method, path, keys, bounds, timeout, **content)
+        except NO_WHOLE_ANSWER as error:
             self._on_answer(Answer(method, None, self._monotonic() - began, RateLimit()))
-            raise Unreachable(f"{method} {path}: {type(error).__name__}") from error
-        self.rate_limit = RateLimit.read(response.headers, self._now())
-        self._on_answer(Answer(method, response.status_code, self._monotonic() - began, self.rate_limit))
-        return response
-
-
-class _ApiKeyAuth(AuthBase):
-    """Codat's form of Basic: the key alone, encoded. https://docs.codat.io/using-the-api/authentication
-
-    An auth object, not a header, since requests lets a .netrc file overrule a plain header.
-    """
-
-    def __init__(self, key: str) -> None:
-        self._key = key
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Basic {_encoded(self._key)}"
-        return request
-
-
-def _encoded(key: str) -> str:
-    return base64.b64encode(key.encode()).decode("ascii")
-
-
-class _QuickRetry(Retry):
-    """A retry that gives up at once on a read that timed out: another try would wait as long again."""
-
-    def increment(
-        self,
-        method: str | None = None,
-        url: str | None = None,
-        response: BaseHTTPResponse | None = None,
-        error: Exception | None = None,
-        _pool: ConnectionPool | None = None,
-        _stacktrace: TracebackType | None = None,
-    ) -> Self:
-        if isinstance(error, ReadTimeoutError):
-            raise error
-        return super().increment(method, url, response, error, _pool, _stacktrace)
-
-
-def _quick_retry() -> Retry:
-    return _QuickRetry(
-        total=QUICK_RETRIES,
-        allowed_methods={HTTPMethod.GET, HTTPMethod.POST},
-        status_forcelist={HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT},
-        backoff_factor=BACKOFF_SECONDS,
-        respect_retry_after_header=False,  # A longer wait is the queue's business.
-        raise_on_status=False,
-    )
-
-
-def _user_agent() -> str:
-    return f"codat-sync-presets ({requests.utils.default_user_agent()})"
+            raise Unreachable(f"{method} {path}: {bounds.reached or type(error).__name__}") from error
+        quota, is_codats = RateLimit.read(reply.headers, self._now()), True
+        try:
+            if not HTTPStatus.OK <= reply.status < HTTPStatus.MULTIPLE_CHOICES:
+                raise error_for(reply, self._now())
+            return read(reply)
+        except NotCodat:
+            quota, is_codats = RateLimit(), False
+            raise
+        finally:
+            self.rate_limit = quota if is_codats else self.rate_limit
+            self._on_answer(Answer(method, reply.status, self._monotonic() - began, quota, is_codats))

@@ -1,6 +1,7 @@
 """The errors of a call to Codat, sorted by what the caller can do.
 
 ``CodatRefused``: the same request would be refused again. ``CodatUnavailable``: the same request may succeed later.
+A status counts only where the answer is Codat's own: anything on the way may answer in Codat's place.
 Codat documents its errors here: https://docs.codat.io/using-the-api/errors
 """
 
@@ -12,12 +13,19 @@ from http import HTTPStatus
 from typing import Any, Final, Self
 
 from pydantic import JsonValue
-from pydantic_core import from_json
 
+from codat_sync.codat._reply import Reply
 from codat_sync.codat.rate_limits import RateLimit
 from codat_sync.errors import PermanentError, SyncError, TransientError
 
 MESSAGE_LENGTH: Final = 500
+_SCHEMA: Final = frozenset(
+    {"statusCode", "service", "error", "correlationId", "canBeRetried", "detailedErrorCode", "validation"}
+)
+"""The fields of Codat's error message, none of which it promises: the schema ErrorMessage of its OpenAPI."""
+_QUOTA_HEADERS: Final = ("X-Rate-Limit-Limit", "X-Rate-Limit-Remaining", "X-Rate-Limit-Reset")
+"""https://docs.codat.io/using-the-api/rate-limits"""
+_LAST_STATUS: Final = 599
 _NOT_TEXTS: Final = {"itemId", "ruleId", "validatorName", "warnings"}
 
 
@@ -29,6 +37,8 @@ class CodatError(SyncError):
     """
 
     reason = "codat_error"
+    concerns_account: bool = False
+    """Whether Codat refuses the whole account. Known only once a call that concerns no company was refused, too."""
 
     def __init__(self, message: str, *, status: int | None = None, correlation_id: str | None = None) -> None:
         super().__init__(message)
@@ -133,15 +143,24 @@ class ServerError(NoAnswer):
 
 
 class Unreachable(NoAnswer):
-    """No answer: no connection, a connection that was cut, or no answer in time. The request may have taken effect."""
+    """No whole answer: no connection, one that was cut, an answer too late or too large.
+
+    The request may have taken effect.
+    """
 
     reason = "unreachable"
 
 
 class UnexpectedAnswer(NoAnswer):
-    """An answer that is not Codat's: a redirect, or a body that cannot be read."""
+    """An answer of Codat's that cannot be read, or that is about another company."""
 
     reason = "unexpected_answer"
+
+
+class NotCodat(NoAnswer):
+    """An answer of something else: a firewall, a proxy, a sign-in page, a redirect. Its status is not Codat's."""
+
+    reason = "not_codat"
 
 
 _CLASS_BY_STATUS: Final[Mapping[int, type[CodatError]]] = {
@@ -163,20 +182,17 @@ class _Said:
     correlation_id: str | None
 
     @classmethod
-    def read(cls, body: bytes) -> Self:
+    def read(cls, reply: Reply) -> Self:
         """Read a body of any shape: a field that cannot be read is absent."""
-        try:
-            parsed = from_json(body)
-        except ValueError:
-            parsed = None
-        said = parsed if isinstance(parsed, dict) else {}
-        error = said["error"] if isinstance(said.get("error"), str) else ""
-        details = "; ".join(dict.fromkeys(_messages(said.get("validation"))))
+        said = reply.fields
+        error = said.get("error")
+        error = reply.conceal(error) if isinstance(error, str) else ""
+        details = reply.conceal("; ".join(dict.fromkeys(_messages(said.get("validation")))))
         correlation_id = said.get("correlationId")
         return cls(
             error=error,
             text=f"{error} ({details})" if error and details else error or details,
-            correlation_id=str(correlation_id) if isinstance(correlation_id, str | int) else None,
+            correlation_id=reply.conceal(str(correlation_id)) if isinstance(correlation_id, str | int) else None,
         )
 
 
@@ -193,29 +209,53 @@ def _messages(value: JsonValue) -> Iterator[str]:
                 yield from _messages(each)
 
 
-def error_for(status: int, body: bytes, headers: Mapping[str, str], now: datetime) -> CodatError:
-    """Return the error that an answer outside 2xx stands for, by its HTTP status alone.
+def error_for(reply: Reply, now: datetime) -> CodatError:
+    """Return the error that an answer outside 2xx stands for: by its HTTP status alone, if it is Codat's.
 
-    The body tells the 402s apart, and is otherwise only text. It may be Codat's error message, HTML or empty.
+    The body tells the 402s apart, and is otherwise only text.
     """
-    said = _Said.read(body)
-    fields: dict[str, Any] = {"status": status, "correlation_id": said.correlation_id}
-    message = (said.text or _without_schema(body) or f"Codat answered {status} with an empty body")[:MESSAGE_LENGTH]
-    match status:
+    if not _is_codats(reply):
+        return not_codat(reply)
+    said = _Said.read(reply)
+    fields: dict[str, Any] = {"status": reply.status, "correlation_id": said.correlation_id}
+    words = said.text or reply.words(MESSAGE_LENGTH) or f"Codat answered {reply.status} with an empty body"
+    message = words[:MESSAGE_LENGTH]
+    match reply.status:
         case HTTPStatus.PAYMENT_REQUIRED:
             return PaymentRequired(message, kind=_payment_required_kind(said), **fields)
         case HTTPStatus.TOO_MANY_REQUESTS:
-            return RateLimited(message, retry_after=RateLimit.read(headers, now).wait(now), **fields)
+            return RateLimited(message, retry_after=RateLimit.read(reply.headers, now).wait(now), **fields)
         case _:
-            return _class_of(status)(message, **fields)
+            return _class_of(reply.status)(message, **fields)
+
+
+def not_codat(reply: Reply) -> NotCodat:
+    """Return the error of an answer that is not Codat's, with its status and its first words."""
+    words = reply.words(MESSAGE_LENGTH) or "an empty body"
+    message = f"{reply.request}: not Codat's own {reply.status}: {words}"
+    return NotCodat(message[:MESSAGE_LENGTH], status=reply.status)
+
+
+def _is_codats(reply: Reply) -> bool:
+    """Return whether an answer outside 2xx is Codat's: one field of its error message is enough.
+
+    Without a body, a 5xx, a 408 or a 429 counts as well, where it does no more than defer: docs/decisions.md says why.
+    """
+    if not HTTPStatus.BAD_REQUEST <= reply.status <= _LAST_STATUS:
+        return False
+    if _SCHEMA & reply.fields.keys():
+        return True
+    if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return any(name in reply.headers for name in _QUOTA_HEADERS) or (
+            reply.is_empty and "Retry-After" in reply.headers
+        )
+    return reply.is_empty and _class_of(reply.status) is ServerError
 
 
 def _class_of(status: int) -> type[CodatError]:
     if status in _CLASS_BY_STATUS:
         return _CLASS_BY_STATUS[status]
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return ServerError
-    return CodatRefused if status >= HTTPStatus.BAD_REQUEST else UnexpectedAnswer
+    return ServerError if status >= HTTPStatus.INTERNAL_SERVER_ERROR else CodatRefused
 
 
 def _payment_required_kind(said: _Said) -> PaymentRequiredKind:
@@ -228,8 +268,3 @@ def _payment_required_kind(said: _Said) -> PaymentRequiredKind:
     if "account expired" in text or said.error.strip().casefold() == "payment required":
         return PaymentRequiredKind.ACCOUNT_EXPIRED
     return PaymentRequiredKind.UNKNOWN
-
-
-def _without_schema(body: bytes) -> str:
-    """Return any other body on one line: a proxy's HTML page, plain text, or JSON of another shape."""
-    return " ".join(body[: MESSAGE_LENGTH * 4].decode("utf-8", errors="replace").split())

@@ -18,6 +18,8 @@ longer wait is for the quota of the day."""
 _FIRST_EPOCH_SECOND = 1_000_000_000
 _FIRST_EPOCH_MILLISECOND = 100_000_000_000
 _LAST_EPOCH_MILLISECOND = 100_000_000_000_000
+_FARTHEST = timedelta(days=366)
+"""Codat's quota is by the day. A moment that is farther away is a mistake, and counts as absent."""
 
 
 @dataclass(frozen=True)
@@ -66,26 +68,25 @@ def _whole_number(value: str | None) -> int | None:
 
 
 def _moment(value: str | None, now: datetime) -> datetime | None:
-    """Read seconds from now, Unix seconds or milliseconds, an HTTP date, or ISO 8601."""
+    """Read seconds from now, Unix seconds or milliseconds, an HTTP date, or ISO 8601; in UTC."""
     text = (value or "").strip()
-    if not text:
-        return None
-    try:
-        return _numeric_moment(float(text), now)
-    except ValueError:
-        pass  # Not a number: a date.
-    for parse in (datetime.fromisoformat, parsedate_to_datetime):
+    for parse in (lambda text: _numeric_moment(float(text), now), datetime.fromisoformat, parsedate_to_datetime):
         try:
             moment = parse(text)
-        except ValueError:
+            return _plausible(moment if moment.tzinfo else moment.replace(tzinfo=UTC), now)
+        except (ValueError, OverflowError):  # Another form, or beyond the calendar.
             continue
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return None
 
 
-def _numeric_moment(number: float, now: datetime) -> datetime | None:
+def _plausible(moment: datetime, now: datetime) -> datetime | None:
+    return moment.astimezone(UTC) if moment - now <= _FARTHEST else None
+
+
+def _numeric_moment(number: float, now: datetime) -> datetime:
+    """Raise ``ValueError`` for a number that is no moment."""
     if not 0 <= number < _LAST_EPOCH_MILLISECOND:
-        return None
+        raise ValueError
     if number >= _FIRST_EPOCH_MILLISECOND:
         return datetime.fromtimestamp(number / 1000, UTC)
     if number >= _FIRST_EPOCH_SECOND:

@@ -15,10 +15,11 @@ from codat_sync.codat.differences import Difference, differences, more_frequent
 from codat_sync.codat.errors import BadRequest, Conflict, NotFound, PaymentRequired, PaymentRequiredKind, RateLimited
 from codat_sync.codat.models import SyncSettings
 from codat_sync.codat.rate_limits import SHORT_WAIT
-from codat_sync.companies.records import AppliedPreset, CompanyPlan, DesiredPlan
+from codat_sync.companies.desired import DesiredPlan
+from codat_sync.companies.records import AppliedPreset, CompanyPlan
 from codat_sync.deadline import Deadline
 from codat_sync.errors import TransientError
-from codat_sync.events.company_events import CompanyEvent
+from codat_sync.events.company_events import Authority, CompanyEvent
 from codat_sync.presets.file import Presets
 from codat_sync.presets.preset import CompanyPreset
 
@@ -58,6 +59,9 @@ class PlanRecords(Protocol):
     def record(self, company_id: UUID, desired: DesiredPlan, *, at: datetime) -> CompanyPlan:
         """Store the desired plan if it is newer; return the record as it is afterwards."""
 
+    def get(self, company_id: UUID) -> CompanyPlan | None:
+        """Return the record, None where there is none."""
+
     def confirm(self, company_id: UUID, desired: DesiredPlan, applied: AppliedPreset, *, at: datetime) -> CompanyPlan:
         """Note the applied preset if ``desired`` is still desired; return the record as it is afterwards."""
 
@@ -89,16 +93,41 @@ class Convergence:
         self._presets = presets
         self._now = now
 
-    def desired_by(self, event: CompanyEvent) -> DesiredPlan:
-        """Return the plan that the event asks for. Raise ``UnknownPlan``: no plan without a preset is ever recorded."""
+    def desired_by(self, event: CompanyEvent, arrived_at: datetime | None = None) -> DesiredPlan:
+        """Return the plan that the event asks for. ``arrived_at``: when SQS first got it.
+
+        Raise ``UnknownPlan`` where billing or onboarding states a plan without a preset. A tag may name one: whether
+        it counts at all is for ``record`` to see.
+        """
         if event.plan is None and not event.cancelled:
             return DesiredPlan.assumed(self._presets.default_plan, event.event_id)
         plan = self._presets.on_cancelled if event.cancelled else str(event.plan)
-        name = self._presets.for_company(plan, event.company_id).plan
-        return DesiredPlan.named(name, event.authority, event.occurred_at, event.event_id)
+        if event.authority is Authority.STATED or self.knows(plan):
+            plan = self._presets.for_company(plan, event.company_id).plan
+        return DesiredPlan.named(
+            plan,
+            event.authority,
+            event.occurred_at,
+            event.event_id,
+            sequence=event.sequence,
+            arrived_at=arrived_at,
+        )
+
+    def knows(self, plan: str) -> bool:
+        """Return whether the plan has a preset."""
+        return self._presets.knows(plan)
 
     def record(self, company_id: UUID, desired: DesiredPlan) -> CompanyPlan:
-        """Store the desired plan if it is newer than the stored one; return the record as it is afterwards."""
+        """Store the desired plan if it is newer than the stored one; return the record as it is afterwards.
+
+        A plan without a preset is never stored. Where a greater authority stands in the record, it does not count
+        anyway; else raise ``UnknownPlan``.
+        """
+        if not self.knows(desired.plan):
+            stored = self._plans.get(company_id)
+            if stored is not None and stored.desired.authority > desired.authority:
+                return stored
+            self._presets.for_company(desired.plan, company_id)
         return self._plans.record(company_id, desired, at=self._now())
 
     def note_failure(self, company_id: UUID, event_id: str, failure: str) -> None:

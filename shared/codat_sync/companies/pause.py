@@ -1,7 +1,8 @@
 """The pause: what concerns the whole Codat account, shared by all functions, so that one 429 does not become 10,000.
 
-While a pause lasts, every call to Codat is answered from the record as Codat would answer it. When the pause has
-lapsed, a single caller probes whether Codat answers again; the others wait for its result.
+A pause begins only once a call that concerns no company, or a second company, has met the same (account.py). While it
+lasts, every call to Codat is answered from the record as Codat would answer it. When it has lapsed, a single caller
+probes whether Codat answers again; the others wait for its result.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from uuid import UUID
 from codat_sync.codat.errors import CodatError, NoAnswer, PaymentRequired, PaymentRequiredKind, RateLimited
 from codat_sync.codat.models import SyncSettings
 from codat_sync.codat.rate_limits import SHORT_WAIT
+from codat_sync.companies.account import Account, Refusal
 from codat_sync.companies.converge import Codat
 from codat_sync.companies.records import OWN_KEYS
 from codat_sync.observability import count_pause, logger
@@ -45,9 +47,11 @@ class Pause:
     def as_codat_would_say(self, now: datetime) -> CodatError:
         """Return the error that a call would have met."""
         words = f"paused until {self.until.isoformat(timespec='seconds')}: {self.words}"
+        error: CodatError = RateLimited(words, retry_after=max(self.until - now, timedelta(0)))
         if self.reason == PaymentRequiredKind.ACCOUNT_EXPIRED:
-            return PaymentRequired(words, kind=PaymentRequiredKind.ACCOUNT_EXPIRED)
-        return RateLimited(words, retry_after=max(self.until - now, timedelta(0)))
+            error = PaymentRequired(words, kind=PaymentRequiredKind.ACCOUNT_EXPIRED)
+        error.concerns_account = True
+        return error
 
 
 class PauseRecord(Protocol):
@@ -118,20 +122,43 @@ def _text(moment: datetime) -> str:
     return moment.isoformat(timespec="microseconds")
 
 
-class PausingCodat:
-    """Codat, respecting the pause. Safe to share between threads."""
+class HoldsBack(Protocol):
+    """The call rate, as far as it learns of refusals."""
 
-    def __init__(self, codat: Codat, record: PauseRecord, now: Callable[[], datetime]) -> None:
+    def refused(self, wait: timedelta | None, company_id: UUID | None, *, began: datetime) -> bool:
+        """Learn from a refused call; return whether all calls wait for their turns now. A long wait is the pause's."""
+
+
+class PausingCodat:
+    """Codat, respecting the pause. Safe to share between threads.
+
+    Errors that concern the whole account are marked so (``concerns_account``), whether a pause answered or Codat.
+    """
+
+    def __init__(
+        self,
+        codat: Codat,
+        record: PauseRecord,
+        now: Callable[[], datetime],
+        ask_account: Callable[[], object] | None = None,
+        call_rate: HoldsBack | None = None,
+    ) -> None:
+        """``ask_account`` makes the confirming call, within ``CONFIRMATION_SECONDS``; None: by ``codat`` itself.
+
+        ``call_rate`` learns of each refusal for its rate.
+        """
         self._codat = codat
         self._record = record
         self._now = now
+        self._call_rate = call_rate
+        self._account = Account(ask_account or codat.get_account_sync_settings, now)
         self._lock = Lock()
         self._known: Pause | None = None
         self._read_at: datetime | None = None
 
     def get_sync_settings(self, company_id: UUID) -> SyncSettings:
         """Call ``CodatClient``; raise the error that Codat would answer where a pause is in force."""
-        with self._call():
+        with self._call(company_id):
             return self._codat.get_sync_settings(company_id)
 
     def get_account_sync_settings(self) -> SyncSettings:
@@ -141,29 +168,46 @@ class PausingCodat:
 
     def update_sync_settings(self, company_id: UUID, settings: SyncSettings) -> None:
         """Call ``CodatClient``; raise the error that Codat would answer where a pause is in force."""
-        with self._call():
+        with self._call(company_id):
             self._codat.update_sync_settings(company_id, settings)
 
     def queue_refresh(self, company_id: UUID, data_type: str) -> bool:
         """Call ``CodatClient``; raise the error that Codat would answer where a pause is in force."""
-        with self._call():
+        with self._call(company_id):
             return self._codat.queue_refresh(company_id, data_type)
 
     @contextmanager
-    def _call(self) -> Iterator[None]:
+    def _call(self, company_id: UUID | None = None) -> Iterator[None]:
         probed = self._respect()
+        began = self._now()
         try:
             yield
         except CodatError as error:
-            pause = self._pause_for(error)
-            if pause is not None:
-                self._begin(pause, probed)
-            elif probed is not None and isinstance(error, NoAnswer):
-                self._hand_over(probed)
-            elif probed is not None:
-                self._lift(probed)
+            self._learn(error, self._refusal_of_all(error, company_id, began), probed)
             raise
         if probed is not None:
+            self._lift(probed)
+
+    def _refusal_of_all(self, error: CodatError, company_id: UUID | None, began: datetime) -> Refusal | None:
+        """Return Codat's refusal of the whole account. One for its rate makes all calls wait for their turns."""
+        if self._call_rate is None or not isinstance(error, RateLimited):
+            return self._account.confirms(error, company_id, began=began)
+        if self._call_rate.refused(error.retry_after, company_id, began=began):
+            return Refusal(error, self._now())
+        refusal = self._account.confirms(error, company_id, began=began)
+        if refusal is not None:
+            self._call_rate.refused(error.retry_after, None, began=began)
+        return refusal
+
+    def _learn(self, error: CodatError, refusal: Refusal | None, probed: Pause | None) -> None:
+        """Begin a pause where Codat refuses the whole account and says for how long. End or pass on a probe."""
+        error.concerns_account = refusal is not None
+        pause = None if refusal is None else _pause_for(refusal.error, refusal.at)
+        if pause is not None:
+            self._begin(pause, probed)
+        elif probed is not None and isinstance(error, NoAnswer):
+            self._hand_over(probed)
+        elif probed is not None:
             self._lift(probed)
 
     def _respect(self) -> Pause | None:
@@ -188,20 +232,11 @@ class PausingCodat:
             raise self._known.as_codat_would_say(now)
         return None
 
-    def _pause_for(self, error: CodatError) -> Pause | None:
-        """Return the pause that an answer calls for. A 429 for a short time, or without a time, is the call rate's."""
-        match error:
-            case RateLimited(retry_after=timedelta() as wait) if wait > SHORT_WAIT:
-                until = self._now() + min(wait, LONGEST)
-            case PaymentRequired(kind=PaymentRequiredKind.ACCOUNT_EXPIRED):
-                until = self._now() + EXPIRED_ACCOUNT
-            case _:
-                return None
-        return Pause(error.reason, str(error), until)
-
     def _begin(self, pause: Pause, probed: Pause | None) -> None:
-        """Begin the pause. A probe's result replaces its lease, be it shorter or longer."""
+        """Begin the pause, once for all threads that met it. A probe's result replaces its lease."""
         with self._lock:
+            if probed is None and self._known == pause:
+                return
             self._known, self._read_at = pause, self._now()
             if probed is None or not self._record.swap(probed, pause):
                 self._record.write(pause)
@@ -223,3 +258,15 @@ class PausingCodat:
             self._record.swap(probed, None)
             self._known, self._read_at = None, self._now()
         logger().info("pause_lifted", extra={"reason": probed.reason})
+
+
+def _pause_for(error: CodatError, at: datetime) -> Pause | None:
+    """Return the pause that an answer calls for. A 429 for a short time, or without one, begins none."""
+    match error:
+        case RateLimited(retry_after=timedelta() as wait) if wait > SHORT_WAIT:
+            until = at + min(wait, LONGEST)
+        case PaymentRequired(kind=PaymentRequiredKind.ACCOUNT_EXPIRED):
+            until = at + EXPIRED_ACCOUNT
+        case _:
+            return None
+    return Pause(error.reason, str(error), until)

@@ -1,13 +1,13 @@
 """The desired plan and the applied preset of each company: one DynamoDB item, written under conditions only."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Self
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
+from codat_sync.companies.desired import DesiredPlan, newest_first, read_rivals, rivals_text
 from codat_sync.errors import TransientError
-from codat_sync.events.company_events import Authority
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 LONGEST_BATCH: Final = 100
 """How many items one BatchGetItem takes.
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html"""
+TIE_ATTEMPTS: Final = 10
+"""How often a tie is settled anew because another process has recorded a tied event meanwhile."""
 OWN_KEYS: Final = "#"
 """The first character of keys that are not a company's id: those are UUIDs."""
-_ASSUMED_ORDER: Final = str(int(Authority.ASSUMED))
 
 
 class RecordGone(TransientError, LookupError):
@@ -27,40 +28,10 @@ class RecordGone(TransientError, LookupError):
     reason = "record_gone"
 
 
-@dataclass(frozen=True)
-class DesiredPlan:
-    """The newest plan that an event named for a company, and which event that was.
+class RecordBusy(TransientError):
+    """Other events of the same authority and moment were recorded as fast as this one. A retry is safe."""
 
-    ``order`` is a total order over all events of a company, in whatever order they arrive: first the authority, then
-    the business time, then the event id. An assumed plan has no time, so it is never newer than another.
-    """
-
-    plan: str
-    order: str
-    event_id: str
-
-    @classmethod
-    def named(cls, plan: str, authority: Authority, occurred_at: datetime, event_id: str) -> Self:
-        """Return the desired plan that an event named."""
-        # Fixed width, so that DynamoDB's comparison of strings is one of moments.
-        moment = occurred_at.astimezone(UTC).isoformat(timespec="microseconds")
-        return cls(plan=plan, order=f"{int(authority)}#{moment}#{event_id}", event_id=event_id)
-
-    @classmethod
-    def assumed(cls, plan: str, event_id: str) -> Self:
-        """Return the default plan, for a company for which no event named one."""
-        return cls(plan=plan, order=_ASSUMED_ORDER, event_id=event_id)
-
-    @property
-    def authority(self) -> Authority:
-        """How much the source that named the plan counts."""
-        return Authority(int(self.order.partition("#")[0]))
-
-    @property
-    def occurred_at(self) -> datetime | None:
-        """The event's business time; None where the plan is assumed."""
-        _, _, rest = self.order.partition("#")
-        return datetime.fromisoformat(rest.partition("#")[0]) if rest else None
+    reason = "record_busy"
 
 
 @dataclass(frozen=True)
@@ -92,7 +63,10 @@ class CompanyPlan:
     """The record of one company.
 
     ``desired_at`` and ``applied_at`` are when each was written. ``times_drifted`` is how many reconciliation runs in a
-    row have found a change made at Codat, ``drifted_at`` when one last did.
+    row have found a change made at Codat, ``drifted_at`` when one last did. ``not_taken`` is the fingerprint of what
+    Codat still showed otherwise right after a repair that it accepted, None where it showed what was written.
+    ``promoted``: the call that returned this record made the plan of another event the desired one, and that event may
+    be settled and gone.
     """
 
     company_id: UUID
@@ -103,6 +77,8 @@ class CompanyPlan:
     last_failure: NotedFailure | None = None
     times_drifted: int = 0
     drifted_at: datetime | None = None
+    not_taken: str | None = None
+    promoted: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -118,21 +94,33 @@ class CompanyPage:
 
 
 class CompanyPlans:
-    """The table of all companies. Each method is one call to DynamoDB, except ``known``."""
+    """The table of all companies. Each method is one call to DynamoDB, except ``known``, and ``record`` of a tie."""
 
     def __init__(self, dynamodb: "DynamoDBClient", table_name: str) -> None:
         self._dynamodb = dynamodb
         self._table_name = table_name
 
     def record(self, company_id: UUID, desired: DesiredPlan, *, at: datetime) -> CompanyPlan:
-        """Store the desired plan if it is newer than the stored one; return the record as it is afterwards."""
-        item = self._update(
-            company_id,
-            "SET desiredPlan = :plan, desiredOrder = :order, desiredBy = :event, desiredAt = :at",
-            "attribute_not_exists(companyId) OR desiredOrder < :order",
-            {":plan": desired.plan, ":order": desired.order, ":event": desired.event_id, ":at": at.isoformat()},
-        )
-        return _company_plan(item)
+        """Store the desired plan if it is newer than the stored one; return the record as it is afterwards.
+
+        One write. Where the stored plan is of the same authority and time, a second write settles the tie, on the
+        condition that no third one came between. Raise ``RecordBusy`` where many did.
+        """
+        update, values = _storing([desired], at=at)
+        condition = "attribute_not_exists(companyId) OR desiredOrder < :moment"
+        item = self._update(company_id, update, condition, values | {":moment": desired.moment})
+        mine, led = desired.recorded(at), ""
+        for _ in range(TIE_ATTEMPTS):
+            known = _tied_with(mine, item)
+            contenders = newest_first(known, mine)
+            if not known or contenders == known:
+                company = _company_plan(item)
+                return replace(company, promoted=led == desired.order != company.desired.order)
+            led = known[0].order
+            update, values = _storing(contenders, at=at if contenders[0].order != led else None, in_tie=True)
+            condition, seen = _unchanged_since(item)
+            item = self._update(company_id, update, condition, values | seen)
+        raise RecordBusy(f"{TIE_ATTEMPTS} other events of the same moment were recorded meanwhile")
 
     def confirm(self, company_id: UUID, desired: DesiredPlan, applied: AppliedPreset, *, at: datetime) -> CompanyPlan:
         """Note the applied preset if ``desired`` is still desired; return the record as it is afterwards."""
@@ -172,9 +160,17 @@ class CompanyPlans:
             {":times": times, ":at": at.isoformat()},
         )
 
+    def note_not_taken(self, company_id: UUID, fingerprint: str) -> None:
+        """Note by its fingerprint what Codat shows otherwise although it accepted it."""
+        self._update(
+            company_id, "SET notTaken = :fingerprint", "attribute_exists(companyId)", {":fingerprint": fingerprint}
+        )
+
     def note_in_step(self, company_id: UUID) -> None:
         """Note that Codat's settings are those of the record. When they last drifted is kept."""
-        self._update(company_id, "SET timesDrifted = :times", "attribute_exists(companyId)", {":times": 0})
+        self._update(
+            company_id, "SET timesDrifted = :times REMOVE notTaken", "attribute_exists(companyId)", {":times": 0}
+        )
 
     def get(self, company_id: UUID) -> CompanyPlan | None:
         """Return a company's record, consistent with every earlier write; None where there is none."""
@@ -245,6 +241,60 @@ def _texts(item: Mapping[str, Any]) -> dict[str, str]:
     return {name: text for name, value in item.items() if (text := value.get("S", value.get("N"))) is not None}
 
 
+def _storing(
+    contenders: Sequence[DesiredPlan], *, at: datetime | None, in_tie: bool = False
+) -> tuple[str, dict[str, str]]:
+    """Return an update that stores the first of tied plans as the desired one, and its values.
+
+    ``at``: the time from which it is desired, None where it was before. ``in_tie``: an earlier event may come to be
+    desired once more, so its confirmation from before must not count.
+    """
+    newest, *rivals = contenders
+    fields = {
+        "desiredPlan": newest.plan,
+        "desiredOrder": newest.order,
+        "desiredBy": newest.event_id,
+        "desiredAt": at.isoformat() if at else None,
+        "desiredArrivedAt": newest.arrived_at.isoformat() if newest.arrived_at else None,
+        "desiredSequence": None if newest.sequence is None else str(newest.sequence),
+        "desiredRivals": rivals_text(rivals) if rivals else None,
+    }
+    values = {f":{name}": value for name, value in fields.items() if value is not None}
+    absent = [name for name, value in fields.items() if value is None and name != "desiredAt"]
+    removed = absent + ["appliedOrder"] * (in_tie and at is not None)
+    update = "SET " + ", ".join(f"{name[1:]} = {name}" for name in values)
+    return update + (f" REMOVE {', '.join(removed)}" if removed else ""), values
+
+
+def _tied_with(desired: DesiredPlan, item: dict[str, str]) -> tuple[DesiredPlan, ...]:
+    """Return the plans that a record keeps of this plan's authority and moment, the newest first."""
+    if desired.occurred_at is None or not item:
+        return ()
+    newest = _desired_plan(item)
+    if newest.moment != desired.moment:
+        return ()
+    newest = newest.recorded(datetime.fromisoformat(item["desiredAt"]))
+    return newest, *read_rivals(item.get("desiredRivals", "[]"), newest)
+
+
+def _unchanged_since(item: dict[str, str]) -> tuple[str, dict[str, str]]:
+    """Return a condition under which the plans that a record keeps are still those of the item, and its values."""
+    names = ("desiredOrder", "desiredArrivedAt", "desiredRivals")
+    values = {f":seen{name}": item[name] for name in names if name in item}
+    terms = (f"{name} = :seen{name}" if name in item else f"attribute_not_exists({name})" for name in names)
+    return " AND ".join(terms), values
+
+
+def _desired_plan(item: dict[str, str]) -> DesiredPlan:
+    return DesiredPlan(
+        plan=item["desiredPlan"],
+        order=item["desiredOrder"],
+        event_id=item["desiredBy"],
+        sequence=int(item["desiredSequence"]) if "desiredSequence" in item else None,
+        arrived_at=_moment(item.get("desiredArrivedAt")),
+    )
+
+
 def _company_plan(item: dict[str, str]) -> CompanyPlan:
     if not item:
         raise RecordGone("the company's record was deleted while one of its events was in progress")
@@ -263,13 +313,14 @@ def _company_plan(item: dict[str, str]) -> CompanyPlan:
         failure = NotedFailure(reason, words, event_id=item["lastFailureBy"], at=at)
     return CompanyPlan(
         company_id=UUID(item["companyId"]),
-        desired=DesiredPlan(plan=item["desiredPlan"], order=item["desiredOrder"], event_id=item["desiredBy"]),
+        desired=_desired_plan(item),
         desired_at=datetime.fromisoformat(item["desiredAt"]),
         applied=applied,
         applied_at=_moment(item.get("appliedAt")),
         last_failure=failure,
         times_drifted=int(item.get("timesDrifted", "0")),
         drifted_at=_moment(item.get("driftedAt")),
+        not_taken=item.get("notTaken"),
     )
 
 

@@ -12,11 +12,13 @@ from aws_lambda_powertools.utilities.data_classes import SQSEvent
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import BotoCoreError, ClientError
 
+from codat_sync.aws.clients import TIMEOUTS
+from codat_sync.aws.errors import trouble_of_aws
 from codat_sync.codat.client import REQUEST_SECONDS
 from codat_sync.companies.converge import Converged, Convergence
 from codat_sync.companies.records import CompanyPlan
 from codat_sync.consuming._alone import HandledAlone, divide, refuse_never_settled
-from codat_sync.consuming.deliveries import Delivery, Settled, waited
+from codat_sync.consuming.deliveries import Delivery, Settled, arrived_at, waited
 from codat_sync.consuming.settle import Settlement
 from codat_sync.deadline import Deadline, Invocation, PacedDeadline, Turns
 from codat_sync.events.company_events import CompanyEvent
@@ -24,14 +26,16 @@ from codat_sync.events.envelope import MalformedEvent
 from codat_sync.observability import count_lost_announcements, count_outcomes, logger
 from codat_sync.outcomes.dead_letters import ReceivedEvent
 from codat_sync.outcomes.deferral import Patience
-from codat_sync.outcomes.triage import Failure, Outcome, triage
+from codat_sync.outcomes.triage import Failure, Outcome, in_words, triage
+from codat_sync.presets.preset import UnknownPlan
 
 if TYPE_CHECKING:  # At run time its package would load every parser of Powertools.
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 
-RESERVE_SECONDS: Final = 14
-"""Kept for what follows a call to Codat: 11 s for announcing at its slowest, and 3 s for DynamoDB, for parking and
-deferring, and for answering, which take a fraction of a second. A message that is cut off all the same is redelivered.
+RESERVE_SECONDS: Final = 2 * TIMEOUTS.slowest_seconds
+"""Kept for what follows a call to Codat, where one part of AWS does not answer: no more than two calls to the same one
+come after each other (confirming and noting a failure, parking and deferring, announcing). Where several do not answer,
+the clients start no call that would outlast the function: that step is left out, and its message stays on the queue.
 """
 START_SECONDS: Final = REQUEST_SECONDS + RESERVE_SECONDS
 """The time that must be left to start a request to Codat: one at its slowest, and what follows it. The functions'
@@ -153,12 +157,16 @@ class Consumer:
         return unread, by_company
 
     def _read_record(self, record: SQSRecord) -> Delivery | Settled:
-        received = ReceivedEvent(record.body, record.event_source_arn)
+        arrival = arrived_at(record)
+        received = ReceivedEvent(record.body, record.event_source_arn, arrived_at=arrival)
         try:
             event = self._read(record.body, now=self._now())
             received = replace(received, event_id=event.event_id, company_id=str(event.company_id), plan=event.plan)
             refuse_never_settled(record, self._settings.patience, self._now())
-            return Delivery(record, event, self._convergence.desired_by(event))
+            if event.products:
+                fields = {"correlation_id": event.event_id, "company_id": received.company_id}
+                logger().warning("company_has_products", extra=fields | {"products": event.products})
+            return Delivery(record, event, self._convergence.desired_by(event, arrival))
         except Exception as error:  # noqa: BLE001  # Triage names an outcome for any error; no message is lost.
             if isinstance(error, MalformedEvent):
                 received = replace(received, event_id=error.event_id)
@@ -167,12 +175,13 @@ class Consumer:
     def _settle_company(self, deliveries: Sequence[Delivery], deadline: Deadline) -> list[Settled]:
         """Record all events of one company, converge once, and give each event its own outcome."""
         try:
-            deadline.check()
-            # The last answer is the newest record: it holds what all the events before it have left there.
-            company = [self._convergence.record(each.event.company_id, each.desired) for each in deliveries][-1]
-            in_force = self._convergence.in_force(company)
+            deliveries, refused, company = self._record(deliveries, deadline)
+            in_force = company is not None and self._convergence.in_force(company)
         except Exception as error:  # noqa: BLE001  # As above.
             return [self._settle_company_failure(each, error) for each in deliveries]
+        unknown = [self._settlement.settle_failure(each.record, each.received, error) for each, error in refused]
+        if company is None:
+            return unknown
 
         waiting = [each for each in deliveries if each.needs_convergence(company, in_force=in_force)]
         converged, failed = Converged(company), None
@@ -185,12 +194,35 @@ class Consumer:
         # none is current, an old one carries a repair, and a degradation: parked, it is what brings hourly back later.
         current = (each for each in deliveries if each.is_current(converged.company))
         carrier = next(current, deliveries[0])
-        return [
+        return unknown + [
             self._settle_company_failure(each, failed, company)
             if failed and each in waiting
             else self._settle_success(each, converged, carries=each is carrier)
             for each in deliveries
         ]
+
+    def _record(
+        self, deliveries: Sequence[Delivery], deadline: Deadline
+    ) -> tuple[list[Delivery], list[tuple[Delivery, UnknownPlan]], CompanyPlan | None]:
+        """Record all events of one company; return them, those whose tag names no plan, and the record afterwards."""
+        recorded, refused, company = [], [], None
+        # Tags that name no plan come last: where a greater authority stands by then, they do not count anyway.
+        for each in sorted(deliveries, key=lambda each: not self._convergence.knows(each.desired.plan)):
+            deadline.check()
+            try:
+                company = self._convergence.record(each.event.company_id, each.desired)
+            except UnknownPlan as error:
+                refused.append((each, error))
+                continue
+            known = self._convergence.knows(each.desired.plan)
+            recorded.append(
+                replace(each, desired=each.desired if known else company.desired, promoted=company.promoted)
+            )
+            same_id = company.desired.event_id == each.event.event_id
+            if same_id and each.event.plan and company.desired.plan != each.desired.plan:
+                fields = {"correlation_id": each.event.event_id, "company_id": each.received.company_id}
+                logger().warning("event_id_reused", extra=fields | {"plan": each.desired.plan})
+        return recorded, refused, company
 
     def _settle_success(self, delivery: Delivery, converged: Converged, *, carries: bool) -> Settled:
         failure: Failure | None = None
@@ -221,19 +253,20 @@ class Consumer:
     def _settle_company_failure(
         self, delivery: Delivery, error: Exception, company: CompanyPlan | None = None
     ) -> Settled:
-        failure = triage(error)
-        try:
-            self._convergence.note_failure(
-                delivery.event.company_id, delivery.event.event_id, f"{failure.reason}: {failure.words}"
-            )
-        except (BotoCoreError, ClientError) as lost:
-            logger().error("note_failed", exc_info=lost)
+        if trouble_of_aws(error) is None:  # A table in trouble is not to be called for each event that meets it.
+            self._note_failure(delivery.event, triage(error))
         settled = self._settlement.settle_failure(delivery.record, delivery.received, error)
         return replace(settled, company=company)
 
     def _paced(self, deadline: Deadline) -> Deadline:
         """Return the deadline for calls to Codat. Any other check of the time takes no turn."""
         return PacedDeadline(deadline, *self._turns)
+
+    def _note_failure(self, event: CompanyEvent, failure: Failure) -> None:
+        try:
+            self._convergence.note_failure(event.company_id, event.event_id, f"{failure.reason}: {failure.words}")
+        except (BotoCoreError, ClientError) as error:
+            logger().error("note_failed", **in_words(error))
 
     def _defer(self, deferred: Iterable[Settled], set_aside: Iterable[Settled], *, since_start: float) -> None:
         """Say when each is to be delivered again. Where SQS refuses, the queue's own visibility timeout holds."""
@@ -250,14 +283,14 @@ class Consumer:
         try:
             self._queue.defer(waits)
         except (BotoCoreError, ClientError) as error:
-            logger().error("deferral_failed", exc_info=error)
+            logger().error("deferral_failed", **in_words(error))
 
     def _announce(self, settled: Sequence[Settled]) -> None:
         for each in self._announcers:
             try:
                 each.announce(settled)
             except Exception as error:  # noqa: BLE001  # Whatever the error, the events ended as they did.
-                logger().error("announcement_lost", exc_info=error)
+                logger().error("announcement_lost", **in_words(error))
                 count_lost_announcements(1)
 
     def _refresh(self, settled: Settled, company: CompanyPlan, deadline: Deadline) -> None:
@@ -268,16 +301,16 @@ class Consumer:
             for _ in self._convergence.refresh(company.company_id, settled.to_refresh, self._paced(deadline)):
                 queued += 1
         except Exception as error:  # noqa: BLE001  # Whatever the error, the event ended as it did.
-            failure = triage(error)
-            fields |= {"reason": failure.reason, "words": failure.words}
-            logger().warning("refresh_failed", extra=fields | {"queued": queued}, exc_info=failure.unexpected)
+            logger().warning("refresh_failed", extra=fields | {"queued": queued}, **in_words(error))
         else:
             logger().info("refresh_queued", extra=fields | {"queued": queued})
 
 
 def _count(unread: Sequence[Settled], settled: Sequence[Settled]) -> None:
     # A plan that was not understood is whatever the producer wrote: it must not become a metric's dimension.
+    unknown = [each for each in settled if each.failure and each.failure.reason == UnknownPlan.reason]
+    understood = [each for each in settled if each not in unknown]
     count_outcomes(
-        [(each.outcome, None) for each in unread] + [(each.outcome, each.plan) for each in settled],
+        [(each.outcome, None) for each in [*unread, *unknown]] + [(each.outcome, each.plan) for each in understood],
         [each.failure.reason for each in [*unread, *settled] if each.failure],
     )

@@ -1,12 +1,13 @@
 """One message of a batch: how it came, and how it ended."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from codat_sync.codat.differences import Difference
-from codat_sync.companies.records import CompanyPlan, DesiredPlan
+from codat_sync.companies.desired import DesiredPlan
+from codat_sync.companies.records import CompanyPlan
 from codat_sync.events.company_events import CompanyEvent
 from codat_sync.outcomes.dead_letters import ReceivedEvent
 from codat_sync.outcomes.triage import Failure, Outcome
@@ -22,13 +23,34 @@ def waited(record: SQSRecord, now: datetime) -> float:
     return max(0.0, now.timestamp() - int(record.attributes.sent_timestamp) / 1000)
 
 
+def arrived_at(record: SQSRecord) -> datetime | None:
+    """Return when SQS first got the event: as noted when it was parked, else when SQS got this message.
+
+    What version 0.1.0 parked says only when that was, which is the nearest that is known.
+    """
+    attributes = record.get("messageAttributes") or {}
+    for name in ("arrivedAt", "parkedAt"):
+        try:
+            noted = datetime.fromisoformat(attributes[name]["stringValue"])
+        except (KeyError, TypeError, ValueError):  # Absent, or not of our making.
+            continue
+        if noted.tzinfo:
+            return noted
+    sent_at = (record.get("attributes") or {}).get("SentTimestamp")
+    return datetime.fromtimestamp(int(sent_at) / 1000, UTC) if sent_at else None
+
+
 @dataclass(frozen=True)
 class Delivery:
-    """One message, the event in it, and the plan that the event asks for."""
+    """One message, the event in it, and the plan that the event asks for.
+
+    ``promoted``: to record it has made the plan of another event the desired one, whose message may be gone.
+    """
 
     record: SQSRecord
     event: CompanyEvent
     desired: DesiredPlan
+    promoted: bool = False
 
     @property
     def received(self) -> ReceivedEvent:
@@ -39,6 +61,7 @@ class Delivery:
             event_id=self.event.event_id,
             company_id=str(self.event.company_id),
             plan=self.desired.plan,
+            arrived_at=arrived_at(self.record),
         )
 
     @property
@@ -46,17 +69,19 @@ class Delivery:
         """Whether an earlier attempt may have done part of the work, or was cut off after it had reached Codat.
 
         A redelivered message always reads Codat's settings. That repairs a crash between the write to Codat and the
-        confirmation.
+        confirmation. An event that is replayed from an archive reads them, too: a repair is what a replay is for.
         """
-        return receive_count(self.record) > 1 or "parkedAt" in (self.record.get("messageAttributes") or {})
+        is_brought_back = "parkedAt" in (self.record.get("messageAttributes") or {})
+        return receive_count(self.record) > 1 or is_brought_back or self.event.replayed
 
     def is_current(self, company: CompanyPlan) -> bool:
         """Return whether no newer event has come in. A connection is never stale: its settings are to be checked."""
-        return self.event.connected or self.desired.order == company.desired.order
+        is_newest = (self.desired.order, self.desired.plan) == (company.desired.order, company.desired.plan)
+        return self.event.connected or is_newest
 
     def needs_convergence(self, company: CompanyPlan, *, in_force: bool) -> bool:
         """Return whether Codat's settings must be read, although the record says that the preset is in force."""
-        if self.is_repeated:
+        if self.is_repeated or self.promoted:
             return True
         if self.event.connected:
             already_checked = company.applied is not None and company.applied.event_id == self.event.event_id

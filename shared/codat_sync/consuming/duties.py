@@ -20,7 +20,7 @@ from codat_sync.events.envelope import MalformedEvent
 from codat_sync.observability import logger
 from codat_sync.outcomes.dead_letters import ReceivedEvent
 from codat_sync.outcomes.deferral import longest_wait
-from codat_sync.outcomes.triage import Outcome, triage
+from codat_sync.outcomes.triage import Outcome, in_words, triage
 
 if TYPE_CHECKING:  # At run time its package would load every parser of Powertools.
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -89,7 +89,7 @@ class DutyConsumer(Generic[_Request]):
                 }
             )
         except (BotoCoreError, ClientError) as error:
-            logger().error("deferral_failed", exc_info=error)  # The queue's own visibility timeout holds.
+            logger().error("deferral_failed", **in_words(error))  # The queue's own visibility timeout holds.
         self._write_metrics()
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in waits]}
 
@@ -102,9 +102,8 @@ class DutyConsumer(Generic[_Request]):
         try:
             wait = self._duty.carry_out(request, deadline)
         except Exception as error:  # noqa: BLE001  # Whatever the error, the request stays on its queue.
-            failure = triage(error)
-            logger().error("duty_failed", reason=failure.reason, words=failure.words, exc_info=failure.unexpected)
-            return failure.retry_after or AFTER_A_FAILURE
+            logger().error("duty_failed", **in_words(error))
+            return triage(error).retry_after or AFTER_A_FAILURE
         logger().info("duty_done" if wait is None else "duty_goes_on", request=request)
         return wait
 
@@ -114,7 +113,7 @@ class DutyConsumer(Generic[_Request]):
         try:
             self._dead_letters.park(received, Outcome.PARKED_FAILED, failure)
         except (BotoCoreError, ClientError) as lost:
-            logger().error("park_failed", exc_info=lost)
+            logger().error("park_failed", **in_words(lost))
             return AFTER_A_FAILURE
         logger().warning("request_parked", reason=failure.reason, words=failure.words)
         return None

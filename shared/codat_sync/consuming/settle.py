@@ -10,7 +10,7 @@ from codat_sync.consuming.deliveries import Settled, receive_count, waited
 from codat_sync.observability import logger
 from codat_sync.outcomes.dead_letters import ReceivedEvent
 from codat_sync.outcomes.deferral import Patience
-from codat_sync.outcomes.triage import PARKED, Failure, Outcome, triage
+from codat_sync.outcomes.triage import PARKED, Failure, Outcome, in_words, triage
 
 
 class Parking(Protocol):
@@ -44,7 +44,7 @@ class Settlement:
             try:
                 self._dead_letters.park(received, outcome, failure)
             except Exception as error:  # noqa: BLE001  # Whatever the reason, the message stays on its queue.
-                logger().error("park_failed", exc_info=error)
+                logger().error("park_failed", **in_words(error))
                 outcome = Outcome.DEFERRED
         fields: dict[str, object] = {
             "outcome": outcome.value,

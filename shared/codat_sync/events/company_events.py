@@ -3,7 +3,7 @@
 docs/events.md tells producers what to send; ``events/`` has a sample of each.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import Annotated, Any, Final
@@ -16,11 +16,11 @@ from codat_sync.events.envelope import (
     Envelope,
     EventModel,
     MalformedEvent,
-    Moment,
     PlanName,
     read_detail,
     read_envelope,
 )
+from codat_sync.events.moments import Moment, Sequence
 
 PLAN_CHANGED: Final = ("Company Upgraded Plan", "Company Downgraded Plan", "Company Changed Plan")
 PLAN_CANCELLED: Final = "Company Cancelled Plan"
@@ -50,6 +50,8 @@ class CompanyEvent:
 
     ``plan`` is None where the event names none: the company keeps its plan, or gets the default plan; or, where
     ``cancelled``, the plan for cancelled ones. ``connected``: Codat's settings are checked whatever the record says.
+    ``sequence`` is the producer's counter, None where it has none. ``replayed``: the event comes from an archive.
+    ``products`` are those of Codat that the company is enrolled in, as far as the event says so.
     """
 
     event_id: str
@@ -59,6 +61,11 @@ class CompanyEvent:
     plan: str | None = None
     cancelled: bool = False
     connected: bool = False
+    presets: str | None = None
+    """The presets with which a reconciliation run compared the company. None: no run handed it over."""
+    sequence: int | None = None
+    replayed: bool = False
+    products: tuple[str, ...] = ()
 
 
 class PlanChanged(EventModel):
@@ -70,8 +77,11 @@ class PlanChanged(EventModel):
     """The plan that the company is on now."""
     previous_plan: Any = None
     """The plan that the company was on. Not read; for people."""
-    occurred_at: Moment | None = None
-    """When the plan changed, in ISO 8601; no offset means UTC. Without it the envelope's time counts."""
+    occurred_at: Moment = None
+    """When the plan changed: ISO 8601 text, where no offset means UTC, or seconds or milliseconds since 1970.
+    Without it, or where it was never set (blank, year 1, the epoch), the envelope's time counts."""
+    sequence: Sequence = None
+    """The producer's counter, which orders events of the same moment. All producers of plans share one counter."""
 
 
 class PlanCancelled(EventModel):
@@ -83,8 +93,11 @@ class PlanCancelled(EventModel):
     """The plan that was cancelled. Not read; for people."""
     previous_plan: Any = None
     """The same under another name."""
-    occurred_at: Moment | None = None
-    """When the plan was cancelled, in ISO 8601; no offset means UTC. Without it the envelope's time counts."""
+    occurred_at: Moment = None
+    """When the plan was cancelled: ISO 8601 text, where no offset means UTC, or seconds or milliseconds since 1970.
+    Without it, or where it was never set (blank, year 1, the epoch), the envelope's time counts."""
+    sequence: Sequence = None
+    """The producer's counter, which orders events of the same moment. All producers of plans share one counter."""
 
 
 class NewConnection(EventModel):
@@ -96,8 +109,11 @@ class NewConnection(EventModel):
     """Codat's id of the connection."""
     plan: PlanName | None = None
     """The plan that the company is on. Without it the company keeps its recorded plan, or gets the default plan."""
-    occurred_at: Moment | None = None
-    """When it connected, in ISO 8601; no offset means UTC. Without it the envelope's time counts."""
+    occurred_at: Moment = None
+    """When it connected: ISO 8601 text, where no offset means UTC, or seconds or milliseconds since 1970.
+    Without it, or where it was never set (blank, year 1, the epoch), the envelope's time counts."""
+    sequence: Sequence = None
+    """The producer's counter, which orders events of the same moment. All producers of plans share one counter."""
 
 
 class CompanyReconciliation(EventModel):
@@ -107,6 +123,8 @@ class CompanyReconciliation(EventModel):
     """Codat's id of the company."""
     plan: PlanName | None = None
     """The plan that the company's tag at Codat names, if one does. It counts for no more than a tag."""
+    presets: str | None = None
+    """The fingerprint of the presets with which a reconciliation run compared the company. Set by the run alone."""
 
 
 def _company_in(payload: object) -> object:
@@ -117,6 +135,12 @@ def _company_in(payload: object) -> object:
 class _CodatCompany(EventModel):
     id: UUID
     tags: dict[str, Any] | None = None
+    products: Any = None
+
+    @property
+    def product_names(self) -> tuple[str, ...]:
+        """The identifiers of Codat's products that the company is enrolled in."""
+        return tuple(each for each in self.products if isinstance(each, str)) if isinstance(self.products, list) else ()
 
 
 class CodatConnected(EventModel):
@@ -125,7 +149,7 @@ class CodatConnected(EventModel):
     https://docs.codat.io/using-the-api/webhooks/event-types
     """
 
-    generated_date: Moment | None = None
+    generated_date: Moment = None
     payload: Annotated[_CodatCompany, BeforeValidator(_company_in)]
 
 
@@ -133,10 +157,10 @@ def read_plan_event(body: str, *, now: datetime) -> CompanyEvent:
     """Read a plan event from billing. Raise ``MalformedEvent``."""
     envelope = read_envelope(Envelope, body, (*PLAN_CHANGED, PLAN_CANCELLED))
     if envelope.detail_type == PLAN_CANCELLED:
-        cancelled = read_detail(PlanCancelled, envelope)
-        return _event(envelope, now, cancelled.company_id, cancelled.occurred_at, cancelled=True)
-    changed = read_detail(PlanChanged, envelope)
-    return _event(envelope, now, changed.company_id, changed.occurred_at, plan=changed.plan)
+        gone = read_detail(PlanCancelled, envelope)
+        return _event(envelope, now, gone.company_id, gone.occurred_at, sequence=gone.sequence, cancelled=True)
+    new = read_detail(PlanChanged, envelope)
+    return _event(envelope, now, new.company_id, new.occurred_at, sequence=new.sequence, plan=new.plan)
 
 
 def read_connection_event(body: str, *, now: datetime, plan_tag: str) -> CompanyEvent:
@@ -146,8 +170,10 @@ def read_connection_event(body: str, *, now: datetime, plan_tag: str) -> Company
     """
     envelope = read_envelope(Envelope, body, (NEW_CONNECTION, *CODAT_CONNECTED))
     if envelope.detail_type == NEW_CONNECTION:
-        onboarded = read_detail(NewConnection, envelope)
-        return _event(envelope, now, onboarded.company_id, onboarded.occurred_at, plan=onboarded.plan, connected=True)
+        new = read_detail(NewConnection, envelope)
+        return _event(
+            envelope, now, new.company_id, new.occurred_at, sequence=new.sequence, plan=new.plan, connected=True
+        )
     codat = read_detail(CodatConnected, envelope)
     return _event(
         envelope,
@@ -157,6 +183,7 @@ def read_connection_event(body: str, *, now: datetime, plan_tag: str) -> Company
         plan=tagged_plan(codat.payload.tags or {}, plan_tag),
         authority=Authority.TAGGED,
         connected=True,
+        products=codat.payload.product_names,
     )
 
 
@@ -164,7 +191,8 @@ def read_company_reconciliation(body: str, *, now: datetime) -> CompanyEvent:
     """Read a request to reconcile one company, whatever its record says. Raise ``MalformedEvent``."""
     envelope = read_envelope(Envelope, body, (COMPANY_RECONCILIATION,))
     asked = read_detail(CompanyReconciliation, envelope)
-    return _event(envelope, now, asked.company_id, None, plan=asked.plan, authority=Authority.TAGGED, connected=True)
+    event = _event(envelope, now, asked.company_id, None, plan=asked.plan, authority=Authority.TAGGED, connected=True)
+    return replace(event, presets=asked.presets)
 
 
 def tagged_plan(tags: dict[str, Any], plan_tag: str) -> str | None:
@@ -182,9 +210,13 @@ def _event(
     authority: Authority = Authority.STATED,
     cancelled: bool = False,
     connected: bool = False,
+    sequence: int | None = None,
+    products: tuple[str, ...] = (),
 ) -> CompanyEvent:
     """Fall back to the envelope's time where the detail does not say when the event occurred."""
     occurred_at = occurred_at or envelope.time
+    if occurred_at is None:
+        raise MalformedEvent("time: it is not set, and the detail does not say when the event occurred", envelope.id)
     if occurred_at > now + CLOCK_SKEW:
         raise MalformedEvent(f"{occurred_at.isoformat()}, when it occurred, is in the future", envelope.id)
     return CompanyEvent(
@@ -195,4 +227,7 @@ def _event(
         plan=plan,
         cancelled=cancelled,
         connected=connected,
+        sequence=sequence,
+        replayed=envelope.replay_name is not None,
+        products=products,
     )

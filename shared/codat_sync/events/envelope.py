@@ -3,18 +3,17 @@
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-events-structure.html
 """
 
-import re
 from collections.abc import Collection
-from datetime import UTC, datetime
 from typing import Annotated, Any, Final, TypeVar
 from unicodedata import normalize
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel
 
 from codat_sync.errors import PermanentError
+from codat_sync.events.moments import Moment
 
-_DATE: Final = re.compile(r"\s*\d{4}-\d{2}-\d{2}")
+_BYTE_ORDER_MARK: Final = "\ufeff"
 _PROBLEMS: Final = 3
 _TEXT_LENGTH: Final = 500  # An error says what is wrong; it does not repeat a megabyte of the message.
 
@@ -32,32 +31,16 @@ class MalformedEvent(PermanentError, ValueError):
         self.event_id = event_id
 
 
-def _text(value: object) -> object:
-    """Refuse a number, also as text: seconds and milliseconds look alike."""
-    if not isinstance(value, str) or not _DATE.match(value):
-        raise ValueError("a date and time is ISO 8601 text, such as 2026-01-31T12:00:00Z")
-    return value
+def _composed(value: object) -> object:
+    return normalize("NFC", value) if isinstance(value, str) else value
 
 
-def _in_utc(moment: datetime) -> datetime:
-    """Take a moment without an offset as UTC, as Codat's own dates are."""
-    try:
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except OverflowError as error:
-        raise ValueError("a date and time at the edge of the calendar") from error
-
-
-def _composed(text: str) -> str:
-    return normalize("NFC", text)
-
-
-Moment = Annotated[datetime, BeforeValidator(_text), AfterValidator(_in_utc)]
 PlanName = Annotated[
     str,
     StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=64),
-    AfterValidator(_composed),
+    BeforeValidator(_composed),
 ]
-"""A plan as billing calls it. The same name in another Unicode composition is the same plan."""
+"""A plan as billing calls it. The same name in another Unicode composition is the same plan, and as long."""
 _Id = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
 
@@ -76,19 +59,29 @@ class RequestEnvelope(EventModel):
 
 
 class Envelope(RequestEnvelope):
-    """The envelope as far as it is read. The rest may be absent, as in one that a producer sends straight to SQS."""
+    """The envelope as far as it is read. The rest may be absent, as in one that a producer sends straight to SQS.
 
-    time: Moment
+    ``time`` may be None where the detail has a moment of its own. ``replay_name`` is there in an event that was
+    replayed from an archive: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-replay-archived-event.html
+    """
+
+    time: Moment = None
+    replay_name: Annotated[Any, Field(alias="replay-name")] = None
 
 
 _Model = TypeVar("_Model", bound=EventModel)
 _Envelope = TypeVar("_Envelope", bound=RequestEnvelope)
 
 
+def without_byte_order_mark(body: str) -> str:
+    """Return the body without the mark that some systems write before JSON, and that JSON does not allow."""
+    return body.removeprefix(_BYTE_ORDER_MARK)
+
+
 def read_envelope(model: type[_Envelope], body: str, accepted: Collection[str]) -> _Envelope:
     """Read a message's body. Raise ``MalformedEvent`` unless its detail-type is one of ``accepted``."""
     try:
-        envelope = model.model_validate_json(body)
+        envelope = model.model_validate_json(without_byte_order_mark(body))
     except ValidationError as error:
         raise MalformedEvent(_problems(error)) from error
     if envelope.detail_type not in accepted:

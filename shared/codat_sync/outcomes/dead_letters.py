@@ -20,13 +20,17 @@ _NOT_FOR_SQS: Final = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U
 
 @dataclass(frozen=True)
 class ReceivedEvent:
-    """A message's body, and what replay and triage need to know about it. None: the message does not say."""
+    """A message's body, and what replay and triage need to know about it. None: the message does not say.
+
+    ``arrived_at`` is when SQS first got the event: among events of one moment, it decides which is the newest.
+    """
 
     body: str
     source_queue: str
     event_id: str | None = None
     company_id: str | None = None
     plan: str | None = None
+    arrived_at: datetime | None = None
 
 
 class DeadLetters:
@@ -53,6 +57,7 @@ class DeadLetters:
             "eventId": event.event_id,
             "sourceQueue": event.source_queue,
             "parkedAt": self._now().isoformat(),
+            "arrivedAt": event.arrived_at and event.arrived_at.isoformat(),
         }
         self._sqs.send_message(
             QueueUrl=self._queue_urls[outcome],

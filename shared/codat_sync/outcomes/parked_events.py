@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from botocore.exceptions import ClientError
 
+from codat_sync.aws.clients import ENDING_SECONDS, TIMEOUTS
 from codat_sync.deadline import Deadline
 from codat_sync.observability import logger
 from codat_sync.outcomes.deferral import SQS_BATCH, SQS_LONGEST_SECONDS, SourceQueue
@@ -20,8 +21,8 @@ LONG_POLL_SECONDS: Final = 1
 """A long poll makes SQS ask all of its servers; a short one asks a few, and may find nothing."""
 EMPTY_RECEIVES: Final = 2
 """So many empty receives in a row mean that the queue is empty."""
-CLOSING_SECONDS: Final = 5
-"""The time kept to release the last messages."""
+CLOSING_SECONDS: Final = 2 * TIMEOUTS.slowest_seconds + ENDING_SECONDS
+"""The time kept for a receive that has begun, and to release the last messages."""
 SQS_BATCH_BYTES: Final = 262_144
 """The size of a batch in bytes by the older of SQS's two limits; the newer is four times that. A larger message is
 sent alone.
@@ -38,7 +39,8 @@ class ParkedEvent:
 
     A function parked it (dead_letters.py), or SQS moved it after too many receives, or EventBridge could not deliver
     it and names the reason in attributes of its own. ``source_queue`` is an ARN.
-    Where no function noted ``parked_at``, it is when SQS got the message.
+    Where no function noted ``parked_at``, it is when SQS got the message. ``arrived_at`` is when SQS first got the
+    event, or the earliest time that the message tells.
     """
 
     message_id: str
@@ -55,6 +57,7 @@ class ParkedEvent:
     event_id: str | None = None
     company_id: str | None = None
     plan: str | None = None
+    arrived_at: datetime | None = None
 
     @classmethod
     def of(cls, message: "MessageTypeDef") -> Self:
@@ -64,12 +67,13 @@ class ParkedEvent:
         moved_from = system.get("DeadLetterQueueSourceArn")
         # A message that SQS moved may still carry the attributes of an earlier parking.
         why = {} if moved_from else said
+        sent_at = datetime.fromtimestamp(int(system["SentTimestamp"]) / 1000, UTC)
         return cls(
             message_id=message["MessageId"],
             receipt_handle=message["ReceiptHandle"],
             body=message["Body"],
             attributes=attributes,
-            parked_at=_moment(why.get("parkedAt")) or datetime.fromtimestamp(int(system["SentTimestamp"]) / 1000, UTC),
+            parked_at=_moment(why.get("parkedAt")) or sent_at,
             moved_by_sqs=moved_from is not None,
             source_queue=moved_from or said.get("sourceQueue") or said.get("TARGET_ARN"),
             reason=why.get("reason") or why.get("ERROR_CODE"),
@@ -79,6 +83,7 @@ class ParkedEvent:
             event_id=said.get("eventId"),
             company_id=said.get("companyId"),
             plan=said.get("plan"),
+            arrived_at=_moment(said.get("arrivedAt")) or _moment(said.get("parkedAt")) or sent_at,
         )
 
 
@@ -110,8 +115,8 @@ class DeadLetterQueue:
         answer = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=[name])
         return int(answer["Attributes"][name])
 
-    def read(self, deadline: Deadline) -> Generator[list[ParkedEvent]]:
-        """Yield every message, up to ten at a time and each once.
+    def read(self, deadline: Deadline, *, first: int = 0) -> Generator[list[ParkedEvent]]:
+        """Yield every message, up to ten at a time and each once; ``first`` of them at once, or all if there are fewer.
 
         Messages that are neither put back nor discarded meanwhile are released when the iteration ends or is closed;
         if the reader dies, SQS releases each once the time that was left at its receipt has passed. Ends early where
@@ -119,15 +124,18 @@ class DeadLetterQueue:
         memory for each message that is held.
         """
         empty = 0
+        gathered: list[ParkedEvent] = []
         try:
             while empty < EMPTY_RECEIVES and deadline.seconds_left > CLOSING_SECONDS:
                 events = self._receive(deadline.seconds_left)
                 empty = 0 if events else empty + 1
-                if events:
-                    yield events
+                gathered += events
+                if gathered and (len(gathered) >= first or not events):
+                    yield gathered
+                    gathered, first = [], 0
         finally:
             held, self._held = list(self._held.values()), {}
-            while held and deadline.seconds_left > 0:
+            while held and deadline.seconds_left > TIMEOUTS.slowest_seconds + ENDING_SECONDS:
                 self._queue.defer(dict.fromkeys(held[:SQS_BATCH], 0))
                 del held[:SQS_BATCH]
 
@@ -135,7 +143,8 @@ class DeadLetterQueue:
         """Send each event to the queue that it came from, then delete it here.
 
         Body and attributes are unchanged. An event that no function parked gets a ``parkedAt``, so that its
-        redelivery reads Codat's settings. A crash between the two steps leaves an event in both places, never in none.
+        redelivery reads Codat's settings, and an ``arrivedAt``, so that it is no newer than it was. A crash between
+        the two steps leaves an event in both places, never in none.
         """
         result = PutBack()
         by_source: dict[str | None, list[ParkedEvent]] = {}
@@ -195,9 +204,14 @@ class DeadLetterQueue:
         return self._source_urls[source]
 
     def _attributes(self, event: ParkedEvent) -> _Attributes:
-        """Return the event's attributes and a ``parkedAt``. A producer may have used all ten."""
-        parked_at: MessageAttributeValueOutputTypeDef = {"DataType": "String", "StringValue": self._now().isoformat()}
-        return dict([*({"parkedAt": parked_at} | dict(event.attributes)).items()][:SQS_ATTRIBUTES])
+        """Return the event's attributes, with a ``parkedAt`` and an ``arrivedAt`` where no function parked it.
+
+        A producer may have used all ten.
+        """
+        if "parkedAt" in event.attributes:
+            return event.attributes
+        ours = {"parkedAt": _text(self._now()), "arrivedAt": _text(event.arrived_at or event.parked_at)}
+        return dict([*(ours | dict(event.attributes)).items()][:SQS_ATTRIBUTES])
 
     def _send(self, url: str, batch: Sequence[tuple[ParkedEvent, _Attributes]]) -> dict[int, str]:
         """Send a batch; return SQS's error for each event that it refused, by its number in the batch."""
@@ -272,6 +286,10 @@ def _weight(body: str, attributes: _Attributes) -> int:
         for name, value in attributes.items()
     )
     return len(body.encode()) + sum(values)
+
+
+def _text(moment: datetime) -> "MessageAttributeValueOutputTypeDef":
+    return {"DataType": "String", "StringValue": moment.isoformat()}
 
 
 def _moment(text: str | None) -> datetime | None:

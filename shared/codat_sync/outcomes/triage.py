@@ -9,6 +9,7 @@
     │   └── MalformedEvent, UnknownPlan                     parked_failed
     └── TransientError
         ├── CodatUnavailable: RateLimited, NotFound, …      deferred
+        ├── AwsThrottled, AwsUnavailable, AwsDenied, …      deferred; aws/errors.py has the table
         └── ApiKeyUnusable, OutOfTime, PlanKeepsChanging,
             PresetsUnusable, RecordGone, NotHandedOver, …   deferred
     any other exception                                     deferred, as unexpected_error
@@ -17,8 +18,9 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
+from codat_sync.aws.errors import trouble_of_aws
 from codat_sync.codat.errors import CodatError, PaymentRequired, RateLimited
 from codat_sync.errors import PermanentError, SyncError
 
@@ -57,6 +59,7 @@ class Failure:
 
 def triage(error: Exception) -> Failure:
     """Return the outcome that an error leads to. An unknown error is deferred, until the queue's limit of receives."""
+    error = trouble_of_aws(error) or error
     match error:
         case PaymentRequired():
             outcome = Outcome.PARKED_PAYMENT_REQUIRED
@@ -74,3 +77,9 @@ def triage(error: Exception) -> Failure:
         error.correlation_id if isinstance(error, CodatError) else None,
         error.retry_after if isinstance(error, RateLimited) else None,
     )
+
+
+def in_words(error: Exception) -> dict[str, Any]:
+    """Return what a log line says of an error: reason and words, and the trace of one that was not planned for."""
+    failure = triage(error)
+    return {"reason": failure.reason, "words": failure.words, "exc_info": error if failure.unexpected else None}

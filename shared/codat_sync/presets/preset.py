@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import MINYEAR, UTC, datetime
 from typing import Any, Final, Self
 from uuid import UUID
 
@@ -156,11 +156,11 @@ def _history_over(setting: SyncSetting, asked: PresetSetting) -> dict[str, int |
     if setting.data_type in REPORT_DATA_TYPES:
         return {} if asked.months_to_sync is None else {"months_to_sync": asked.months_to_sync}
     if asked.sync_from_window is not None:
-        cleared: dict[str, int | str | None] = {} if setting.sync_from_utc is None else {"sync_from_utc": None}
+        cleared: dict[str, int | str | None] = {} if _is_unset(setting.sync_from_utc) else {"sync_from_utc": None}
         return {"sync_from_window": asked.sync_from_window, **cleared}
     if asked.sync_from_utc is None or moment_of(asked.sync_from_utc) == moment_of(setting.sync_from_utc):
         return {}
-    cleared = {} if setting.sync_from_window is None else {"sync_from_window": None}
+    cleared = {} if _months(setting.sync_from_window) is None else {"sync_from_window": None}
     return {"sync_from_utc": asked.sync_from_utc, **cleared}
 
 
@@ -170,13 +170,27 @@ def _narrows(setting: SyncSetting, asked: PresetSetting) -> bool:
     Without a window Codat keeps the whole history of a data type, and 24 months of a report.
     """
     if setting.data_type in REPORT_DATA_TYPES:
-        return asked.months_to_sync is not None and asked.months_to_sync < (setting.months_to_sync or _REPORT_MONTHS)
+        months = _months(setting.months_to_sync) or _REPORT_MONTHS
+        return asked.months_to_sync is not None and asked.months_to_sync < months
     if asked.sync_from_window is not None:
-        return setting.sync_from_window is None or asked.sync_from_window < setting.sync_from_window
+        window = _months(setting.sync_from_window)
+        return window is None or asked.sync_from_window < window
     if asked.sync_from_utc is not None:
-        start, current = moment_of(asked.sync_from_utc), moment_of(setting.sync_from_utc)
+        start = moment_of(asked.sync_from_utc)
+        current = None if _is_unset(setting.sync_from_utc) else moment_of(setting.sync_from_utc)
         return start is None or current is None or start > current
     return False
+
+
+def _months(shown: int | None) -> int | None:
+    """Return the months of a window. None: Codat shows no window, be it as null, as zero or as less."""
+    return shown if shown is not None and shown > 0 else None
+
+
+def _is_unset(shown: str | None) -> bool:
+    """Tell whether Codat shows no date: null, blank, or the year 1, which is the unset date of .NET and of Go."""
+    moment = moment_of((shown or "").strip())
+    return not (shown or "").strip() or (moment is not None and moment.year == MINYEAR)
 
 
 def _without_hourly(setting: PresetSetting, fallback: Frequency) -> PresetSetting:

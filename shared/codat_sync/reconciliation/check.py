@@ -1,7 +1,7 @@
 """Checks one company: whether Codat's settings are at its preset, and why not."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Protocol
 from uuid import UUID
@@ -20,9 +20,12 @@ from codat_sync.reconciliation.findings import (
     Finding,
     expectation,
     finding_of,
+    is_in_flight,
+    is_not_taken,
     is_parked,
 )
 from codat_sync.reconciliation.runs import Run
+from codat_sync.reconciliation.verification import log_not_taken
 
 KEEPS_DRIFTING: Final = 3
 """So many drifts in a row mean that the company's settings are changed at Codat again and again."""
@@ -45,7 +48,7 @@ class DriftRecords(Protocol):
 class Checked:
     """One company and its finding. ``error`` is what kept Codat from showing more.
 
-    ``is_parked_already``: an event of the company waits in a DLQ for the same reason.
+    ``is_parked_already``: an event of the company waits in a DLQ for the same reason, or is still retried.
     """
 
     company: CompanyPlan
@@ -110,8 +113,11 @@ class CompanyCheck:
                 words=failure.words,
                 exc_info=failure.unexpected,
             )
-            # An event that waits in a DLQ for the same reason is not parked there again every night.
-            parked = finding is not Finding.UNANSWERED and is_parked(company, [failure.reason], self._now())
+            # No night adds another copy of an event that is in flight or in a DLQ. Without an answer of Codat's, any
+            # newest failure will do: tonight's answer may be another 5xx than last night's.
+            noted = company.last_failure.reason if company.last_failure else ""
+            reason = noted if finding is Finding.UNANSWERED else failure.reason
+            parked = is_parked(company, [reason], self._now())
             return Checked(company, finding, error=error, is_parked_already=parked)
 
     def _compare(self, company: CompanyPlan, run: Run, deadline: Deadline) -> Checked:
@@ -120,10 +126,11 @@ class CompanyCheck:
         if finding is Finding.WAITING:
             return Checked(company, finding)
         differences = self._convergence.drift(company.company_id, expected, deadline)
+        in_flight = is_in_flight(company, self._now())
         if finding in DRIFTED:
-            return Checked(company, finding, differences)
+            return Checked(company, finding, differences, is_parked_already=in_flight)
         if differences:
-            return self._changed_at_codat(company, differences, run)
+            return replace(self._changed_at_codat(company, differences, run), is_parked_already=in_flight)
         # A drift that this very run found before it was cut off stays noted: it may have been repaired by now.
         drifted_before = company.drifted_at is not None and company.drifted_at < run.started_at
         if company.times_drifted and drifted_before and not run.report_only:
@@ -131,12 +138,18 @@ class CompanyCheck:
         return Checked(company, finding)
 
     def _changed_at_codat(self, seen: CompanyPlan, differences: tuple[Difference, ...], run: Run) -> Checked:
-        """Note the drift, unless an event of the company was processed between the two reads."""
+        """Note the drift, unless an event of the company was processed between the two reads.
+
+        What Codat did not take from the last repair is no drift: another repair would change nothing.
+        """
         company = self._records.get(seen.company_id)
         if company is None or company.applied_at is None or company.desired != seen.desired:
             return Checked(seen, Finding.WAITING)
         if company.applied_at != seen.applied_at:
             return Checked(seen, Finding.WAITING)
+        if is_not_taken(company, differences):
+            log_not_taken(company, differences)
+            return Checked(company, Finding.NOT_TAKEN, differences)
         # Where nothing was repaired since the last drift, this is the same one.
         is_new = company.drifted_at is None or company.drifted_at < company.applied_at
         times = company.times_drifted + is_new

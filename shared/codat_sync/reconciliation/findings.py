@@ -1,5 +1,6 @@
 """The findings of a reconciliation run: pure functions on a company's record, its preset and Codat's answer."""
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,14 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from codat_sync.api_key import ApiKeyUnusable
 from codat_sync.codat.differences import Difference
-from codat_sync.codat.errors import (
-    CodatRefused,
-    NotFound,
-    PaymentRequired,
-    PaymentRequiredKind,
-    RateLimited,
-    Unauthorized,
-)
+from codat_sync.codat.errors import CodatError, CodatRefused, NotFound, PaymentRequiredKind
 from codat_sync.companies.records import AppliedPreset, CompanyPlan
 from codat_sync.deadline import OutOfTime
 from codat_sync.presets.preset import CompanyPreset, UnknownPlan
@@ -27,6 +21,8 @@ AT_WORK: Final = timedelta(minutes=15)
 """How long after a plan was named its own event may still be in progress."""
 DLQ_KEEPS: Final = timedelta(days=13)
 """How long a DLQ is sure to hold a parked event: a day less than its retention."""
+TRIED_EVERY: Final = timedelta(hours=13)
+"""An event in flight is tried more often: SQS hides it for 12 hours at most, and each attempt notes its failure."""
 
 
 class Finding(StrEnum):
@@ -40,6 +36,9 @@ class Finding(StrEnum):
     """An event of the company is in progress, or waits in the payment-required DLQ."""
     CHANGED_AT_CODAT = "changed_at_codat"
     """They are not what was put in force."""
+    NOT_TAKEN = "not_taken"
+    """They are not what was put in force, and were not right after a repair either: Codat accepted it and shows others.
+    """
     PRESET_CHANGED = "preset_changed"
     """The plan's preset was changed since it was put in force."""
     NOT_APPLIED = "not_applied"
@@ -64,8 +63,9 @@ TO_BE_CONVERGED: Final = DRIFTED | {Finding.UNKNOWN_PLAN, Finding.REFUSED, Findi
 class Drift:
     """A company whose settings at Codat have drifted from its preset, as the run ``run_id`` found.
 
-    ``cause`` is one of ``DRIFTED``. ``believed_since`` is when the preset was confirmed, None where it never was.
-    ``times_in_a_row`` counts the runs that found a change made at Codat, each after a repair; 0 for another cause.
+    ``cause`` is one of ``DRIFTED``, or ``NOT_TAKEN``. ``believed_since`` is when the preset was confirmed, None where
+    it never was. ``times_in_a_row`` counts the runs that found a change made at Codat, each after a repair; 0 for
+    another cause.
     """
 
     run_id: str
@@ -98,6 +98,16 @@ def expectation(company: CompanyPlan, preset: CompanyPreset, now: datetime) -> t
     return (Finding.DEGRADED, degraded) if now - applied_at < DLQ_KEEPS else (Finding.NOT_APPLIED, preset)
 
 
+def drift_fingerprint(differences: Iterable[Difference]) -> str:
+    """Return the same text for the same differences, in whatever order, and another one for others."""
+    return hashlib.sha256("\n".join(sorted(map(str, differences))).encode()).hexdigest()[:16]
+
+
+def is_not_taken(company: CompanyPlan, differences: Iterable[Difference]) -> bool:
+    """Return whether these are the differences that Codat showed right after it had accepted a repair."""
+    return company.not_taken is not None and company.not_taken == drift_fingerprint(differences)
+
+
 def is_parked(company: CompanyPlan, reasons: Iterable[str], now: datetime) -> bool:
     """Return whether an event of the company is in a DLQ for one of these reasons, as far as its record tells.
 
@@ -112,12 +122,22 @@ def is_parked(company: CompanyPlan, reasons: Iterable[str], now: datetime) -> bo
     )
 
 
+def is_in_flight(company: CompanyPlan, now: datetime) -> bool:
+    """Return whether an event of the company is still retried on its queue, as far as its record tells.
+
+    One that was parked within ``TRIED_EVERY`` counts, too.
+    """
+    failure = company.last_failure
+    return failure is not None and is_parked(company, [failure.reason], now) and now - failure.at < TRIED_EVERY
+
+
 def finding_of(error: Exception) -> Finding | None:
-    """Return what an error says of the company that was asked about. None where it concerns all companies alike."""
+    """Return what an error says of the company that was asked about. None where it concerns all companies alike.
+
+    An answer of Codat's concerns all companies only where it is confirmed for the whole account.
+    """
     match error:
-        case ApiKeyUnusable() | BotoCoreError() | ClientError() | OutOfTime() | RateLimited() | Unauthorized():
-            return None
-        case PaymentRequired(kind=PaymentRequiredKind.ACCOUNT_EXPIRED):
+        case ApiKeyUnusable() | BotoCoreError() | ClientError() | OutOfTime() | CodatError(concerns_account=True):
             return None
         case UnknownPlan():
             return Finding.UNKNOWN_PLAN

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
+from codat_sync.codat.errors import CodatError
 from codat_sync.companies.records import CompanyPage, CompanyPlan
 from codat_sync.deadline import Deadline, OutOfTime, PacedDeadline, Turns
 from codat_sync.events.requests import ReconciliationRequest
@@ -27,8 +28,8 @@ ANOTHER_AT_WORK: Final = timedelta(minutes=15)
 LOST: Final = timedelta(hours=13)
 """A run without progress for so long has lost its message: no wait for a new quota is as long."""
 FEW: Final = 5
-"""Up to so many companies without an answer may have a problem of their own. Where all of more have none, Codat does
-not answer at all."""
+"""Up to so many companies without an answer may have a problem of their own. Where all of more have none, a call that
+concerns no company shows whether Codat answers at all."""
 
 
 class Records(Protocol):
@@ -44,8 +45,10 @@ class Runs(Protocol):
     def newest(self) -> Run | None:
         """Return the newest run, finished or not."""
 
-    def begin(self, request: ReconciliationRequest, *, in_place_of: Run | None, at: datetime) -> Run | None:
-        """Begin a new run."""
+    def begin(
+        self, request: ReconciliationRequest, *, in_place_of: Run | None, at: datetime, presets: str | None = None
+    ) -> Run | None:
+        """Begin a new run with the presets of this fingerprint."""
 
     def advance(self, run: Run, to: Run) -> Run | None:
         """Note the run's progress."""
@@ -87,7 +90,14 @@ class Reconciliation:
         announcer: DriftAnnouncer,
         limits: ReconciliationLimits,
         now: Callable[[], datetime],
+        *,
+        presets: str,
+        ask_account: Callable[[], object],
     ) -> None:
+        """``presets`` is the fingerprint of those that ``company_check`` works with.
+
+        ``ask_account`` makes a call to Codat that concerns no company. It raises ``CodatError`` where Codat refuses it.
+        """
         self._company_check = company_check
         self._records = records
         self._runs = runs
@@ -95,28 +105,41 @@ class Reconciliation:
         self._announcer = announcer
         self._limits = limits
         self._now = now
+        self._presets = presets
+        self._ask_account = ask_account
 
     def carry_out(self, request: ReconciliationRequest, deadline: Deadline) -> timedelta | None:
         """Go on with the run until the deadline. Return None once all companies were checked since the request.
 
-        An unfinished run of the same mode is continued, whoever asked for it; one of the other mode is waited for. Each
-        company is checked once, and at most once more for each time that the run is cut off.
+        An unfinished run of the same mode is continued, whoever asked for it; one of the other mode is waited for. One
+        with other presets is begun anew: a deployment has replaced them. Each company is checked once, and at most
+        once more for each time that the run is cut off.
 
-        Raise what concerns all companies alike, once what was done before is safe: ``RateLimited``, ``Unauthorized``,
-        an expired account, an unusable API key, a Codat that does not answer at all, what DynamoDB and SQS raise.
+        A company that Codat refuses or does not answer for is noted and passed by. Raise what concerns all companies
+        alike, once what was done before is safe: a refusal that is confirmed for the whole account, an unusable API
+        key, a Codat that does not answer at all, what DynamoDB and SQS raise.
         """
         logger()  # Made here: the threads would race to make it.
         run = self._runs.newest()
-        if run is not None and run.satisfies(request):
+        if run is not None and run.presets == self._presets and run.satisfies(request):
             return None
-        if run is None or run.finished_at is not None or run.report_only is not request.report_only:
-            if run is not None and run.finished_at is None and self._now() - run.progress_at < LOST:
+        if run is None or not self._can_continue(run, request):
+            if run is not None and self._waits_for(run, request):
                 return ANOTHER_AT_WORK
-            run = self._runs.begin(request, in_place_of=run, at=self._now())
+            run = self._runs.begin(request, in_place_of=run, at=self._now(), presets=self._presets)
             if run is None:
                 return ANOTHER_AT_WORK
             logger().info("reconciliation_began", run_id=run.run_id, report_only=run.report_only)
         return self._continue(run, request, deadline)
+
+    def _can_continue(self, run: Run, request: ReconciliationRequest) -> bool:
+        same_kind = run.report_only is request.report_only and run.presets == self._presets
+        return same_kind and run.finished_at is None
+
+    def _waits_for(self, run: Run, request: ReconciliationRequest) -> bool:
+        """Return whether a run of the other mode is in progress."""
+        is_in_progress = run.finished_at is None and self._now() - run.progress_at < LOST
+        return is_in_progress and run.report_only is not request.report_only
 
     def _continue(self, run: Run, request: ReconciliationRequest, deadline: Deadline) -> timedelta | None:
         while deadline.seconds_to_start >= 0:
@@ -162,9 +185,12 @@ class Reconciliation:
                 if each is None:
                     break
                 checked.append(each)
-        asked = [each for each in checked if each.finding not in {Finding.WAITING, Finding.UNKNOWN_PLAN}]
-        if len(asked) > FEW and all(each.finding is Finding.UNANSWERED for each in asked):
-            return [], asked[0].error
+        if _answers_nobody(checked):
+            try:
+                paced.check()
+                self._ask_account()
+            except (CodatError, OutOfTime) as error:
+                return [], error
         return checked, stopped_by[0] if stopped_by else None
 
     def _act(self, run: Run, page: CompanyPage, checked: Sequence[Checked]) -> Run | None:
@@ -178,7 +204,7 @@ class Reconciliation:
         self._announcer.announce_drift(drifts)
         now = self._now()
         to_do = [] if run.report_only else [each.company.company_id for each in checked if each.needs_action]
-        self._queue.send([CompanyRequest(run.event_id(each), each, now) for each in to_do])
+        self._queue.send([CompanyRequest(run.event_id(each), each, now, presets=run.presets) for each in to_do])
         for key in page.unreadable if is_whole(page, checked) else ():
             logger().error("record_unreadable", key=key)
         advanced = self._runs.advance(run, progress(run, page, checked, drifts, len(to_do), now))
@@ -190,6 +216,12 @@ class Reconciliation:
                 by_data_type(drifts),
             )
         return advanced
+
+
+def _answers_nobody(checked: Sequence[Checked]) -> bool:
+    """Return whether Codat shows none of the companies that it was asked about, and not just a few."""
+    asked = [each for each in checked if each.finding not in {Finding.WAITING, Finding.UNKNOWN_PLAN}]
+    return len(asked) > FEW and all(each.finding is Finding.UNANSWERED for each in asked)
 
 
 def _log(drift: Drift) -> None:

@@ -43,6 +43,7 @@ class Run:
     ``cursor`` is where it continues, None at its beginning. ``counts`` are companies by finding, ``by_data_type`` how
     many differed in each data type, ``by_plan`` how many have each plan. ``keeps_drifting`` names companies, and for
     how many runs in a row. ``outcomes`` counts the outcomes of those that were handed over, each at least once.
+    ``presets`` is the fingerprint of the presets that it works with, None for a run of version 0.1.0.
     """
 
     run_id: str
@@ -56,6 +57,7 @@ class Run:
     by_plan: Mapping[str, int] = field(default_factory=dict)
     keeps_drifting: Sequence[tuple[str, int]] = ()
     outcomes: Mapping[str, int] = field(default_factory=dict)
+    presets: str | None = None
 
     def satisfies(self, request: ReconciliationRequest) -> bool:
         """Return whether all companies were checked since the request was made, and in the mode that it asks for."""
@@ -80,6 +82,7 @@ class Run:
             report_only=said["reportOnly"],
             started_at=datetime.fromisoformat(said["startedAt"]),
             progress_at=datetime.fromisoformat(said["progressAt"]),
+            presets=said.get("presets"),
             finished_at=datetime.fromisoformat(finished_at) if finished_at else None,
             cursor=said.get("lastCompanyId"),
             counts=_whole(said["counts"]),
@@ -104,22 +107,28 @@ class ReconciliationRuns:
         )
         return Run.read(answer["Item"]) if "Item" in answer else None
 
-    def begin(self, request: ReconciliationRequest, *, in_place_of: Run | None, at: datetime) -> Run | None:
-        """Begin a run. Return None where the one before is no longer as given: another invocation was faster."""
+    def begin(
+        self, request: ReconciliationRequest, *, in_place_of: Run | None, at: datetime, presets: str | None = None
+    ) -> Run | None:
+        """Begin a run that works with the presets of this fingerprint.
+
+        Return None where the run before is no longer as given: another invocation was faster.
+        """
         values: dict[str, Any] = {
             ":id": run_id(request),
             ":reportOnly": request.report_only,
             ":at": at.isoformat(),
+            ":presets": presets,
             ":none": {},
-            ":nobody": [],
+            ":no_companies": [],
         }
         condition = "attribute_not_exists(runId)"
         if in_place_of is not None:
             condition = "runId = :oldId AND progressAt = :oldProgress"
             values |= {":oldId": in_place_of.run_id, ":oldProgress": in_place_of.progress_at.isoformat()}
         return self._update(
-            "SET runId = :id, reportOnly = :reportOnly, startedAt = :at, progressAt = :at, "
-            "counts = :none, byDataType = :none, byPlan = :none, keepsDrifting = :nobody "
+            "SET runId = :id, reportOnly = :reportOnly, startedAt = :at, progressAt = :at, presets = :presets, "
+            "counts = :none, byDataType = :none, byPlan = :none, keepsDrifting = :no_companies "
             f"REMOVE finishedAt, lastCompanyId, {', '.join(TALLIED.values())}",
             condition,
             values,
@@ -129,6 +138,7 @@ class ReconciliationRuns:
         """Note a run's progress. Return None where it has moved on, or another has begun, since it was read."""
         values: dict[str, Any] = {
             ":id": run.run_id,
+            ":started": run.started_at.isoformat(),
             ":progress": to.progress_at.isoformat(),
             ":counts": to.counts,
             ":byDataType": to.by_data_type,
@@ -139,7 +149,7 @@ class ReconciliationRuns:
             "SET progressAt = :progress, counts = :counts, byDataType = :byDataType, byPlan = :byPlan, "
             "keepsDrifting = :keepsDrifting"
         )
-        condition = "runId = :id AND attribute_not_exists(finishedAt) AND "
+        condition = "runId = :id AND startedAt = :started AND attribute_not_exists(finishedAt) AND "
         if to.cursor is not None:
             update += ", lastCompanyId = :cursor"
             values[":cursor"] = to.cursor

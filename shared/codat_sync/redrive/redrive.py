@@ -1,20 +1,26 @@
 """Redrive: events that wait for Codat's bill go back from the payment-required DLQ to their queues once it is paid.
 
-No event says reliably that the bill is paid. So one event of each kind of 402 is the probe: its company is converged to
-its newest plan. Only where Codat accepts that, all others of the kind are moved, and each is processed as any event is.
+No event says reliably that the bill is paid. So some companies of each kind of 402 are probes: they are converged to
+their newest plans. Only where Codat accepts one, all others of the kind are moved, and processed as any event is. A
+company that Codat refuses for ever, or never answers for, does not decide for its kind.
 """
 
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 from uuid import UUID
 
 from codat_sync.announcements import Announcement, PresetInForce, SettingDifference, SyncSettingsApplied
 from codat_sync.codat.differences import Difference
-from codat_sync.codat.errors import CodatRefused, Conflict, NotFound, PaymentRequired, PaymentRequiredKind
+from codat_sync.codat.errors import (
+    CodatRefused,
+    CodatUnavailable,
+    Conflict,
+    NotFound,
+    PaymentRequired,
+    PaymentRequiredKind,
+)
 from codat_sync.codat.models import Frequency
 from codat_sync.companies.converge import Converged, Convergence, PlanKeepsChanging
 from codat_sync.companies.pause import CACHE, PauseRecord
@@ -23,8 +29,12 @@ from codat_sync.consuming.duties import AFTER_A_FAILURE
 from codat_sync.deadline import Deadline, OutOfTime, PacedDeadline, Turns
 from codat_sync.events.requests import RedriveRequest
 from codat_sync.observability import count_redrive, logger
+from codat_sync.outcomes.deferral import SQS_BATCH
 from codat_sync.outcomes.parked_events import DeadLetterQueue, ParkedEvent
+from codat_sync.outcomes.triage import triage
 from codat_sync.presets.preset import UnknownPlan
+from codat_sync.redrive._findings import Findings
+from codat_sync.redrive._turns import SAMPLE, in_turn
 
 _SAYS_NOTHING_OF_THE_BILL: Final = (CodatRefused, NotFound, Conflict, RecordGone, UnknownPlan, PlanKeepsChanging)
 """Errors that concern the probe's company alone."""
@@ -44,22 +54,6 @@ class Announcer(Protocol):
         """Put the announcements on the bus. Raise nothing where that fails."""
 
 
-@dataclass
-class _Findings:
-    """What one invocation has found and done. Nothing of it outlives the invocation."""
-
-    paid: set[PaymentRequiredKind] = field(default_factory=set)
-    refused: dict[PaymentRequiredKind, str] = field(default_factory=dict)
-    """In Codat's words."""
-    moved: Counter[str] = field(default_factory=Counter)
-    """By kind."""
-    homeless: Counter[str] = field(default_factory=Counter)
-    """By the source queue, which is unknown or not named."""
-    failed: Counter[str] = field(default_factory=Counter)
-    """By SQS's error."""
-    complete: bool = False
-
-
 class Redrive:
     """The duty. Holds no state between invocations."""
 
@@ -72,13 +66,15 @@ class Redrive:
         pace: Turns,
         announcements: Announcer,
         *,
+        ask_account: Callable[[], object],
         now: Callable[[], datetime],
         sleep: Callable[[float], None],
         turns: Sequence[Turns] = (),
     ) -> None:
         """``convergence`` calls Codat itself: a pause for an expired account must not answer in its place.
 
-        ``pace`` counts events that are probed or moved. Each call to Codat needs one of each of ``turns``.
+        ``pace`` counts events that are probed or moved, and each call to Codat needs one of each of ``turns``.
+        ``ask_account`` makes a call that concerns no company, and raises ``CodatError`` where Codat refuses it.
         """
         self._parked = parked
         self._convergence = convergence
@@ -86,6 +82,7 @@ class Redrive:
         self._pause = pause
         self._pace = pace
         self._announcements = announcements
+        self._ask_account = ask_account
         self._now = now
         self._sleep = sleep
         self._turns = turns
@@ -93,15 +90,16 @@ class Redrive:
     def carry_out(self, request: RedriveRequest, deadline: Deadline) -> timedelta | None:
         """Probe each kind, and move the events that the request asks for of each kind that is paid.
 
-        While nothing is paid, it costs one convergence for each kind: of a degraded company that is one write to
-        Codat. Raise ``CodatUnavailable`` where Codat does not answer a probe. Events that were not asked for, that a
-        probe refused, or that were cut off are visible in the DLQ again by the time it goes on.
+        While nothing is paid, it costs ``PROBES`` convergences for each kind at most: of a degraded company that is
+        one write to Codat. Raise ``CodatUnavailable`` where Codat answers neither a probe nor a call that concerns no
+        company. Events that were not asked for, that a probe refused, or that were cut off are visible in the DLQ again
+        by the time it goes on.
         """
         pause = self._pause.read()
         if pause is not None and pause.reason != PaymentRequiredKind.ACCOUNT_EXPIRED and pause.until > self._now():
             return pause.until - self._now()
         others_hold_some = self._parked.in_flight() > 0
-        findings = _Findings()
+        findings = Findings()
         try:
             self._go_through(request, findings, deadline)
         except OutOfTime:
@@ -112,28 +110,30 @@ class Redrive:
             return AFTER_A_FAILURE
         return None
 
-    def _go_through(self, request: RedriveRequest, findings: _Findings, deadline: Deadline) -> None:
+    def _go_through(self, request: RedriveRequest, findings: Findings, deadline: Deadline) -> None:
         """Go through the DLQ once. Raise ``OutOfTime`` where events may be left for want of time."""
         paced, calling = PacedDeadline(deadline, self._pace), PacedDeadline(deadline, *self._turns)
         kinds = request.reasons or frozenset(PaymentRequiredKind)
-        with closing(self._parked.read(deadline)) as batches:
-            for batch in batches:
+        with closing(self._parked.read(deadline, first=SAMPLE)) as batches:
+            for batch in _in_turn(batches, request):
                 going: list[ParkedEvent] = []
                 try:
                     for event in batch:
-                        if not _is_asked_for(event, request, kinds - findings.refused.keys()):
+                        if not _is_asked_for(event, request, kinds - findings.closed):
+                            continue
+                        if event.company_id in findings.stay.get(PaymentRequiredKind(str(event.reason)), ()):
                             continue
                         paced.check()
                         if event.reason in findings.paid or self._probe(event, request, findings, calling):
                             going.append(event)
                 finally:
                     self._put_back(going, findings)
-                if findings.refused.keys() >= kinds:
+                if findings.closed >= kinds:
                     break
         deadline.check()  # Without time left, the DLQ may hold more.
         findings.complete = True
 
-    def _probe(self, event: ParkedEvent, request: RedriveRequest, findings: _Findings, deadline: Deadline) -> bool:
+    def _probe(self, event: ParkedEvent, request: RedriveRequest, findings: Findings, deadline: Deadline) -> bool:
         """Find out by this event's company whether its kind is paid; return whether the event itself may go back.
 
         It may also go back where its company says nothing about the bill: its consumer gives it its outcome, and the
@@ -152,31 +152,60 @@ class Redrive:
         except PaymentRequired as error:
             refusal = error
         except _SAYS_NOTHING_OF_THE_BILL as error:
-            logger().info("redrive_probe_undecided", reason=error.reason, words=str(error), company_id=event.company_id)
+            _log_undecided(event, error)
             return True
+        except CodatUnavailable as error:
+            _log_undecided(event, error)
+            deadline.check()
+            self._ask_account()  # It raises unless the trouble is this company's alone.
+            findings.tried(PaymentRequiredKind(str(event.reason)), event.company_id)
+            return False
+        if refusal is not None and refusal.kind is PaymentRequiredKind.ACCOUNT_EXPIRED:
+            deadline.check()
+            self._note_account(event, refusal, findings)
         return self._conclude(event, findings, refusal, differences)
+
+    def _note_account(self, event: ParkedEvent, refusal: PaymentRequired, findings: Findings) -> None:
+        """Find out whether the account is expired, or refused for one company alone. Raise ``CodatUnavailable``."""
+        if findings.account_expired is not None:
+            return
+        try:
+            self._ask_account()
+        except CodatRefused as error:
+            expired = isinstance(error, PaymentRequired) and error.kind is PaymentRequiredKind.ACCOUNT_EXPIRED
+            findings.account_expired = expired
+        else:
+            findings.account_expired = False
+            self._open(PaymentRequiredKind.ACCOUNT_EXPIRED, event, findings)
+        if findings.account_expired:
+            findings.refused = dict.fromkeys(PaymentRequiredKind, str(refusal))
 
     def _conclude(
         self,
         event: ParkedEvent,
-        findings: _Findings,
+        findings: Findings,
         refusal: PaymentRequired | None,
         differences: Iterable[Difference],
     ) -> bool:
         """Note what the probe's answer says of its kind; return whether the event itself may go back."""
-        if refusal is not None and refusal.kind is PaymentRequiredKind.ACCOUNT_EXPIRED:
-            self._refuse(PaymentRequiredKind, refusal, event, findings)
-            return False
         kind = PaymentRequiredKind(str(event.reason))
-        if _proves_paid(kind, differences):
-            findings.paid.add(kind)
-            logger().info("redrive_opened", kind=kind.value, company_id=event.company_id)
-            self._lift_pause()
+        is_refused = refusal is not None and refusal.kind is kind
+        if findings.account_expired:
+            _log_refused(event, refusal)
+            return False
+        if not is_refused and _proves_paid(kind, differences):
+            self._open(kind, event, findings)
         elif refusal is not None:
-            self._refuse([kind], refusal, event, findings)
+            _log_refused(event, refusal)
+            findings.tried(kind, event.company_id, str(refusal))
             # Refused by another 402 than the one it is parked for, it goes back to be parked under that one.
-            return refusal.kind is not kind
+            return not is_refused
         return True
+
+    def _open(self, kind: PaymentRequiredKind, event: ParkedEvent, findings: Findings) -> None:
+        findings.open(kind)
+        logger().info("redrive_opened", kind=kind.value, company_id=event.company_id)
+        self._lift_pause()
 
     def _record_of(self, event: ParkedEvent) -> CompanyPlan | None:
         try:
@@ -184,25 +213,6 @@ class Redrive:
         except (TypeError, ValueError):
             return None
         return self._records.get(company_id)
-
-    def _refuse(
-        self,
-        kinds: Iterable[PaymentRequiredKind],
-        refusal: PaymentRequired,
-        event: ParkedEvent,
-        findings: _Findings,
-    ) -> None:
-        for kind in kinds:
-            findings.refused[kind] = str(refusal)
-        logger().warning(
-            "redrive_refused",
-            kind=event.reason,
-            reason=refusal.reason,
-            words=str(refusal),
-            status=refusal.status,
-            codat_correlation_id=refusal.correlation_id,
-            company_id=event.company_id,
-        )
 
     def _lift_pause(self) -> None:
         """Lift a pause for the expired account, and wait until no function still has it cached.
@@ -214,11 +224,19 @@ class Redrive:
                 logger().info("pause_lifted", reason=pause.reason)
                 self._sleep(CACHE.total_seconds())
 
-    def _put_back(self, going: Iterable[ParkedEvent], findings: _Findings) -> None:
+    def _put_back(self, going: Iterable[ParkedEvent], findings: Findings) -> None:
         result = self._parked.put_back(going)
         findings.moved.update(str(each.reason) for each in result.moved)
         findings.homeless.update(str(each.source_queue) for each, _ in result.homeless)
         findings.failed.update(why for _, why in result.failed)
+
+
+def _in_turn(batches: Iterable[list[ParkedEvent]], request: RedriveRequest) -> Iterator[list[ParkedEvent]]:
+    """Yield the events, up to ten at a time, in each batch those first whose companies are to be tried."""
+    for batch in batches:
+        ordered = in_turn(batch, request.requested_at)
+        for start in range(0, len(ordered), SQS_BATCH):
+            yield ordered[start : start + SQS_BATCH]
 
 
 def _is_asked_for(event: ParkedEvent, request: RedriveRequest, kinds: Collection[PaymentRequiredKind]) -> bool:
@@ -255,7 +273,24 @@ def _applied(converged: Converged, event: ParkedEvent, *, at: datetime) -> Annou
     )
 
 
-def _report(request: RedriveRequest, findings: _Findings) -> None:
+def _log_undecided(event: ParkedEvent, error: Exception) -> None:
+    failure = triage(error)
+    logger().info("redrive_probe_undecided", reason=failure.reason, words=failure.words, company_id=event.company_id)
+
+
+def _log_refused(event: ParkedEvent, refusal: PaymentRequired | None) -> None:
+    logger().warning(
+        "redrive_refused",
+        kind=event.reason,
+        reason=refusal and refusal.reason,
+        words=str(refusal),
+        status=refusal and refusal.status,
+        codat_correlation_id=refusal and refusal.correlation_id,
+        company_id=event.company_id,
+    )
+
+
+def _report(request: RedriveRequest, findings: Findings) -> None:
     logger().info(
         "redrive_done" if findings.complete else "redrive_goes_on",
         request_id=request.request_id,

@@ -6,7 +6,8 @@ from uuid import UUID
 import boto3
 import pytest
 
-from codat_sync.companies.records import AppliedPreset, CompanyPlan, CompanyPlans, DesiredPlan
+from codat_sync.companies.desired import DesiredPlan
+from codat_sync.companies.records import AppliedPreset, CompanyPlan, CompanyPlans
 from codat_sync.events.company_events import Authority
 from local.bench.aws import TABLE, sorted_scans
 from local.bench.meter import item_bytes

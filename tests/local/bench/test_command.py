@@ -97,9 +97,9 @@ def test_the_run_finds_exactly_what_was_set_up(figures: dict[str, Any]) -> None:
     }
 
 
-def test_a_company_in_step_costs_one_call_and_a_repair_two_more(figures: dict[str, Any]) -> None:
+def test_a_company_in_step_costs_one_call_and_a_verified_repair_three_more(figures: dict[str, Any]) -> None:
     assert figures["codat"]["calls_in_step"] == 1
-    assert figures["codat"]["calls_drifted"] == 3
+    assert figures["codat"]["calls_drifted"] == 4
 
 
 def test_a_page_costs_one_scan_and_one_write_and_each_drift_a_write(figures: dict[str, Any]) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 import boto3
 import pytest
 
-from codat_sync.companies.records import CompanyPlans, DesiredPlan
+from codat_sync.companies.desired import DesiredPlan
+from codat_sync.companies.records import CompanyPlans
 from codat_sync.events.company_events import Authority
 from local.bench.aws import TABLE
 from local.bench.meter import Meter, Usage, item_bytes

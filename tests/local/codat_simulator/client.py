@@ -50,7 +50,14 @@ class Codat:
         self.session.trust_env = False
 
     def __call__(
-        self, method: str, path: str, body: object = None, *, timeout: float = 10, **headers: str
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        timeout: float = 10,
+        stream: bool = False,
+        **headers: str,
     ) -> requests.Response:
         key = base64.b64encode(self._simulator.api_key.encode()).decode()
         return self.session.request(
@@ -59,6 +66,7 @@ class Codat:
             headers={"Authorization": f"Basic {key}"} | headers,
             json=body,
             timeout=timeout,
+            stream=stream,
         )
 
     def set(self, *settings: dict[str, object], overrides: bool = True) -> requests.Response:

@@ -186,7 +186,7 @@ def test_control_restores_the_state_of_the_start(codat: Codat, account: Account)
         (
             "faults",
             {"faults": [{}]},
-            "faults[0]: Value error, a fault needs a status, or drop, or holdSeconds.",
+            "faults[0]: Value error, a fault needs a status, or drop, or wire, or holdSeconds.",
         ),
         (
             "companies",

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
+from itertools import islice
 
 import pytest
 import requests
@@ -131,11 +132,74 @@ def test_a_request_that_its_client_gave_up_still_has_its_effect() -> None:
     assert company.write_count == 1
 
 
+@pytest.mark.parametrize("body", ["html", "empty"])
+def test_what_stands_before_codat_knows_nothing_of_its_quota(codat: Codat, account: Account, body: str) -> None:
+    account.faults.add(Fault.model_validate({"status": 429, "body": body, "retryAfterSeconds": 7}))
+    answer = codat("GET", SETTINGS)
+    assert answer.headers["Retry-After"] == "7"
+    assert [name for name in answer.headers if name.startswith("X-Rate-Limit")] == []
+
+
+def test_headers_that_drip_never_end(codat: Codat, account: Account, holds: Holds) -> None:
+    account.faults.add(Fault(wire="drip-headers", drip_seconds=7))
+    with pytest.raises(requests.ConnectionError, match="more than 65536 bytes"):
+        codat("GET", SETTINGS)
+    assert set(holds.seconds) == {7}
+
+
+@pytest.mark.parametrize("wire", ["drip-body", "drip-chunks", "endless-body", "endless-chunks"])
+def test_a_body_that_drips_or_never_ends_begins_as_an_answer(
+    codat: Codat, account: Account, holds: Holds, wire: str
+) -> None:
+    account.faults.add(Fault.model_validate({"wire": wire, "count": 1}))
+    with codat("GET", SETTINGS, stream=True) as answer:
+        read = sum(len(piece) for piece in islice(answer.iter_content(100), 100))
+    assert answer.status_code == 200
+    assert read >= 100
+    assert set(holds.seconds) == ({5} if wire.startswith("drip") else set())
+    assert codat("GET", SETTINGS).status_code == 200, "the simulator goes on"
+
+
+@pytest.mark.parametrize("wire", ["cut", "reset"])
+@pytest.mark.parametrize(("moment", "writes"), [("before", 0), ("after", 1)])
+def test_an_answer_is_cut_or_reset_in_its_middle(
+    codat: Codat, account: Account, wire: str, moment: str, writes: int
+) -> None:
+    account.faults.add(Fault.model_validate({"wire": wire, "moment": moment}))
+    with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
+        codat.set(in_hours())
+    assert account.companies[COMPANY].write_count == writes
+
+
+def test_a_bomb_is_small_until_it_is_decompressed(codat: Codat, account: Account) -> None:
+    account.faults.add(Fault(wire="bomb"))
+    with codat("GET", SETTINGS, stream=True) as answer:
+        assert int(answer.headers["Content-Length"]) < 1024 * 1024
+        assert sum(len(piece) for piece in islice(answer.iter_content(1024 * 1024), 20)) > 10 * 1024 * 1024
+
+
+@pytest.mark.parametrize(("path", "field"), [(SETTINGS, "companyId"), (f"/companies/{COMPANY}", "id")])
+def test_an_answer_can_be_about_another_company(codat: Codat, account: Account, path: str, field: str) -> None:
+    account.faults.add(Fault(wire="other-company"))
+    answer = codat("GET", path)
+    assert answer.status_code == 200
+    assert answer.json()[field] != COMPANY
+
+
+def test_a_write_that_is_answered_for_another_company_was_made(codat: Codat, account: Account) -> None:
+    account.faults.add(Fault(wire="other-company"))
+    assert codat.set(in_hours()).json()["companyId"] != COMPANY
+    assert account.companies[COMPANY].write_count == 1
+
+
 @pytest.mark.parametrize(
     ("fault", "says"),
     [
-        ({}, "needs a status, or drop, or holdSeconds"),
+        ({}, "needs a status, or drop, or wire, or holdSeconds"),
         ({"drop": True, "status": 500}, "not both"),
+        ({"wire": "bomb", "status": 500}, "not both"),
+        ({"wire": "flood"}, "Input should be 'drip-headers'"),
+        ({"wire": "drip-body", "dripSeconds": 0}, "greater than 0"),
         ({"drop": True, "body": "html"}, "name the status"),
         ({"status": 200}, "greater than or equal to 400"),
         ({"status": 500, "probability": 0}, "greater than 0"),

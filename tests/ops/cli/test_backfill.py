@@ -61,7 +61,14 @@ def test_its_json_has_all_counts(without_record: OnCall) -> None:
         "plans": {"growth": 2, "free": 3},
         "untagged": 2,
         "unknown_tags": {"platinum": 1},
+        "products": {},
     }
+
+
+def test_companies_of_codats_products_are_named(on_call: OnCall) -> None:
+    on_call.account.add_company(str(UUID(int=1)), products=["lending"])
+    shown = " ".join(on_call("backfill").stdout.split())
+    assert "Enrolled in Codat's products, which keep sync settings of their own: lending 1." in shown
 
 
 def test_nothing_to_do_is_fine(on_call: OnCall) -> None:

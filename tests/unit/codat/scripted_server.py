@@ -1,6 +1,7 @@
 """An HTTP server on a real socket that reacts to each request as the script of a test says."""
 
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -71,7 +72,7 @@ def silence_after(content: bytes) -> Reaction:
 
 
 @contextmanager
-def scripted_server(*reactions: Reaction) -> Iterator[Script]:
+def scripted_server(*reactions: Reaction, tls: ssl.SSLContext | None = None) -> Iterator[Script]:
     """Serve on a free port of this machine until the block ends."""
     over = Event()
 
@@ -92,7 +93,10 @@ def scripted_server(*reactions: Reaction) -> Iterator[Script]:
             return lines + b"\r\n"
 
     with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
-        script = Script(f"http://127.0.0.1:{server.server_address[1]}", list(reactions))
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        scheme = "http" if tls is None else "https"
+        script = Script(f"{scheme}://127.0.0.1:{server.server_address[1]}", list(reactions))
         serving = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.001})
         serving.start()
         try:

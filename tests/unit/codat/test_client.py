@@ -26,6 +26,7 @@ from codat_sync.codat.errors import (
     CodatRefused,
     Conflict,
     Forbidden,
+    NotCodat,
     NotFound,
     PaymentRequired,
     PaymentRequiredKind,
@@ -35,7 +36,7 @@ from codat_sync.codat.errors import (
     UnexpectedAnswer,
 )
 from codat_sync.codat.models import Dialect, Frequency, SyncSchedule
-from tests.fakes.companies import COMPANY
+from tests.fakes.companies import COMPANY, OTHER_COMPANY
 from tests.unit.codat.clients import (
     CALLS,
     HOURS_FORM,
@@ -57,7 +58,7 @@ from tests.unit.codat.scripted_server import (
 @pytest.mark.parametrize("name", CALLS)
 def test_each_method_is_one_request_to_its_endpoint_with_the_key_and_a_user_agent(name: str) -> None:
     line, call = CALLS[name]
-    company = json.dumps({"id": str(COMPANY), "name": "x", "results": []}).encode()
+    company = json.dumps({"id": str(COMPANY), "name": "x", "results": [], "settings": []}).encode()
     with scripted_server(answer(200, company)) as server:
         call(client_of(server.url))
     (request,) = server.heard
@@ -108,7 +109,7 @@ def test_a_write_can_return_a_company_to_the_accounts_defaults(
     assert sent_json(http)[0]["overridesDefaults"] is False
 
 
-def test_a_request_takes_no_longer_than_the_functions_reserve_for_it() -> None:
+def test_three_tries_have_time_enough_to_fail_in_silence() -> None:
     tries = 1 + QUICK_RETRIES
     pauses = sum(BACKOFF_SECONDS * 2**number for number in range(1, QUICK_RETRIES))
     assert tries * (CONNECT_SECONDS + READ_SECONDS) + pauses == pytest.approx(REQUEST_SECONDS)
@@ -128,9 +129,6 @@ def test_a_company_is_read(codat: CodatClient, http: responses.RequestsMock) -> 
 
 
 STATUSES: list[tuple[int, type[CodatError]]] = [
-    (301, UnexpectedAnswer),
-    (302, UnexpectedAnswer),
-    (307, UnexpectedAnswer),
     (400, BadRequest),
     (401, Unauthorized),
     (402, PaymentRequired),
@@ -149,19 +147,20 @@ STATUSES: list[tuple[int, type[CodatError]]] = [
 ]
 
 
+BUSY = {"statusCode": 429, "error": "You have made too many requests."}
 ERROR_BODY = b'{"statusCode":200,"service":"PublicApi","error":"Said.","correlationId":"abc","canBeRetried":"Unknown"}'
 
 
 @pytest.mark.parametrize(("status", "kind"), STATUSES)
 @pytest.mark.parametrize("content", [ERROR_BODY, b"<html>Bad</html>"], ids=["json", "html"])
 @pytest.mark.parametrize("name", ["get_sync_settings", "update_sync_settings"])
-def test_each_status_raises_its_error(status: int, kind: type[CodatError], content: bytes, name: str) -> None:
+def test_each_status_of_codats_is_its_error(status: int, kind: type[CodatError], content: bytes, name: str) -> None:
     _, call = CALLS[name]
     with responses.RequestsMock() as http:
         http.add(name.partition("_")[0].replace("update", "post").upper(), SETTINGS_URL, body=content, status=status)
-        with pytest.raises(kind) as raised:
+        with pytest.raises(CodatError) as raised:
             call(client_of(dialect=Dialect.HOURS))
-    assert type(raised.value) is kind
+    assert type(raised.value) is (kind if content == ERROR_BODY else NotCodat)
     assert raised.value.status == status
     assert raised.value.correlation_id == ("abc" if content == ERROR_BODY else None)
 
@@ -177,51 +176,123 @@ def test_every_method_raises_codats_error(name: str) -> None:
     assert len(server.heard) == 1
 
 
-def test_a_429_is_an_error_with_the_wait(codat: CodatClient, http: responses.RequestsMock) -> None:
-    http.get(SETTINGS_URL, status=429, headers={"Retry-After": "Sun, 01 Feb 2026 12:05:00 GMT"})
+def test_a_429_says_how_long_to_wait(codat: CodatClient, http: responses.RequestsMock) -> None:
+    http.get(
+        SETTINGS_URL, status=429, json={"statusCode": 429}, headers={"Retry-After": "Sun, 01 Feb 2026 12:05:00 GMT"}
+    )
     with pytest.raises(RateLimited) as raised:
         codat.get_sync_settings(COMPANY)
     assert raised.value.retry_after == timedelta(minutes=5)
 
 
+READS = ["get_sync_settings", "get_account_sync_settings"]
+
+
+def read_of(name: str, content: bytes, status: int = 200) -> CodatError:
+    """Return the error of a call that is answered with this."""
+    line, call = CALLS[name]
+    with responses.RequestsMock() as http:
+        http.get(URL + line.removeprefix("GET "), body=content, status=status)
+        with pytest.raises(CodatError) as raised:
+            call(client_of())
+    return raised.value
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "body: Invalid JSON"),
-        (b"<html>Welcome</html>", "body: Invalid JSON"),
-        (b"[]", "body: "),
-        (b"null", "body: "),
-        (b'"settings"', "body: "),
+        (b"", "an empty body"),
+        (b"<html>Welcome</html>", "Welcome"),
+        (b"[]", "[]"),
+        (b"null", "null"),
+        (b'"settings"', '"settings"'),
+        (b'{"settings": [', '{"settings": ['),
+        (b"\xff\xfe", "\ufffd\ufffd"),
+        (b'{"status": "Healthy"}', '{"status": "Healthy"}'),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("name", READS)
+def test_a_200_that_shows_nothing_of_what_was_asked_for_is_not_codats(content: bytes, words: str, name: str) -> None:
+    error = read_of(name, content)
+    assert type(error) is NotCodat
+    assert error.status == 200
+    assert str(error) == f"{CALLS[name][0]}: not Codat's own 200: {words}"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
         (b'{"settings": {"invoices": 24}}', "settings: "),
         (b'{"settings": [{"syncSchedule": 24}]}', "settings.0.dataType: Field required"),
-        (b'{"settings": [', "body: Invalid JSON"),
-        (b"\xff\xfe", "body: Invalid JSON"),
         (b'{"settings": 5}', "settings: "),
     ],
     ids=repr,
 )
-@pytest.mark.parametrize("name", ["get_sync_settings", "get_account_sync_settings"])
-def test_a_200_without_codats_json_is_an_unexpected_answer(content: bytes, words: str, name: str) -> None:
-    line, call = CALLS[name]
-    path = line.removeprefix("GET ")
-    with responses.RequestsMock() as http:
-        http.get(URL + path, body=content)
-        with pytest.raises(UnexpectedAnswer) as raised:
-            call(client_of())
-    assert raised.value.status == 200
-    assert str(raised.value).startswith(f"GET {path}: {words}")
+@pytest.mark.parametrize("name", READS)
+def test_settings_that_cannot_be_read_are_unexpected(content: bytes, words: str, name: str) -> None:
+    error = read_of(name, content)
+    assert type(error) is UnexpectedAnswer
+    assert error.status == 200
+    assert str(error).startswith(f"{CALLS[name][0]}: {words}")
 
 
-def test_a_204_to_a_read_is_an_unexpected_answer(codat: CodatClient, http: responses.RequestsMock) -> None:
-    http.get(SETTINGS_URL, status=204)
+def test_settings_without_any_field_are_read_since_codat_promises_none(http: responses.RequestsMock) -> None:
+    http.get(SETTINGS_URL, json={})
+    assert client_of().get_sync_settings(COMPANY).settings == ()
+
+
+def test_a_byte_order_mark_before_an_answer_is_no_part_of_it(http: responses.RequestsMock) -> None:
+    http.get(SETTINGS_URL, body=b"\xef\xbb\xbf" + json.dumps(HOURS_FORM).encode())
+    assert client_of().get_sync_settings(COMPANY).dialect is Dialect.HOURS
+
+
+def test_a_204_to_a_read_is_not_codats() -> None:
+    assert type(read_of("get_sync_settings", b"", status=204)) is NotCodat
+
+
+@pytest.mark.parametrize("company", [str(OTHER_COMPANY), "nonsense", 7], ids=repr)
+def test_settings_of_another_company_are_not_this_ones(company: object) -> None:
+    error = read_of("get_sync_settings", json.dumps({**HOURS_FORM, "companyId": company}).encode())
+    assert type(error) is UnexpectedAnswer
+    assert str(error) == f"{CALLS['get_sync_settings'][0]}: the answer is about another company"
+
+
+@pytest.mark.parametrize("company", [str(COMPANY).upper(), COMPANY.hex, None], ids=repr)
+def test_a_company_is_told_by_its_id_in_any_spelling(company: str | None, http: responses.RequestsMock) -> None:
+    http.get(SETTINGS_URL, json={**HOURS_FORM, "companyId": company})
+    assert client_of().get_sync_settings(COMPANY).dialect is Dialect.HOURS
+
+
+def test_another_company_is_not_the_one_that_was_asked_for() -> None:
+    assert type(read_of("get_company", json.dumps({"id": str(OTHER_COMPANY)}).encode())) is UnexpectedAnswer
+
+
+@pytest.mark.parametrize(
+    ("status", "content"),
+    [(200, b""), (202, b" \r\n"), (204, b""), (200, b"{}"), (200, f'{{"companyId": "{COMPANY}"}}'.encode())],
+)
+def test_a_write_is_accepted_with_an_empty_body_or_json(
+    status: int, content: bytes, http: responses.RequestsMock
+) -> None:
+    http.post(SETTINGS_URL, status=status, body=content)
+    client_of().update_sync_settings(COMPANY, WANTED)
+
+
+@pytest.mark.parametrize("status", [200, 202])
+@pytest.mark.parametrize("name", ["update_sync_settings", "queue_refresh"])
+def test_a_page_that_answers_a_write_is_not_codats(status: int, name: str) -> None:
+    with (
+        scripted_server(answer(status, b"<html>Sign in</html>")) as server,
+        pytest.raises(NotCodat, match=r"not Codat's own 20\d: Sign in$"),
+    ):
+        CALLS[name][1](client_of(server.url))
+    assert len(server.heard) == 1
+
+
+def test_a_write_that_was_answered_for_another_company_may_not_have_been_taken(http: responses.RequestsMock) -> None:
+    http.post(SETTINGS_URL, json={"companyId": str(OTHER_COMPANY)})
     with pytest.raises(UnexpectedAnswer):
-        codat.get_sync_settings(COMPANY)
-
-
-@pytest.mark.parametrize("status", [200, 202, 204])
-def test_the_body_of_an_accepted_write_is_not_read(status: int) -> None:
-    with responses.RequestsMock() as http:
-        http.post(SETTINGS_URL, status=status, body=b"" if status == 204 else b"<html>")
         client_of().update_sync_settings(COMPANY, WANTED)
 
 
@@ -229,13 +300,13 @@ def test_the_body_of_an_accepted_write_is_not_read(status: int) -> None:
 @pytest.mark.parametrize("name", ["get_sync_settings", "update_sync_settings"])
 def test_a_redirect_is_not_followed(status: int, name: str) -> None:
     with (
-        scripted_server(answer(200)) as target,
-        scripted_server(answer(status, b"", Location=target.url)) as server,
-        pytest.raises(UnexpectedAnswer),
+        scripted_server(answer(200)) as elsewhere,
+        scripted_server(answer(status, b"", Location=elsewhere.url)) as server,
+        pytest.raises(NotCodat),
     ):
         CALLS[name][1](client_of(server.url))
     assert len(server.heard) == 1
-    assert target.heard == []
+    assert elsewhere.heard == []
 
 
 def company_page(*numbers: int, next_page: int | None = None) -> dict[str, object]:
@@ -287,7 +358,7 @@ def test_a_page_of_a_list_is_read_when_it_is_needed(codat: CodatClient, http: re
 
 def test_an_error_on_a_later_page_is_raised(codat: CodatClient, http: responses.RequestsMock) -> None:
     http.get(f"{URL}/companies", json=company_page(1, next_page=2), match=[on_page(1, 100)])
-    http.get(f"{URL}/companies", status=429, match=[on_page(2, 100)])
+    http.get(f"{URL}/companies", status=429, json=BUSY, match=[on_page(2, 100)])
     with pytest.raises(RateLimited):
         list(codat.list_companies())
 

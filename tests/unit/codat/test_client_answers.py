@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 from http import HTTPMethod
-from itertools import count
 
 import pytest
 import responses
@@ -13,6 +12,7 @@ from codat_sync.codat.client import (
 )
 from codat_sync.codat.errors import (
     CodatError,
+    NotCodat,
     Unreachable,
 )
 from codat_sync.codat.rate_limits import RateLimit
@@ -30,13 +30,14 @@ def test_the_quota_is_unknown_before_the_first_answer(codat: CodatClient) -> Non
     assert codat.rate_limit == RateLimit()
 
 
-@pytest.mark.parametrize("status", [200, 204, 301, 400, 401, 402, 404, 429, 500, 503])
-def test_the_quota_is_read_from_every_answer(status: int) -> None:
+@pytest.mark.parametrize("status", [200, 204, 400, 401, 402, 404, 429, 500, 503])
+def test_the_quota_can_be_read_after_every_answer(status: int) -> None:
     codat = client_of()
     with responses.RequestsMock() as http:
         http.post(
             f"{URL}/companies/{COMPANY}/data/all",
             status=status,
+            body="" if status == 204 else '{"statusCode": 0}',
             headers={"X-Rate-Limit-Limit": "1000", "x-rate-limit-remaining": "7", "X-Rate-Limit-Reset": "60"},
         )
         try:
@@ -53,28 +54,45 @@ def test_the_quota_is_that_of_the_newest_answer(codat: CodatClient, http: respon
     assert codat.rate_limit.remaining == 6
 
 
+@pytest.mark.parametrize(("status", "content"), [(403, "<h1>Blocked</h1>"), (301, ""), (200, "<h1>Sign in</h1>")])
+def test_what_is_not_codats_says_nothing_of_the_quota(status: int, content: str, http: responses.RequestsMock) -> None:
+    codat = client_of()
+    http.get(SETTINGS_URL, json=HOURS_FORM, headers={"X-Rate-Limit-Remaining": "7"})
+    codat.get_sync_settings(COMPANY)
+    http.get(SETTINGS_URL, status=status, body=content, headers={"X-Rate-Limit-Remaining": "0"})
+    with pytest.raises(NotCodat):
+        codat.get_sync_settings(COMPANY)
+    assert codat.rate_limit.remaining == 7
+
+
 class Observed:
-    """A client whose clock moves half a second at each reading, and the answers that its observer gets."""
+    """A client whose observer is told on a clock that only the test moves."""
 
     def __init__(self, url: str, *keys: str) -> None:
         self.answers: list[Answer] = []
+        self.seconds = 0.0
         self.codat = CodatClient(
             url,
             Keys(*keys or (KEY,)),
             on_answer=self.answers.append,
             now=lambda: NOW,
-            monotonic=count(0, 0.5).__next__,
+            monotonic=lambda: self.seconds,
         )
 
+    def after_half_a_second(self, status: int, content: str, **headers: str) -> tuple[int, dict[str, str], str]:
+        self.seconds += 0.5
+        return status, {name.replace("_", "-"): value for name, value in headers.items()}, content
 
-@pytest.mark.parametrize("status", [200, 204, 301, 400, 402, 404, 429, 500])
-def test_an_observer_gets_every_answer_with_its_quota(status: int) -> None:
+
+@pytest.mark.parametrize("status", [200, 204, 400, 402, 404, 429, 500])
+def test_an_observer_is_told_of_every_answer_and_what_it_says_of_the_quota(status: int) -> None:
     observed = Observed(URL)
+    quota = {"X_Rate_Limit_Limit": "1000", "X_Rate_Limit_Remaining": "7"}
     with responses.RequestsMock() as http:
-        http.post(
+        http.add_callback(
+            "POST",
             f"{URL}/companies/{COMPANY}/data/all",
-            status=status,
-            headers={"X-Rate-Limit-Limit": "1000", "X-Rate-Limit-Remaining": "7"},
+            lambda _: observed.after_half_a_second(status, "" if status == 204 else '{"statusCode": 0}', **quota),
         )
         try:
             observed.codat.queue_refresh(COMPANY)
@@ -83,10 +101,21 @@ def test_an_observer_gets_every_answer_with_its_quota(status: int) -> None:
     assert observed.answers == [Answer(HTTPMethod.POST, status, 0.5, RateLimit(limit=1000, remaining=7))]
 
 
-def test_an_observer_gets_an_answer_without_status_where_none_came() -> None:
+@pytest.mark.parametrize(("status", "content"), [(403, "<h1>Blocked</h1>"), (301, ""), (200, "<h1>Sign in</h1>")])
+def test_an_observer_is_told_what_is_not_codats(status: int, content: str, http: responses.RequestsMock) -> None:
+    observed = Observed(URL)
+    http.add_callback(
+        "GET", SETTINGS_URL, lambda _: observed.after_half_a_second(status, content, X_Rate_Limit_Remaining="7")
+    )
+    with pytest.raises(NotCodat):
+        observed.codat.get_sync_settings(COMPANY)
+    assert observed.answers == [Answer(HTTPMethod.GET, status, 0.5, RateLimit(), is_codats=False)]
+
+
+def test_an_observer_is_told_that_no_answer_came() -> None:
     with scripted_server(cut) as server, pytest.raises(Unreachable):
         (observed := Observed(server.url)).codat.get_sync_settings(COMPANY)
-    assert observed.answers == [Answer(HTTPMethod.GET, None, 0.5, RateLimit())]
+    assert observed.answers == [Answer(HTTPMethod.GET, None, 0, RateLimit())]
 
 
 def test_quick_retries_are_part_of_one_answer() -> None:

@@ -30,6 +30,8 @@ from tests.unit.codat.clients import (
 )
 from tests.unit.json_strategies import answers
 
+REFUSED = {"statusCode": 400, "error": "Error processing request - not valid."}
+
 
 def forms_sent(http: responses.RequestsMock) -> list[str]:
     """Return the dialect of each write."""
@@ -76,7 +78,7 @@ def test_where_no_dialect_is_known_the_object_form_is_sent_and_remembered(
     codat: CodatClient, http: responses.RequestsMock
 ) -> None:
     http.post(SETTINGS_URL, status=204)
-    http.post(SETTINGS_URL, status=400)
+    http.post(SETTINGS_URL, status=400, json=REFUSED)
     codat.update_sync_settings(COMPANY, WANTED)
     with pytest.raises(BadRequest):
         codat.update_sync_settings(COMPANY, WANTED)
@@ -87,7 +89,7 @@ def test_a_400_to_the_object_form_sends_the_hours_form_once_and_remembers_it(
     codat: CodatClient, http: responses.RequestsMock
 ) -> None:
     http.get(SETTINGS_URL, json=NO_SETTINGS)
-    http.post(SETTINGS_URL, status=400)
+    http.post(SETTINGS_URL, status=400, json=REFUSED)
     http.post(SETTINGS_URL, status=204)
     http.post(SETTINGS_URL, status=204)
     codat.update_sync_settings(COMPANY, codat.get_sync_settings(COMPANY).model_copy(update=dict(WANTED)))
@@ -98,12 +100,21 @@ def test_a_400_to_the_object_form_sends_the_hours_form_once_and_remembers_it(
 def test_a_400_to_both_forms_is_a_bad_request_and_leaves_the_dialect_unknown(
     codat: CodatClient, http: responses.RequestsMock
 ) -> None:
-    http.post(SETTINGS_URL, status=400)
+    http.post(SETTINGS_URL, status=400, json=REFUSED)
     with pytest.raises(BadRequest):
         codat.update_sync_settings(COMPANY, WANTED)
     with pytest.raises(BadRequest):
         codat.update_sync_settings(COMPANY, WANTED)
     assert forms_sent(http) == ["object", "hours"] * 2
+
+
+def test_a_400_of_something_else_is_tried_in_the_other_form_too(
+    codat: CodatClient, http: responses.RequestsMock
+) -> None:
+    http.post(SETTINGS_URL, status=400, body="<h1>Bad Request</h1>")
+    http.post(SETTINGS_URL, status=204)
+    codat.update_sync_settings(COMPANY, WANTED)
+    assert forms_sent(http) == ["object", "hours"]
 
 
 @pytest.mark.parametrize("status", [401, 402, 403, 404, 409, 429, 500, 503])
@@ -115,8 +126,8 @@ def test_only_a_400_makes_the_client_try_the_hours_form(status: int) -> None:
         assert set(forms_sent(http)) == {"object"}
 
 
-def test_a_402_to_the_hours_form_is_raised(codat: CodatClient, http: responses.RequestsMock) -> None:
-    http.post(SETTINGS_URL, status=400)
+def test_a_402_to_the_hours_form_is_still_a_402(codat: CodatClient, http: responses.RequestsMock) -> None:
+    http.post(SETTINGS_URL, status=400, json=REFUSED)
     http.post(SETTINGS_URL, status=402, json={"error": "Sync schedule not allowed"})
     with pytest.raises(PaymentRequired):
         codat.update_sync_settings(COMPANY, WANTED)
@@ -127,7 +138,7 @@ def test_a_known_dialect_is_kept_after_a_400(shown: object) -> None:
     codat = client_of()
     with responses.RequestsMock() as http:
         http.get(SETTINGS_URL, json=shown)
-        http.post(SETTINGS_URL, status=400)
+        http.post(SETTINGS_URL, status=400, json=REFUSED)
         with pytest.raises(BadRequest):
             codat.update_sync_settings(COMPANY, codat.get_sync_settings(COMPANY))
         assert len(sent_json(http)) == 1
@@ -140,7 +151,7 @@ def test_a_fixed_dialect_never_switches(fixed: Dialect, shown: object, status: i
     codat = client_of(dialect=fixed)
     with responses.RequestsMock() as http:
         http.get(SETTINGS_URL, json=shown)
-        http.post(SETTINGS_URL, status=status)
+        http.post(SETTINGS_URL, status=status, body=b"" if status == 204 else json.dumps(REFUSED))
         wanted = codat.get_sync_settings(COMPANY).model_copy(update={"settings": WANTED.settings})
         try:
             codat.update_sync_settings(COMPANY, wanted)

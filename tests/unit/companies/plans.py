@@ -2,7 +2,8 @@
 
 from datetime import timedelta
 
-from codat_sync.companies.records import AppliedPreset, DesiredPlan
+from codat_sync.companies.desired import DesiredPlan
+from codat_sync.companies.records import AppliedPreset
 from codat_sync.events.company_events import Authority
 from tests.fakes.clock import NOW
 

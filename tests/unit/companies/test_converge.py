@@ -17,7 +17,7 @@ from codat_sync.codat.errors import (
 from codat_sync.codat.models import Frequency, SyncSettings
 from codat_sync.codat.rate_limits import SHORT_WAIT
 from codat_sync.companies.converge import MAX_ROUNDS, TRIES, Convergence, PlanKeepsChanging
-from codat_sync.companies.records import DesiredPlan
+from codat_sync.companies.desired import DesiredPlan
 from codat_sync.deadline import Deadline, OutOfTime, PacedDeadline
 from codat_sync.events.company_events import Authority, CompanyEvent
 from codat_sync.presets.file import Presets
@@ -334,8 +334,8 @@ def test_a_plan_is_recorded_in_the_spelling_of_the_presets(codat: FakeCodat, pla
     assert convergence.desired_by(event(plan="e\u0301")).plan == "é"
 
 
-def test_a_plan_that_a_deploy_removed_is_named_in_the_error(convergence: Convergence) -> None:
-    company = convergence.record(COMPANY, desired("legacy"))
+def test_a_plan_that_a_deploy_removed_is_named_in_the_error(convergence: Convergence, plans: FakePlans) -> None:
+    company = plans.record(COMPANY, desired("legacy"), at=NOW)
     with pytest.raises(UnknownPlan, match="legacy"):
         convergence.converge(company, "e", Deadline.never())
 

@@ -2,7 +2,7 @@
 
 from contextlib import nullcontext
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 from uuid import UUID
 
@@ -26,7 +26,7 @@ from codat_sync.events.company_events import read_plan_event
 from local.presets import local_presets
 from tests.fakes.clock import NOW, Clock
 from tests.fakes.codat import FakeCodat
-from tests.fakes.companies import COMPANY, FakePause, FakePlans
+from tests.fakes.companies import COMPANY, OTHER_COMPANY, FakePause, FakePlans
 from tests.fakes.events import plan_event
 from tests.fakes.lambda_ import PATIENCE, FakeContext, sqs_event
 from tests.fakes.outcomes import FakeDeadLetters, FakeQueue
@@ -52,9 +52,9 @@ def codat() -> FakeCodat:
 
 @pytest.fixture
 def paused(codat: FakeCodat, record: FakePause, clock: Clock) -> PausingCodat:
-    """Return a process whose first call has met a 429 that asks for an hour."""
+    """Return a process whose first call, and the one that confirms it, have met a 429 that asks for an hour."""
     process = PausingCodat(codat, record, clock)
-    codat.failures = [RateLimited("quota used up", retry_after=HOUR)]
+    codat.failures = [RateLimited("quota used up", retry_after=HOUR)] * 2
     with pytest.raises(RateLimited):
         process.get_sync_settings(COMPANY)
     codat.calls.clear()
@@ -131,7 +131,7 @@ def test_a_probe_that_meets_a_429_again_begins_a_new_pause(
     paused: PausingCodat, codat: FakeCodat, record: FakePause, clock: Clock
 ) -> None:
     clock.forward(HOUR)
-    codat.failures = [RateLimited("quota used up", retry_after=HOUR)]
+    codat.failures = [RateLimited("quota used up", retry_after=HOUR)] * 2
     with pytest.raises(RateLimited):
         paused.get_sync_settings(COMPANY)
     assert record.pause is not None
@@ -172,7 +172,7 @@ def test_a_probe_that_meets_a_shorter_pause_ends_its_lease_early(
 ) -> None:
     clock.forward(HOUR)
     wait = SHORT_WAIT + timedelta(seconds=1)
-    codat.failures = [RateLimited("not yet", retry_after=wait)]
+    codat.failures = [RateLimited("not yet", retry_after=wait)] * 2
     with pytest.raises(RateLimited):
         paused.get_sync_settings(COMPANY)
     assert record.pause is not None
@@ -214,6 +214,62 @@ def test_an_expired_account_is_reported_without_a_call_until_the_next_probe(
     assert record.pause is None
 
 
+class FakeRate:
+    """A call rate that notes refusals, and holds all back for the second company, or for none."""
+
+    def __init__(self) -> None:
+        self.refusals: list[tuple[timedelta | None, UUID | None]] = []
+        self.holds_back: set[UUID | None] = {None, OTHER_COMPANY}
+
+    def refused(self, wait: timedelta | None, company_id: UUID | None, *, began: datetime) -> bool:
+        assert began <= NOW
+        self.refusals.append((wait, company_id))
+        return company_id in self.holds_back
+
+
+SHORTLY = RateLimited("too many in this minute", retry_after=SHORT_WAIT)
+
+
+def test_a_short_refusal_of_one_company_holds_back_no_other(codat: FakeCodat, record: FakePause, clock: Clock) -> None:
+    rate = FakeRate()
+    process = PausingCodat(codat, record, clock, call_rate=rate)
+    codat.failures = [SHORTLY]
+    with pytest.raises(RateLimited) as refusal:
+        process.get_sync_settings(COMPANY)
+    assert not refusal.value.concerns_account
+    assert (rate.refusals, codat.calls) == ([(SHORT_WAIT, COMPANY)], ["get", "get account"])
+
+
+def test_a_short_refusal_that_codat_confirms_for_the_account_holds_all_back(
+    codat: FakeCodat, record: FakePause, clock: Clock
+) -> None:
+    rate = FakeRate()
+    codat.failures = [SHORTLY, SHORTLY]
+    with pytest.raises(RateLimited) as refusal:
+        PausingCodat(codat, record, clock, call_rate=rate).get_sync_settings(COMPANY)
+    assert refusal.value.concerns_account
+    assert rate.refusals == [(SHORT_WAIT, COMPANY), (SHORT_WAIT, None)]
+    assert record.pause is None
+
+
+def test_a_short_refusal_of_a_second_company_needs_no_confirming_call(
+    codat: FakeCodat, record: FakePause, clock: Clock
+) -> None:
+    codat.failures = [SHORTLY]
+    with pytest.raises(RateLimited) as refusal:
+        PausingCodat(codat, record, clock, call_rate=FakeRate()).get_sync_settings(OTHER_COMPANY)
+    assert refusal.value.concerns_account
+    assert (codat.calls, record.pause) == (["get"], None)
+
+
+def test_any_other_refusal_teaches_the_call_rate_nothing(codat: FakeCodat, record: FakePause, clock: Clock) -> None:
+    rate = FakeRate()
+    codat.failures = [EXPIRED, EXPIRED]
+    with pytest.raises(PaymentRequired):
+        PausingCodat(codat, record, clock, call_rate=rate).get_sync_settings(COMPANY)
+    assert rate.refusals == []
+
+
 @pytest.mark.parametrize(
     "error",
     [
@@ -235,7 +291,7 @@ def test_an_error_that_does_not_concern_the_whole_account_begins_no_pause(
 
 
 def test_a_wait_of_a_year_is_cut_to_the_longest_pause(codat: FakeCodat, record: FakePause, clock: Clock) -> None:
-    codat.failures = [RateLimited("no", retry_after=timedelta(days=365))]
+    codat.failures = [RateLimited("no", retry_after=timedelta(days=365))] * 2
     with pytest.raises(RateLimited):
         PausingCodat(codat, record, clock).get_sync_settings(COMPANY)
     assert record.pause is not None
@@ -263,9 +319,9 @@ def test_a_pause_of_another_process_is_respected_within_seconds(
         process.get_sync_settings(COMPANY)
 
 
-def test_a_thousand_waiting_events_cost_one_call(codat: FakeCodat, record: FakePause, clock: Clock) -> None:
+def test_a_thousand_waiting_events_cost_two_calls(codat: FakeCodat, record: FakePause, clock: Clock) -> None:
     """Two functions with batches of ten, and one event for each company."""
-    codat.failures = [RateLimited("quota used up", retry_after=HOUR)]
+    codat.failures = [RateLimited("quota used up", retry_after=HOUR)] * 2
     queue = FakeQueue()
     deferred = 0
     consumers = [
@@ -287,7 +343,7 @@ def test_a_thousand_waiting_events_cost_one_call(codat: FakeCodat, record: FakeP
         ]
         deferred += len(consumers[batch % 2].consume(sqs_event(*bodies), FakeContext())["batchItemFailures"])
     assert deferred == 1000
-    assert codat.calls == ["get"]
+    assert codat.calls == ["get", "get account"]
     assert min(queue.waits.values()) >= HOUR.total_seconds()
 
 

@@ -86,6 +86,18 @@ def test_a_plan_in_another_unicode_composition_is_the_same_plan(read: Callable[[
     assert read(composed).plan == read(decomposed).plan == composed
 
 
+def test_a_plan_has_64_characters_once_it_is_composed() -> None:
+    assert len(normalize("NFD", "é" * 64)) == 128
+    assert read_plan(plan_body(plan=normalize("NFD", "é" * 64))).plan == "é" * 64
+    assert words(read_plan, plan_body(plan=normalize("NFD", "é" * 65))).startswith("detail.plan: ")
+
+
+def test_a_character_that_composing_makes_two_counts_as_two() -> None:
+    assert len(normalize("NFC", "\u0958")) == 2
+    assert read_plan(plan_body(plan="\u0958" * 32)).plan == normalize("NFC", "\u0958" * 32)
+    assert words(read_plan, plan_body(plan="\u0958" * 33)).startswith("detail.plan: ")
+
+
 def test_a_plan_event_without_a_plan_is_malformed() -> None:
     assert words(read_plan, body("Company Changed Plan", {"companyId": str(COMPANY)})) == "detail.plan: Field required"
 

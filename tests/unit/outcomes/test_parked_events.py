@@ -6,7 +6,7 @@ Moto's SQS and the fake that other tests use are held to the same claims.
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any, cast
 
@@ -85,7 +85,7 @@ class Queues:
     def arn(self, url: str) -> str:
         return self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
 
-    def park(self, body: str, source: str | None = None, **about: str) -> None:
+    def park(self, body: str, source: str | None = None, **about: Any) -> None:  # noqa: ANN401
         """Park an event as a function does."""
         dead_letters = DeadLetters(self.sqs, {Outcome.PARKED_PAYMENT_REQUIRED: self.dlq}, lambda: NOW)
         event = ReceivedEvent(body, self.arn(self.source) if source is None else source, **about)
@@ -327,13 +327,26 @@ class TestPuttingBack:
         moved = ParkedEvent.of(message(moved_from=queues.arn(queues.source)))
         queues.dead_letters.put_back([moved])
         (back,) = queues.messages(queues.source)
-        assert back["MessageAttributes"] == {"parkedAt": {"DataType": "String", "StringValue": NOW.isoformat()}}
+        attributes = {name: value["StringValue"] for name, value in back["MessageAttributes"].items()}
+        assert attributes == {
+            "parkedAt": NOW.isoformat(),
+            "arrivedAt": moved.arrived_at and moved.arrived_at.isoformat(),
+        }
 
-    def test_drops_one_of_a_producers_ten_attributes_to_mark_an_event(self, queues: Queues) -> None:
+    def test_keeps_when_an_event_first_arrived(self, queues: Queues) -> None:
+        """Among events of one moment it decides, so bringing one back must not make it the newest."""
+        queues.park("one", arrived_at=NOW - timedelta(hours=3))
+        for batch in queues.dead_letters.read(MINUTES):
+            queues.dead_letters.put_back(batch)
+        (back,) = queues.messages(queues.source)
+        assert back["MessageAttributes"]["arrivedAt"]["StringValue"] == (NOW - timedelta(hours=3)).isoformat()
+        assert len(back["MessageAttributes"]) <= 10
+
+    def test_drops_two_of_a_producers_ten_attributes_to_mark_an_event(self, queues: Queues) -> None:
         own = {f"own{number}": "x" for number in range(10)}
         queues.dead_letters.put_back([ParkedEvent.of(message(own, moved_from=queues.arn(queues.source)))])
         (back,) = queues.messages(queues.source)
-        assert set(back["MessageAttributes"]) == {"parkedAt", *(f"own{number}" for number in range(9))}
+        assert set(back["MessageAttributes"]) == {"parkedAt", "arrivedAt", *(f"own{number}" for number in range(8))}
 
     def test_asks_for_the_url_of_each_queue_once(self, queues: Queues) -> None:
         for number in range(21):

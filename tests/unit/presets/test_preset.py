@@ -1,6 +1,7 @@
 """How a preset merges over what Codat shows, its fallback, and its fingerprint."""
 
 from dataclasses import replace
+from datetime import date, datetime
 from itertools import product
 from typing import Any
 
@@ -18,7 +19,7 @@ from codat_sync.codat.models import (
     SyncSetting,
     SyncSettings,
 )
-from codat_sync.presets.preset import CompanyPreset, PresetSetting
+from codat_sync.presets.preset import CompanyPreset, PresetSetting, moment_of
 from tests.unit.json_strategies import ANY_NAMES, HOURS, answers
 from tests.unit.presets.one_plan import by_type, frequencies, preset, setting, shown
 
@@ -192,6 +193,72 @@ def test_the_same_moment_in_another_form_is_left_as_codat_wrote_it() -> None:
     read = preset('sync_from_utc = "2024-01-31"')
     assert read.over(before) == before
     assert read.refused_narrowing(before) == ()
+
+
+NO_WINDOW = [None, 0, -1, -(2**63)]
+NO_DATE = [None, "", "  ", "0001-01-01T00:00:00", "0001-01-01T00:00:00Z", "0001-01-01T00:00:00.0000000+14:00"]
+
+
+@pytest.mark.parametrize("window", NO_WINDOW)
+def test_a_window_of_zero_or_less_is_none_and_is_not_narrowed(window: int | None) -> None:
+    before = shown(setting("invoices", syncFromWindow=window))
+    read = preset("sync_from_window = 12")
+    assert read.over(before) == before
+    assert read.refused_narrowing(before) == ("invoices",)
+
+
+@pytest.mark.parametrize("months", NO_WINDOW)
+def test_months_of_zero_or_less_are_those_that_codat_keeps_without_a_setting(months: int | None) -> None:
+    before = shown(setting("balanceSheet", monthsToSync=months))
+    assert preset("months_to_sync = 23").over(before) == before
+    assert preset("months_to_sync = 23").refused_narrowing(before) == ("balanceSheet",)
+    assert preset("months_to_sync = 24").over(before).settings[0].months_to_sync == 24
+
+
+@pytest.mark.parametrize("date", NO_DATE)
+def test_an_unset_date_is_none_and_is_not_narrowed(date: str | None) -> None:
+    before = shown(setting("invoices", syncFromUtc=date))
+    for plan in ('sync_from_utc = "2001-01-01"', "sync_from_window = 1200"):
+        assert preset(plan).over(before) == before
+        assert preset(plan).refused_narrowing(before) == ("invoices",)
+
+
+@pytest.mark.parametrize("date", NO_DATE)
+@pytest.mark.parametrize("window", NO_WINDOW)
+def test_what_is_unset_needs_no_clearing_beside_its_alternative(date: str | None, window: int | None) -> None:
+    """Codat would show zero again, and the difference would come back every night."""
+    before = shown(setting("invoices", syncFromUtc=date, syncFromWindow=window))
+    for plan, name in (
+        ('sync_from_utc = "2001-01-01"', "sync_from_utc"),
+        ("sync_from_window = 12", "sync_from_window"),
+    ):
+        changed = differences(before, preset(f"{plan}\nallow_history_narrowing = true").over(before))
+        assert [each.field for each in changed] == [name]
+
+
+@given(
+    asked=st.integers(1, 1200),
+    window=st.none() | st.integers(-(2**63), 2**63),
+    kind=st.sampled_from([("invoices", "sync_from_window", 10**30), ("balanceSheet", "months_to_sync", 24)]),
+)
+def test_without_leave_no_history_gets_shorter(asked: int, window: int | None, kind: tuple[str, str, int]) -> None:
+    data_type, field, without_a_window = kind
+    before = shown(SyncSetting.model_validate({"data_type": data_type, field: window}))
+    after = preset(f"{field} = {asked}").over(before)
+    months = [getattr(each.settings[0], field) for each in (before, after)]
+    length_before, length_after = (without_a_window if each is None or each <= 0 else each for each in months)
+    assert length_before <= length_after
+
+
+@given(asked=st.dates(date(1970, 1, 1), date(2100, 1, 1)), moment=st.none() | st.datetimes(timezones=st.timezones()))
+def test_without_leave_no_history_begins_later(asked: date, moment: datetime | None) -> None:
+    before = shown(setting("invoices", syncFromUtc=moment and moment.isoformat()))
+    after = preset(f'sync_from_utc = "{asked}"').over(before).settings[0].sync_from_utc
+    if after != before.settings[0].sync_from_utc:
+        later = moment_of(after)
+        assert moment is not None
+        assert later is not None
+        assert later <= moment
 
 
 def test_a_locked_data_types_history_is_neither_changed_nor_refused() -> None:

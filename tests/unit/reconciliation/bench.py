@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from codat_sync.codat.errors import (
+    CodatError,
     PaymentRequired,
     PaymentRequiredKind,
     ServerError,
@@ -13,13 +14,14 @@ from codat_sync.codat.errors import (
 from codat_sync.codat.models import SyncSettings
 from codat_sync.codat.rate_limits import RateLimit
 from codat_sync.companies.converge import Convergence
-from codat_sync.companies.records import DesiredPlan
+from codat_sync.companies.desired import DesiredPlan
 from codat_sync.deadline import Deadline
 from codat_sync.events.company_events import Authority
 from codat_sync.events.requests import ReconciliationRequest
 from codat_sync.presets.file import Presets
 from codat_sync.reconciliation.check import CompanyCheck
 from codat_sync.reconciliation.pace import Pace, Quota
+from codat_sync.reconciliation.queue import fingerprint
 from codat_sync.reconciliation.reconcile import Reconciliation, ReconciliationLimits
 from codat_sync.reconciliation.runs import Run
 from tests.fakes.announcements import FakeAnnouncer
@@ -46,8 +48,16 @@ invoices = "hourly"
 """
 WEEKLY_GROWTH = PRESETS.replace("daily", "weekly", 1)
 DAY = timedelta(days=1)
-EXPIRED = PaymentRequired("Account expired", kind=PaymentRequiredKind.ACCOUNT_EXPIRED)
 UNANSWERED = ServerError("oh no", status=503)
+
+
+def of_the_account(error: CodatError) -> CodatError:
+    """Mark an error as confirmed for the whole account."""
+    error.concerns_account = True
+    return error
+
+
+EXPIRED = of_the_account(PaymentRequired("Account expired", kind=PaymentRequiredKind.ACCOUNT_EXPIRED))
 
 
 def company(number: int) -> UUID:
@@ -104,6 +114,8 @@ class Bench:
                 page_size=page_size,
             ),
             lambda: self.now,
+            presets=fingerprint(self.presets),
+            ask_account=self.codat.get_account_sync_settings,
         )
 
     def at_plan(self, *numbers: int, plan: str = "growth") -> None:

@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from codat_sync.api_key import ApiKeyUnusable
 from codat_sync.codat.errors import (
     BadRequest,
+    CodatError,
     Conflict,
     Forbidden,
     NotFound,
@@ -19,7 +20,8 @@ from codat_sync.codat.errors import (
     Unauthorized,
     Unreachable,
 )
-from codat_sync.companies.records import AppliedPreset, CompanyPlan, DesiredPlan, NotedFailure
+from codat_sync.companies.desired import DesiredPlan
+from codat_sync.companies.records import AppliedPreset, CompanyPlan, NotedFailure
 from codat_sync.deadline import OutOfTime
 from codat_sync.events.company_events import Authority
 from codat_sync.presets.file import Presets
@@ -65,6 +67,12 @@ def applied_as(record: CompanyPlan, **changes: str) -> CompanyPlan:
 
 def degraded(applied_at: datetime = YESTERDAY) -> CompanyPlan:
     return applied_as(company("scale", applied_at=applied_at), fingerprint=DEGRADED.fingerprint, degraded_to="daily")
+
+
+def of_the_account(error: CodatError) -> CodatError:
+    """Mark an error as confirmed for the whole account."""
+    error.concerns_account = True
+    return error
 
 
 def failed(record: CompanyPlan, reason: str, at: datetime = HOUR_AGO) -> CompanyPlan:
@@ -139,9 +147,9 @@ def test_a_company_waits_for_codats_bill_only_while_its_event_is_in_the_dlq(reco
         BotoCoreError(),
         ClientError({"Error": {"Code": "Throttled", "Message": ""}}, "Scan"),
         OutOfTime("soon over"),
-        PaymentRequired("Account expired", kind=PaymentRequiredKind.ACCOUNT_EXPIRED),
-        RateLimited("slow down", retry_after=None),
-        Unauthorized("who are you"),
+        of_the_account(PaymentRequired("Account expired", kind=PaymentRequiredKind.ACCOUNT_EXPIRED)),
+        of_the_account(RateLimited("slow down", retry_after=None)),
+        of_the_account(Unauthorized("who are you")),
     ],
     ids=lambda error: type(error).__name__,
 )
@@ -157,6 +165,9 @@ def test_an_error_that_concerns_all_companies_is_no_finding_of_one(error: Except
         (BadRequest("no"), Finding.REFUSED),
         (Forbidden("no"), Finding.REFUSED),
         (PaymentRequired("limit", kind=PaymentRequiredKind.COMPANY_LIMIT), Finding.REFUSED),
+        (PaymentRequired("Account expired", kind=PaymentRequiredKind.ACCOUNT_EXPIRED), Finding.REFUSED),
+        (RateLimited("slow down", retry_after=timedelta(hours=12)), Finding.UNANSWERED),
+        (Unauthorized("who are you"), Finding.UNANSWERED),
         (ServerError("oh"), Finding.UNANSWERED),
         (Unreachable("cut"), Finding.UNANSWERED),
         (Conflict("busy"), Finding.UNANSWERED),

@@ -16,20 +16,21 @@ from codat_sync.codat.errors import (
 from codat_sync.codat.rate_limits import RateLimit
 from codat_sync.consuming.consume import START_SECONDS
 from codat_sync.events.requests import ReconciliationRequest
-from codat_sync.reconciliation.queue import CompanyRequest
+from codat_sync.reconciliation.queue import CompanyRequest, fingerprint
 from codat_sync.reconciliation.reconcile import ANOTHER_AT_WORK, FEW, LOST
 from codat_sync.reconciliation.runs import Run
 from tests.fakes.clock import NOW
 from tests.fakes.lambda_ import deadline
 from tests.fakes.reconciliation import FakeRuns
-from tests.unit.reconciliation.bench import DAY, EXPIRED, UNANSWERED, Bench, company
+from tests.unit.reconciliation.bench import DAY, EXPIRED, UNANSWERED, Bench, company, of_the_account
 
 
 def test_a_company_is_handed_over_under_the_id_of_its_run(bench: Bench) -> None:
     bench.at_plan(1)
     bench.tamper(1)
     bench.night()
-    assert bench.queue.requests == [CompanyRequest(f"night-1/{company(1)}", company(1), bench.now)]
+    presets = fingerprint(bench.presets)
+    assert bench.queue.requests == [CompanyRequest(f"night-1/{company(1)}", company(1), bench.now, presets=presets)]
 
 
 def test_a_run_over_an_empty_table_is_finished_at_once(bench: Bench) -> None:
@@ -84,8 +85,8 @@ def test_a_run_keeps_its_pace(bench: Bench) -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        RateLimited("quota", retry_after=timedelta(hours=3)),
-        Unauthorized("who are you", status=401),
+        of_the_account(RateLimited("quota", retry_after=timedelta(hours=3))),
+        of_the_account(Unauthorized("who are you", status=401)),
         EXPIRED,
         ClientError({"Error": {"Code": "Throttled", "Message": ""}}, "GetItem"),
     ],
@@ -120,6 +121,7 @@ def test_where_codat_does_not_answer_at_all_no_company_is_handed_over(bench: Ben
     bench.now += DAY
     bench.named(99)  # Its event is left to apply it, without a call to Codat.
     bench.codat.refusals = {company(number): UNANSWERED for number in numbers}
+    bench.codat.failures = [UNANSWERED]  # The call that concerns no company gets no answer either.
     with pytest.raises(CodatError, match="oh no"):
         bench.go_on(page_size=100)
     assert (bench.handed_over, dict(bench.run.counts)) == ([], {})

@@ -48,6 +48,15 @@ def begun(runs: Runs, request: ReconciliationRequest = NIGHT, in_place_of: Run |
     return run
 
 
+def test_a_run_that_was_begun_anew_does_not_continue_and_notes_its_presets(runs: Runs) -> None:
+    run = begun(runs)
+    anew = runs.begin(NIGHT, in_place_of=run, at=LATER, presets="newer")
+    assert anew is not None
+    assert runs.advance(run, further(run)) is None
+    assert runs.advance(anew, further(anew)) == further(anew)
+    assert (run.presets, anew.presets) == (None, "newer")
+
+
 def begun_as(run: Run) -> Run:
     """Return the run as it was before its first step."""
     return Run(run.run_id, report_only=run.report_only, started_at=run.started_at, progress_at=run.started_at)

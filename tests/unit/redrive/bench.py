@@ -14,7 +14,7 @@ from codat_sync.codat.errors import (
     PaymentRequiredKind,
 )
 from codat_sync.companies.converge import Convergence
-from codat_sync.companies.records import DesiredPlan
+from codat_sync.companies.desired import DesiredPlan
 from codat_sync.events.company_events import Authority
 from codat_sync.events.requests import RedriveRequest
 from codat_sync.outcomes.dead_letters import DeadLetters, ReceivedEvent
@@ -67,6 +67,7 @@ class Bench:
             self.pause,
             Pace(per_minute, monotonic=lambda: sum(self.slept), sleep=self.slept.append),
             self.announcer,
+            ask_account=self.codat.get_account_sync_settings,
             now=lambda: NOW,
             sleep=self.slept.append,
         )

@@ -28,6 +28,7 @@ from codat_sync.companies.pause import CACHE, Pause
 from codat_sync.consuming.consume import START_SECONDS
 from codat_sync.consuming.duties import AFTER_A_FAILURE
 from codat_sync.events.requests import RedriveRequest
+from codat_sync.redrive._turns import PROBES
 from tests.fakes.clock import NOW
 from tests.fakes.codat import setting
 from tests.fakes.codat import settings as shown
@@ -48,18 +49,18 @@ def logged(caplog: pytest.LogCaptureFixture, line: str) -> list[dict[str, Any]]:
 
 
 class TestUnpaid:
-    def test_costs_one_write_and_leaves_every_event_parked(
+    def test_costs_a_write_for_each_probe_and_leaves_every_event_parked(
         self, bench: Bench, caplog: pytest.LogCaptureFixture
     ) -> None:
         bodies = bench.park_degraded(COMPANIES)
         bench.codat.has_hourly = False
         assert bench.carry_out() is None
-        assert bench.codat.calls == ["get", "update"]
+        assert bench.codat.calls == ["get", "update"] * PROBES
         assert bench.parked == bodies
         assert bench.back == []
         assert bench.announcer.said == []
-        (line,) = logged(caplog, "redrive_refused")
-        assert (line["kind"], line["words"]) == (HOURLY, "Sync schedule not allowed")
+        lines = logged(caplog, "redrive_refused")
+        assert [(each["kind"], each["words"]) for each in lines] == [(HOURLY, "Sync schedule not allowed")] * PROBES
         (line,) = logged(caplog, "redrive_done")
         assert (line["moved"], line["refused"]) == ({}, {HOURLY: "Sync schedule not allowed"})
 
@@ -70,11 +71,11 @@ class TestUnpaid:
         assert {message.handle for message in bench.sqs.queues[DLQ]} == {None}
 
     @pytest.mark.parametrize("kind", [LIMIT, UNKNOWN])
-    def test_costs_one_write_for_any_kind(self, bench: Bench, kind: PaymentRequiredKind) -> None:
+    def test_costs_no_more_writes_for_any_kind(self, bench: Bench, kind: PaymentRequiredKind) -> None:
         bodies = [bench.park(company, kind) for company in COMPANIES]
-        bench.codat.failures = [None, refused(kind)]
+        bench.codat.failures = [None, refused(kind)] * PROBES
         bench.carry_out()
-        assert (bench.writes, bench.parked) == (1, bodies)
+        assert (bench.writes, bench.parked) == (PROBES, bodies)
 
     def test_keeps_the_others_of_the_kind_and_moves_those_of_a_paid_kind(self, bench: Bench) -> None:
         hourly = bench.park_degraded(COMPANIES[:3])
@@ -83,24 +84,27 @@ class TestUnpaid:
         assert bench.carry_out() is None
         assert (bench.parked, bench.back) == (hourly, limit)
 
-    def test_an_expired_account_refuses_every_kind_at_the_cost_of_one_call(self, bench: Bench) -> None:
+    def test_an_expired_account_refuses_every_kind_at_the_cost_of_two_calls(self, bench: Bench) -> None:
         bodies = [bench.park(company, kind) for kind in (HOURLY, EXPIRED, LIMIT) for company in COMPANIES[:5]]
-        bench.codat.failures = [refused(EXPIRED)]
+        bench.codat.failures = [refused(EXPIRED)] * 2
         assert bench.carry_out() is None
-        assert bench.codat.calls == ["get"]
+        assert bench.codat.calls == ["get", "get account"]
         assert bench.parked == bodies
 
-    def test_reads_no_more_messages_once_every_kind_is_refused(self, bench: Bench) -> None:
+    def test_reads_no_more_than_a_sample_once_every_kind_is_refused(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("codat_sync.redrive.redrive.SAMPLE", 20)
         bench.park_degraded(COMPANIES)
         bench.codat.has_hourly = False
         bench.carry_out(HOURLY)
-        assert bench.sqs.calls.count("receive_message") == 1
+        assert bench.sqs.calls.count("receive_message") == 2
 
     def test_a_probe_that_meets_another_402_goes_back_to_be_parked_under_that_one(self, bench: Bench) -> None:
         probe, *others = (bench.park(company, UNKNOWN) for company in COMPANIES[:3])
-        bench.codat.failures = [None, refused(LIMIT)]
+        bench.codat.failures = [None, refused(LIMIT), None, refused(UNKNOWN), None, refused(UNKNOWN)]
         bench.carry_out()
-        assert (bench.writes, bench.back, bench.parked) == (1, [probe], others)
+        assert (bench.writes, bench.back, bench.parked) == (3, [probe], others)
 
 
 class TestPaid:
@@ -182,7 +186,7 @@ class TestNoProof:
         bench.codat.companies[COMPANIES[0]] = PRESETS.for_company("free", COMPANIES[0]).over(shown(setting("invoices")))
         bench.codat.has_hourly = False
         bench.carry_out()
-        assert (bench.writes, bench.back, bench.parked) == (1, [at_it], others)
+        assert (bench.writes, bench.back, bench.parked) == (2, [at_it], others)
 
     def test_of_a_write_that_asks_for_no_hourly(self, bench: Bench) -> None:
         changed, *others = bench.park_degraded(COMPANIES[:3])
@@ -199,7 +203,7 @@ class TestNoProof:
         others = bench.park_degraded(COMPANIES[:2])
         bench.codat.has_hourly = False
         bench.carry_out()
-        assert (bench.writes, bench.back, bench.parked) == (1, [strange], others)
+        assert (bench.writes, bench.back, bench.parked) == (2, [strange], others)
 
     @pytest.mark.parametrize("error", [BadRequest("no"), Forbidden("no"), NotFound("no"), Conflict("no")])
     @pytest.mark.parametrize("call", [0, 1])
@@ -228,17 +232,17 @@ class TestNoAnswer:
         self, bench: Bench, error: CodatUnavailable, caplog: pytest.LogCaptureFixture
     ) -> None:
         bodies = bench.park_degraded(COMPANIES)
-        bench.codat.failures = [error]
+        bench.codat.failures = [error] * 2
         with pytest.raises(type(error)):
             bench.carry_out()
-        assert bench.codat.calls == ["get"]
+        assert bench.codat.calls == ["get", "get account"]
         assert bench.parked == bodies
         assert {message.handle for message in bench.sqs.queues[DLQ]} == {None}
         assert len(logged(caplog, "redrive_goes_on")) == 1
 
     def test_moves_the_events_of_kinds_that_were_found_paid_before(self, bench: Bench) -> None:
         hourly, limit = bench.park_degraded(COMPANIES[:1]), bench.park(COMPANIES[1], LIMIT)
-        bench.codat.failures = [None, None, ServerError("down")]
+        bench.codat.failures = [None, None, ServerError("down"), ServerError("down")]
         with pytest.raises(ServerError):
             bench.carry_out()
         assert (bench.back, bench.parked) == (hourly, [limit])
@@ -294,7 +298,7 @@ class TestPause:
     def test_stays_while_the_account_is_expired(self, bench: Bench) -> None:
         bench.park(COMPANIES[0], EXPIRED)
         bench.pause.pause = pause = Pause(EXPIRED, "Account expired", self.UNTIL)
-        bench.codat.failures = [refused(EXPIRED)]
+        bench.codat.failures = [refused(EXPIRED)] * 2
         bench.carry_out()
         assert bench.pause.pause == pause
 
@@ -338,7 +342,8 @@ class TestTime:
         wait = bench.carry_out(per_minute=60)
         assert wait is not None
         assert timedelta(0) < wait <= timedelta(seconds=START_SECONDS + 1)
-        assert (bench.back, bench.parked) == (bodies[:21], bodies[21:])
+        assert len(bench.back) == 21
+        assert sorted([*bench.back, *bench.parked]) == bodies
         assert len(logged(caplog, "redrive_goes_on")) == 1
         bench.seconds += 900
         assert bench.carry_out() is None
@@ -348,7 +353,7 @@ class TestTime:
         body = bench.park_degraded(COMPANIES[:1])
         bench.seconds = START_SECONDS
         bench.codat.before_write = lambda: pytest.fail("there was no time for a write")
-        left = iter([START_SECONDS] * 5)
+        left = iter([START_SECONDS] * 7)
         request = RedriveRequest("request", NOW)
         wait = bench.redrive().carry_out(request, deadline(lambda: next(left, START_SECONDS - 1)))
         assert wait is not None
