@@ -23,7 +23,7 @@ from codat_sync.consuming.duties import DutyConsumer
 from codat_sync.consuming.ending_in_time import EndingInTime
 from codat_sync.consuming.live_presets import LiveConsumer, LiveDuty
 from codat_sync.consuming.settle import Settlement
-from codat_sync.deadline import Deadline
+from codat_sync.deadline import Deadline, PacedDeadline
 from codat_sync.events.requests import read_reconciliation_request, read_redrive_request
 from codat_sync.observability import CodatCalls
 from codat_sync.outcomes.dead_letters import DeadLetters
@@ -108,7 +108,7 @@ def wire_company_reconciliation(config: Config, now: Callable[[], datetime] = _u
 
     def announcers(convergence: Convergence, presets: Presets) -> Sequence[Announcer]:
         def deadline() -> Deadline:
-            return parts.clients.deadline(seconds_for_a_call=START_SECONDS)
+            return PacedDeadline(parts.clients.deadline(seconds_for_a_call=START_SECONDS), parts.call_rate)
 
         return [tally, Verification(convergence, presets, parts.plans, parts.announcements, deadline, now)]
 
@@ -177,7 +177,12 @@ class _Parts:
     """What several functions are made of, each part made once, when it is first needed."""
 
     def __init__(
-        self, config: Config, now: Callable[[], datetime], clients: AwsClients | None = None, *, yields: bool = False
+        self,
+        config: Config,
+        now: Callable[[], datetime],
+        clients: AwsClients | None = None,
+        *,
+        yields: bool = False,
     ) -> None:
         """Where the function ``yields``, live events take precedence over its calls to Codat."""
         self._config = config
@@ -244,7 +249,7 @@ class _Parts:
     @cached_property
     def pausing_codat(self) -> PausingCodat:
         """Codat, respecting the pause."""
-        return PausingCodat(self.codat, self.pause, self._now, self.ask_account)
+        return PausingCodat(self.codat, self.pause, self._now, self.ask_account, self.call_rate)
 
     @cached_property
     def source(self) -> SourceQueue:

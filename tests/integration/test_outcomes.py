@@ -243,7 +243,8 @@ def test_a_call_that_codat_refuses_for_seconds_waits_for_its_turn_and_is_made_ag
 ) -> None:
     slept: list[float] = []
     monkeypatch.setattr(wiring, "sleep", slept.append)
-    codat.get(SETTINGS, status=429, headers={"Retry-After": "5"})
+    for url in (SETTINGS, f"{URL}/profile/syncSettings"):
+        codat.get(url, status=429, json=RATE_LIMITED, headers={"Retry-After": "5"})
     codat.get(SETTINGS, json=SHOWN)
     codat.post(SETTINGS, status=204)
     assert deployed.deliver(event("starter")) == []

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from codat_sync.codat.client import REQUEST_SECONDS
 from codat_sync.codat.errors import CodatError, PaymentRequired, PaymentRequiredKind, RateLimited
+from codat_sync.codat.rate_limits import SHORT_WAIT
 from codat_sync.companies.account import CONFIRMATION_SECONDS, VERDICT, sounds_account_wide
 
 ACCOUNT_CALL: Final = "get_account_sync_settings"
@@ -67,7 +68,7 @@ class Manners:
 
 def _names_an_end(error: BaseException | None) -> bool:
     match error:
-        case RateLimited(retry_after=timedelta() as wait) if wait:
+        case RateLimited(retry_after=timedelta() as wait) if wait > SHORT_WAIT:
             return True
         case PaymentRequired(kind=PaymentRequiredKind.ACCOUNT_EXPIRED):
             return True

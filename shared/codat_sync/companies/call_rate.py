@@ -12,6 +12,7 @@ from http import HTTPStatus
 from random import Random
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, Protocol
+from uuid import UUID
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -30,9 +31,12 @@ CACHE_OF_A_LIMIT: Final = 1_000
 """For how many it uses what it last read of a limit: so late it learns that another process was refused."""
 KEPT: Final = 5_000
 """A turn that no call has used for so long is given up: saved up, turns would become a burst."""
-UNNAMED_WAIT: Final = 5_000
+UNNAMED_WAIT: Final = timedelta(seconds=5)
 """The wait after a 429 that names none."""
 SHORTEST_WAIT: Final = 1_000
+SUSPICION: Final = 10_000
+"""For how many milliseconds the refusal of one company counts towards that of a second one."""
+MILLISECOND: Final = timedelta(milliseconds=1)
 YIELDING_SHARE: Final = 0.8
 """The share of the limit that is left to callers that yield."""
 YIELDING_WAIT: Final = 5_000
@@ -155,6 +159,7 @@ class CallRate:
         self._read_at: int | None = None
         self._alone_until = 0
         self._accepted_at = 0
+        self._suspect: tuple[UUID, int] | None = None
         self._turns: deque[int] = deque()
 
     def wait(self, *, within: float) -> bool:
@@ -173,24 +178,37 @@ class CallRate:
                 return True
 
     def note(self, answer: Answer) -> None:
-        """Learn from an answer of Codat's. Called in the thread that made the request, before its caller gets it."""
+        """Learn from an answer that was no refusal. Where it says that nothing remains of a short window, all wait."""
+        if not answer.is_codats or answer.status in {None, HTTPStatus.TOO_MANY_REQUESTS}:
+            return
         now = self._milliseconds()
         began = now - round(answer.seconds * 1000)
-        if answer.status not in {None, HTTPStatus.TOO_MANY_REQUESTS}:
-            self._accepted_at = max(self._accepted_at, began)
-        wait = self._wait_of(answer)
-        if wait is not None:
-            self._close(began, now, now + max(wait, SHORTEST_WAIT))
+        self._accepted_at = max(self._accepted_at, began)
+        wait = answer.rate_limit.wait(self._now()) if answer.rate_limit.remaining == 0 else None
+        if wait is not None and wait <= SHORT_WAIT:
+            with self._lock:
+                self._close(began, now, wait)
 
-    def _wait_of(self, answer: Answer) -> int | None:
-        """Return the milliseconds until Codat takes calls again, None where it does, or the wait is the pause's."""
-        refused = answer.status == HTTPStatus.TOO_MANY_REQUESTS
-        if not refused and answer.rate_limit.remaining != 0:
-            return None
-        wait = answer.rate_limit.wait(self._now())
-        if wait is None:
-            return UNNAMED_WAIT if refused else None
-        return round(wait / timedelta(milliseconds=1)) if wait <= SHORT_WAIT else None
+    def refused(self, wait: timedelta | None, company_id: UUID | None, *, began: datetime) -> bool:
+        """Learn from a call that Codat refused; return whether all calls wait for their turns now.
+
+        They do where the refused call concerned no company (None), or another company was refused just before: one
+        company's refusal holds back no other. A long wait is the pause's.
+        """
+        if wait is not None and wait > SHORT_WAIT:
+            return False
+        now, began_at = self._milliseconds(), _milliseconds(began)
+        with self._lock:
+            is_closed = self._known is not None and self._known.opened_at > began_at
+            if not is_closed and company_id is not None and not self._is_second(company_id, now):
+                return False
+            self._close(began_at, now, UNNAMED_WAIT if wait is None else wait)
+        return True
+
+    def _is_second(self, company_id: UUID, now: int) -> bool:
+        """Return whether another company was refused just before; remember this one."""
+        before, self._suspect = self._suspect, (company_id, now)
+        return before is not None and before[0] != company_id and now - before[1] <= SUSPICION
 
     def _next(self, now: int, latest: float) -> _Turn:
         """Return the next turn; one that comes too late is left to another call."""
@@ -259,21 +277,21 @@ class CallRate:
     def _know(self, rate: Rate | None, now: int) -> None:
         self._known, self._read_at = rate, now
 
-    def _close(self, began: int, now: int, until: int) -> None:
-        """Let no process call Codat before ``until``, and lower the limit, once for all calls that Codat refused."""
-        with self._lock:
-            rate, closed = self._known, self._closed(self._known, began, now, until)
-            if closed is rate:
-                return
-            try:
-                for _ in range(ATTEMPTS if now >= self._alone_until else 0):
-                    rate = self._record.read()
-                    closed = self._closed(rate, began, now, until)
-                    if closed is rate or self._record.swap(rate, closed):
-                        break
-            except (BotoCoreError, ClientError) as error:
-                self._go_on_alone(error, now)
-            self._know(closed, now)
+    def _close(self, began: int, now: int, wait: timedelta) -> None:
+        """Let no process call Codat for so long, and lower the limit once for all calls that were refused together."""
+        until = now + max(round(wait / MILLISECOND), SHORTEST_WAIT)
+        rate, closed = self._known, self._closed(self._known, began, now, until)
+        if closed is rate:
+            return
+        try:
+            for _ in range(ATTEMPTS if now >= self._alone_until else 0):
+                rate = self._record.read()
+                closed = self._closed(rate, began, now, until)
+                if closed is rate or self._record.swap(rate, closed):
+                    break
+        except (BotoCoreError, ClientError) as error:
+            self._go_on_alone(error, now)
+        self._know(closed, now)
         if closed is not rate:
             logger().info("calls_held_back", calls_a_minute=closed.limit, seconds=(until - now) / 1000)
 
@@ -288,9 +306,13 @@ class CallRate:
         return closed.lowered() if self._accepted_at >= rate.opened_at else closed
 
     def _milliseconds(self) -> int:
-        return round(self._now().timestamp() * 1000)
+        return _milliseconds(self._now())
 
     def _go_on_alone(self, error: Exception, now: int) -> None:
         """Do without the record for a while: each process for itself, at the limit that it knows."""
         self._alone_until = now + CACHE
         logger().warning("call_rate_unavailable", exc_info=error)
+
+
+def _milliseconds(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)

@@ -122,6 +122,13 @@ def _text(moment: datetime) -> str:
     return moment.isoformat(timespec="microseconds")
 
 
+class HoldsBack(Protocol):
+    """The call rate, as far as it learns of refusals."""
+
+    def refused(self, wait: timedelta | None, company_id: UUID | None, *, began: datetime) -> bool:
+        """Learn from a refused call; return whether all calls wait for their turns now. A long wait is the pause's."""
+
+
 class PausingCodat:
     """Codat, respecting the pause. Safe to share between threads.
 
@@ -134,11 +141,16 @@ class PausingCodat:
         record: PauseRecord,
         now: Callable[[], datetime],
         ask_account: Callable[[], object] | None = None,
+        call_rate: HoldsBack | None = None,
     ) -> None:
-        """``ask_account`` makes the confirming call, within ``CONFIRMATION_SECONDS``; None: by ``codat`` itself."""
+        """``ask_account`` makes the confirming call, within ``CONFIRMATION_SECONDS``; None: by ``codat`` itself.
+
+        ``call_rate`` learns of each refusal for its rate.
+        """
         self._codat = codat
         self._record = record
         self._now = now
+        self._call_rate = call_rate
         self._account = Account(ask_account or codat.get_account_sync_settings, now)
         self._lock = Lock()
         self._known: Pause | None = None
@@ -171,10 +183,21 @@ class PausingCodat:
         try:
             yield
         except CodatError as error:
-            self._learn(error, self._account.confirms(error, company_id, began=began), probed)
+            self._learn(error, self._refusal_of_all(error, company_id, began), probed)
             raise
         if probed is not None:
             self._lift(probed)
+
+    def _refusal_of_all(self, error: CodatError, company_id: UUID | None, began: datetime) -> Refusal | None:
+        """Return Codat's refusal of the whole account. One for its rate makes all calls wait for their turns."""
+        if self._call_rate is None or not isinstance(error, RateLimited):
+            return self._account.confirms(error, company_id, began=began)
+        if self._call_rate.refused(error.retry_after, company_id, began=began):
+            return Refusal(error, self._now())
+        refusal = self._account.confirms(error, company_id, began=began)
+        if refusal is not None:
+            self._call_rate.refused(error.retry_after, None, began=began)
+        return refusal
 
     def _learn(self, error: CodatError, refusal: Refusal | None, probed: Pause | None) -> None:
         """Begin a pause where Codat refuses the whole account and says for how long. End or pass on a probe."""
@@ -238,7 +261,7 @@ class PausingCodat:
 
 
 def _pause_for(error: CodatError, at: datetime) -> Pause | None:
-    """Return the pause that an answer calls for. A 429 for a short time, or without a time, is the call rate's."""
+    """Return the pause that an answer calls for. A 429 for a short time, or without one, begins none."""
     match error:
         case RateLimited(retry_after=timedelta() as wait) if wait > SHORT_WAIT:
             until = at + min(wait, LONGEST)

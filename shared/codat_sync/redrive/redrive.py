@@ -73,7 +73,7 @@ class Redrive:
     ) -> None:
         """``convergence`` calls Codat itself: a pause for an expired account must not answer in its place.
 
-        ``pace`` counts events that are probed or moved. Each call to Codat needs one of each of ``turns``.
+        ``pace`` counts events that are probed or moved, and each call to Codat needs one of each of ``turns``.
         ``ask_account`` makes a call that concerns no company, and raises ``CodatError`` where Codat refuses it.
         """
         self._parked = parked

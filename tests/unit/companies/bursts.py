@@ -8,6 +8,7 @@ from http import HTTPMethod
 from math import ceil
 from random import Random
 from typing import Protocol
+from uuid import NAMESPACE_OID, UUID, uuid5
 
 from codat_sync.codat.client import Answer
 from codat_sync.codat.rate_limits import RateLimit
@@ -126,8 +127,9 @@ class Burst:
 
         def work() -> None:
             self.time.sleep(since)
-            for _ in left:
-                while self.time.seconds < until and not self._call(rate):
+            for number in left:
+                company = uuid5(NAMESPACE_OID, f"{name} {number}")
+                while self.time.seconds < until and not self._call(rate, company):
                     pass
                 self.accepted[name] += self.time.seconds < until
 
@@ -146,20 +148,22 @@ class Burst:
         """Run all processes until they have ended."""
         self.time.run(self._jobs)
 
-    def _call(self, rate: CallRate) -> bool:
+    def _call(self, rate: CallRate, company: UUID) -> bool:
         if not rate.wait(within=FUNCTION_SECONDS):
             self.time.sleep(1)
             return False
         one_way = self._random.uniform(0.05, 0.25)
         self.time.sleep(one_way)
         wait = self.limit.refuse(self.time.seconds)
-        shown = RateLimit(remaining=self._show_remaining())
-        if wait is not None:
-            self.refused += 1
-            shown = RateLimit(retry_at=self.time() + timedelta(seconds=wait))
+        resets_at = None if wait is None else self.time() + timedelta(seconds=wait)
         self.time.sleep(one_way)
-        rate.note(Answer(HTTPMethod.GET, 200 if wait is None else 429, 2 * one_way, shown))
-        return wait is None
+        if resets_at is None:
+            shown = RateLimit(remaining=self._show_remaining(), resets_at=self.time() + timedelta(seconds=5))
+            rate.note(Answer(HTTPMethod.GET, 200, 2 * one_way, shown))
+            return True
+        self.refused += 1
+        rate.refused(resets_at - self.time(), company, began=self.time() - timedelta(seconds=2 * one_way))
+        return False
 
     @property
     def refused_share(self) -> float:

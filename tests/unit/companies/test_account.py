@@ -173,9 +173,13 @@ def test_refusals_within_a_few_seconds_cost_one_confirming_call(record: FakePaus
 
 def test_a_429_for_a_short_while_is_the_call_rates_and_asks_nobody(record: FakePause, clock: Clock) -> None:
     codat = CodatByCompany(BAD, error=lambda: RateLimited("slow down", retry_after=timedelta(seconds=1)))
-    refusal(PausingCodat(codat, record, clock), BAD)
-    assert codat.calls == ["refused"]
-    assert record.pause is None
+    codat.of_account = codat.error
+    pausing = PausingCodat(codat, record, clock)
+    refusal(pausing, BAD)
+    clock.forward(timedelta(seconds=1))
+    refusal(pausing, BAD)
+    assert codat.calls == ["refused", "get account"] * 2
+    assert record.pause is None, "so short a refusal is the call rate's"
 
 
 def test_threads_that_meet_a_429_together_make_one_confirming_call_and_one_pause(

@@ -5,6 +5,7 @@ from http import HTTPMethod
 from itertools import pairwise
 from random import Random
 from typing import Any
+from uuid import UUID
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
@@ -15,6 +16,7 @@ from codat_sync.companies.call_rate import (
     CACHE,
     KEPT,
     SHORTEST_WAIT,
+    SUSPICION,
     UNNAMED_WAIT,
     YIELDING_WAIT,
     CallRate,
@@ -22,7 +24,7 @@ from codat_sync.companies.call_rate import (
 )
 from codat_sync.companies.rate import CUT, FORGOTTEN, LEAST, START, Rate
 from tests.fakes.clock import NOW, Clock
-from tests.fakes.companies import FakeCallRate
+from tests.fakes.companies import COMPANY, OTHER_COMPANY, FakeCallRate
 
 START_OF_TIME = round(NOW.timestamp() * 1000)
 MINUTE = 60_000
@@ -62,18 +64,14 @@ class Process:
             came.append(self.elapsed)
         return came
 
-    def answered(
-        self,
-        status: int | None = 429,
-        *,
-        wait: timedelta | None = None,
-        seconds: float = 0,
-        **shown: Any,  # noqa: ANN401  # The fields of a RateLimit.
-    ) -> None:
-        """Note an answer that names this wait."""
-        retry_at = None if wait is None else self.clock.now + wait
-        limit = RateLimit(retry_at=retry_at, **shown)
-        self.rate.note(Answer(HTTPMethod.GET, status, seconds, limit))
+    def accepted(self, status: int | None = 200, *, is_codats: bool = True, **shown: Any) -> None:  # noqa: ANN401  # Fields of RateLimit.
+        """Note an answer that came at once."""
+        self.rate.note(Answer(HTTPMethod.GET, status, 0, RateLimit(**shown), is_codats=is_codats))
+
+    def refused(self, wait: float | None, company: UUID | None = None, *, after: float = 0) -> bool:
+        """Note a 429 that names this wait, for a call that took so many seconds. No company: it concerned none."""
+        named = None if wait is None else seconds(wait)
+        return self.rate.refused(named, company, began=self.clock.now - seconds(after))
 
 
 @pytest.fixture
@@ -118,8 +116,8 @@ def test_the_limit_that_another_process_met_is_known_within_seconds(
 
 
 def test_an_answer_that_is_no_refusal_teaches_nothing(process: Process, record: FakeCallRate) -> None:
-    for status in (200, 204, 400, 404, 500, None):
-        process.answered(status)
+    for status in (200, 204, 400, 404, 429, 500, None):
+        process.accepted(status)
     assert record.rate is None
 
 
@@ -130,43 +128,47 @@ def test_an_answer_that_is_no_refusal_teaches_nothing(process: Process, record: 
 def test_after_a_short_429_no_process_calls_before_the_named_time(
     process: Process, record: FakeCallRate, wait: int
 ) -> None:
-    process.answered(wait=seconds(wait))
+    process.refused(wait)
     assert process.turns(1) == [wait]
     other = Process(record, Clock())
     assert other.turns(1)[0] > wait
 
 
 def test_a_429_that_names_no_time_holds_calls_back_for_seconds(process: Process) -> None:
-    process.answered()
-    assert process.turns(1) == [UNNAMED_WAIT / 1000]
+    process.refused(None)
+    assert process.turns(1) == [UNNAMED_WAIT.total_seconds()]
 
 
 def test_a_429_that_names_no_wait_at_all_holds_calls_back_for_a_moment(process: Process) -> None:
-    process.answered(wait=timedelta(0))
+    process.refused(0)
     assert process.turns(1) == [SHORTEST_WAIT / 1000]
 
 
 def test_a_429_for_the_quota_of_the_day_is_left_to_the_pause(process: Process, record: FakeCallRate) -> None:
-    process.answered(wait=SHORT_WAIT + seconds(1))
-    process.answered(remaining=0, resets_at=NOW + timedelta(hours=3))
+    assert not process.refused(SHORT_WAIT.total_seconds() + 1)
     assert record.rate is None
 
 
 def test_where_nothing_remains_of_a_short_window_calls_wait_without_a_refusal(process: Process) -> None:
-    process.answered(200, remaining=0, resets_at=NOW + seconds(20))
+    process.accepted(remaining=0, resets_at=NOW + seconds(20))
     assert process.turns(1) == [20]
+
+
+def test_what_a_firewall_says_of_its_limit_holds_no_call_back(process: Process, record: FakeCallRate) -> None:
+    process.accepted(is_codats=False, remaining=0, resets_at=NOW + seconds(20))
+    assert record.rate is None
 
 
 @pytest.mark.parametrize("shown", [{"remaining": 0, "resets_at": NOW + timedelta(hours=3)}, {"remaining": 0}, {}])
 def test_an_exhausted_quota_of_the_day_holds_no_call_back(
     process: Process, record: FakeCallRate, shown: dict[str, Any]
 ) -> None:
-    process.answered(200, **shown)
+    process.accepted(**shown)
     assert record.rate is None
 
 
 def test_after_a_refusal_turns_are_evenly_spaced(process: Process) -> None:
-    process.answered(wait=seconds(1))
+    process.refused(1)
     came = process.turns(2 * START)
     assert came[-1] - came[0] == pytest.approx(120, abs=0.2)
     gaps = [later - sooner for sooner, later in pairwise(came)]
@@ -175,13 +177,13 @@ def test_after_a_refusal_turns_are_evenly_spaced(process: Process) -> None:
 
 def test_processes_share_the_turns(record: FakeCallRate, clock: Clock) -> None:
     processes = [Process(record, clock) for _ in range(3)]
-    processes[0].answered(wait=seconds(1))
+    processes[0].refused(1)
     came = [each for _ in range(100) for process in processes for each in process.turns(1)]
     assert came[-1] - came[0] == pytest.approx(300 * DISTANCE / 1000, rel=0.05)
 
 
 def test_a_turn_that_comes_too_late_is_left_to_others(process: Process, record: FakeCallRate) -> None:
-    process.answered(wait=seconds(60))
+    process.refused(60)
     before = record.rate
     assert not process.rate.wait(within=59)
     assert not process.rate.wait(within=-1)
@@ -208,7 +210,7 @@ def test_turns_that_no_call_used_are_given_up(process: Process, record: FakeCall
 def test_turns_that_were_taken_before_a_refusal_are_void(process: Process, record: FakeCallRate, clock: Clock) -> None:
     record.rate = open_rate(300)
     process.turns(1)
-    Process(record, clock).answered(wait=seconds(30))
+    Process(record, clock).refused(30)
     clock.forward(seconds(1))
     assert process.turns(1) == [30]
 
@@ -221,10 +223,38 @@ def test_a_refusal_during_the_wait_for_a_turn_makes_the_turn_void(record: FakeCa
     def sleep(duration: float) -> None:
         slept(duration)
         if len(process.slept) == 1:
-            Process(record, process.clock).answered(wait=seconds(30))
+            Process(record, process.clock).refused(30)
 
     process.rate._sleep = sleep
     assert process.turns(1) == [40]
+
+
+# --- Whose refusal --------------------------------------------------------------------------------------------------
+
+
+def test_one_company_that_is_refused_again_and_again_holds_back_no_other(
+    process: Process, record: FakeCallRate
+) -> None:
+    assert not any(process.refused(30, COMPANY) for _ in range(10))
+    assert record.rate is None
+
+
+def test_the_refusal_of_a_second_company_holds_all_back(process: Process) -> None:
+    assert not process.refused(30, COMPANY)
+    assert process.refused(20, OTHER_COMPANY)
+    assert process.turns(1) == [20]
+
+
+def test_the_refusal_of_a_second_company_later_on_is_its_own(process: Process, clock: Clock) -> None:
+    process.refused(30, COMPANY)
+    clock.forward(timedelta(milliseconds=SUSPICION + 1))
+    assert not process.refused(30, OTHER_COMPANY)
+
+
+def test_while_all_are_held_back_the_refusal_of_any_company_is_that_of_all(process: Process, clock: Clock) -> None:
+    process.refused(30)
+    clock.forward(seconds(1))
+    assert process.refused(29, COMPANY, after=2)
 
 
 # --- What a refusal teaches -----------------------------------------------------------------------------------------
@@ -239,26 +269,26 @@ def use(process: Process, calls: int) -> None:
     """Make so many calls, which Codat accepts."""
     for _ in range(calls):
         process.turns(1)
-        process.answered(200)
+        process.accepted()
 
 
 def test_the_first_refusal_teaches_the_limit_that_codat_documents(process: Process, record: FakeCallRate) -> None:
-    process.answered(wait=seconds(1))
+    process.refused(1)
     assert limit_of(record) == START < 1000
 
 
 def test_what_codat_accepted_in_its_window_is_the_limit(process: Process, record: FakeCallRate) -> None:
-    process.answered(wait=seconds(30))
+    process.refused(30)
     use(process, 600)
     process.turns(1)
-    process.answered(wait=seconds(30 + 60 - process.elapsed))
+    process.refused(30 + 60 - process.elapsed)
     assert limit_of(record) == pytest.approx(CUT * 600, abs=5)
 
 
 def test_one_refusal_costs_no_more_than_half_of_the_limit(process: Process, record: FakeCallRate) -> None:
-    process.answered(wait=seconds(1))
+    process.refused(1)
     use(process, 10)
-    process.answered(wait=seconds(60))
+    process.refused(60)
     assert limit_of(record) == START / 2
 
 
@@ -266,7 +296,7 @@ def test_a_limit_is_never_lower_than_a_call_each_second(process: Process, record
     record.rate = open_rate(LEAST)
     use(process, 5)
     clock.forward(seconds(10))
-    process.answered(wait=seconds(60))
+    process.refused(60)
     assert limit_of(record) == LEAST
 
 
@@ -276,7 +306,7 @@ def test_a_refusal_after_minutes_of_use_lowers_the_limit_a_little(
     record.rate = open_rate(600)
     clock.forward(timedelta(minutes=5))
     use(process, 1)
-    process.answered(wait=seconds(30))
+    process.refused(30)
     assert limit_of(record) == round(CUT * 600)
 
 
@@ -287,17 +317,17 @@ def test_the_calls_that_are_refused_together_lower_the_limit_once(
     use(process, 350)
     other = Process(record, clock)
     other.turns(1)
-    other.answered(200)
+    other.accepted()
     for each in (process, other, process, other):
-        each.answered(wait=seconds(25), seconds=0.5)
+        each.refused(25, after=0.5)
         clock.forward(timedelta(milliseconds=100))
     assert limit_of(record) == pytest.approx(CUT * 350, abs=10)
 
 
 def test_a_later_end_of_the_same_refusal_is_taken_over(process: Process) -> None:
-    process.answered(wait=seconds(5))
-    process.answered(wait=seconds(20))
-    process.answered(wait=seconds(3))
+    process.refused(5)
+    process.refused(20)
+    process.refused(3)
     assert process.turns(1) == [20]
 
 
@@ -305,19 +335,19 @@ def test_refusals_in_quick_succession_are_counted_together(process: Process, rec
     record.rate = open_rate(600)
     for _ in range(3):
         use(process, 10)
-        process.answered(wait=seconds(1))
+        process.refused(1)
     assert limit_of(record) == 600
     for _ in range(3):
         use(process, 10)
-        process.answered(wait=seconds(1))
+        process.refused(1)
     assert 300 <= limit_of(record) < 600
 
 
 def test_where_codat_accepts_no_call_at_all_the_limit_stays(process: Process, record: FakeCallRate) -> None:
-    process.answered(wait=seconds(30))
+    process.refused(30)
     for _ in range(20):
         process.turns(1)
-        process.answered(wait=seconds(30))
+        process.refused(30)
     assert limit_of(record) == START
 
 
@@ -350,7 +380,7 @@ def test_a_limit_is_forgotten_after_hours_without_a_refusal(
     clock.forward(timedelta(milliseconds=FORGOTTEN + 1))
     process.turns(100)
     assert process.slept == []
-    process.answered(wait=seconds(1))
+    process.refused(1)
     assert limit_of(record) == START
 
 
@@ -410,7 +440,7 @@ def test_without_the_record_a_process_goes_on_at_the_last_limit(
 def test_without_the_record_a_process_respects_what_codat_tells_itself(process: Process, record: FakeCallRate) -> None:
     record.failure = OUT_OF_REACH
     process.turns(1)
-    process.answered(wait=seconds(30))
+    process.refused(30)
     came = process.turns(START)
     assert came[0] == 30
     assert came[-1] == pytest.approx(90, abs=0.2)
@@ -423,7 +453,7 @@ def test_a_record_that_does_not_answer_is_left_alone_for_seconds(
     record.failure = OUT_OF_REACH
     for _ in range(50):
         process.turns(1)
-        process.answered(wait=seconds(1), seconds=0.5)
+        process.refused(1, after=0.5)
         clock.forward(timedelta(milliseconds=CACHE / 50))
     assert record.reads + record.writes <= 20
 

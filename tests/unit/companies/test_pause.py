@@ -2,7 +2,7 @@
 
 from contextlib import nullcontext
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 from uuid import UUID
 
@@ -26,7 +26,7 @@ from codat_sync.events.company_events import read_plan_event
 from local.presets import local_presets
 from tests.fakes.clock import NOW, Clock
 from tests.fakes.codat import FakeCodat
-from tests.fakes.companies import COMPANY, FakePause, FakePlans
+from tests.fakes.companies import COMPANY, OTHER_COMPANY, FakePause, FakePlans
 from tests.fakes.events import plan_event
 from tests.fakes.lambda_ import PATIENCE, FakeContext, sqs_event
 from tests.fakes.outcomes import FakeDeadLetters, FakeQueue
@@ -212,6 +212,62 @@ def test_an_expired_account_is_reported_without_a_call_until_the_next_probe(
     clock.forward(EXPIRED_ACCOUNT)
     process.get_account_sync_settings()
     assert record.pause is None
+
+
+class FakeRate:
+    """A call rate that notes refusals, and holds all back for the second company, or for none."""
+
+    def __init__(self) -> None:
+        self.refusals: list[tuple[timedelta | None, UUID | None]] = []
+        self.holds_back: set[UUID | None] = {None, OTHER_COMPANY}
+
+    def refused(self, wait: timedelta | None, company_id: UUID | None, *, began: datetime) -> bool:
+        assert began <= NOW
+        self.refusals.append((wait, company_id))
+        return company_id in self.holds_back
+
+
+SHORTLY = RateLimited("too many in this minute", retry_after=SHORT_WAIT)
+
+
+def test_a_short_refusal_of_one_company_holds_back_no_other(codat: FakeCodat, record: FakePause, clock: Clock) -> None:
+    rate = FakeRate()
+    process = PausingCodat(codat, record, clock, call_rate=rate)
+    codat.failures = [SHORTLY]
+    with pytest.raises(RateLimited) as refusal:
+        process.get_sync_settings(COMPANY)
+    assert not refusal.value.concerns_account
+    assert (rate.refusals, codat.calls) == ([(SHORT_WAIT, COMPANY)], ["get", "get account"])
+
+
+def test_a_short_refusal_that_codat_confirms_for_the_account_holds_all_back(
+    codat: FakeCodat, record: FakePause, clock: Clock
+) -> None:
+    rate = FakeRate()
+    codat.failures = [SHORTLY, SHORTLY]
+    with pytest.raises(RateLimited) as refusal:
+        PausingCodat(codat, record, clock, call_rate=rate).get_sync_settings(COMPANY)
+    assert refusal.value.concerns_account
+    assert rate.refusals == [(SHORT_WAIT, COMPANY), (SHORT_WAIT, None)]
+    assert record.pause is None
+
+
+def test_a_short_refusal_of_a_second_company_needs_no_confirming_call(
+    codat: FakeCodat, record: FakePause, clock: Clock
+) -> None:
+    codat.failures = [SHORTLY]
+    with pytest.raises(RateLimited) as refusal:
+        PausingCodat(codat, record, clock, call_rate=FakeRate()).get_sync_settings(OTHER_COMPANY)
+    assert refusal.value.concerns_account
+    assert (codat.calls, record.pause) == (["get"], None)
+
+
+def test_any_other_refusal_teaches_the_call_rate_nothing(codat: FakeCodat, record: FakePause, clock: Clock) -> None:
+    rate = FakeRate()
+    codat.failures = [EXPIRED, EXPIRED]
+    with pytest.raises(PaymentRequired):
+        PausingCodat(codat, record, clock, call_rate=rate).get_sync_settings(COMPANY)
+    assert rate.refusals == []
 
 
 @pytest.mark.parametrize(
