@@ -244,7 +244,12 @@ def test_a_call_that_codat_refuses_for_seconds_waits_for_its_turn_and_is_made_ag
     slept: list[float] = []
     monkeypatch.setattr(wiring, "sleep", slept.append)
     for url in (SETTINGS, f"{URL}/profile/syncSettings"):
-        codat.get(url, status=429, json=RATE_LIMITED, headers={"Retry-After": "5"})
+        codat.get(
+            url,
+            status=429,
+            json={"statusCode": 429, "error": "You have made too many requests."},
+            headers={"Retry-After": "5"},
+        )
     codat.get(SETTINGS, json=SHOWN)
     codat.post(SETTINGS, status=204)
     assert deployed.deliver(event("starter")) == []

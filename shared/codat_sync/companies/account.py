@@ -13,7 +13,6 @@ from uuid import UUID
 
 from codat_sync.codat.client import CONNECT_SECONDS, READ_SECONDS, REQUEST_SECONDS
 from codat_sync.codat.errors import CodatError, PaymentRequired, PaymentRequiredKind, RateLimited, Unauthorized
-from codat_sync.codat.rate_limits import SHORT_WAIT
 
 CONFIRMATION_SECONDS: Final = CONNECT_SECONDS + READ_SECONDS
 """The confirming call at its slowest: it is made by a client without quick retries."""
@@ -26,8 +25,6 @@ SUSPICION: Final = timedelta(minutes=5)
 def sounds_account_wide(error: CodatError) -> bool:
     """Return whether an answer reads as if it concerned the whole account."""
     match error:
-        case RateLimited(retry_after=timedelta() as wait) if wait <= SHORT_WAIT:
-            return False  # The call rate's.
         case RateLimited() | Unauthorized() | PaymentRequired(kind=PaymentRequiredKind.ACCOUNT_EXPIRED):
             return True
         case _:
@@ -104,5 +101,6 @@ class Account:
             except CodatError as error:
                 answer = error
             at = self._now()
-            self._verdict = _Verdict(answer, at, at + VERDICT)
+            asked = answer.retry_after if isinstance(answer, RateLimited) else None
+            self._verdict = _Verdict(answer, at, at + min(VERDICT, asked or VERDICT))
         return self._verdict

@@ -171,7 +171,7 @@ def test_refusals_within_a_few_seconds_cost_one_confirming_call(record: FakePaus
     assert codat.calls.count("get account") == 2
 
 
-def test_a_429_for_a_short_while_is_the_call_rates_and_asks_nobody(record: FakePause, clock: Clock) -> None:
+def test_a_refusal_that_ends_sooner_is_not_used_after_its_end(record: FakePause, clock: Clock) -> None:
     codat = CodatByCompany(BAD, error=lambda: RateLimited("slow down", retry_after=timedelta(seconds=1)))
     codat.of_account = codat.error
     pausing = PausingCodat(codat, record, clock)
