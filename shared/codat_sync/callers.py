@@ -1,7 +1,6 @@
 """Who invokes a function: each takes one kind of event, and names every other one before it does anything."""
 
 from base64 import b64decode
-from binascii import Error as NotBase64
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -44,7 +43,7 @@ def presets_to_validate(event: object) -> bytes:
     if isinstance(content, str):
         try:
             return b64decode(content)
-        except NotBase64:
+        except ValueError:  # Not base64.
             pass
     raise WrongCaller(
         f"the function was invoked with {_described(event)}\n"

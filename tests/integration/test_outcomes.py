@@ -34,7 +34,7 @@ HOURLY = {
 
 @dataclass
 class Deployed:
-    """The stack in Moto, and the function that plan events go to."""
+    """The stack in Moto, with one queue as the source of the function that is invoked."""
 
     clients: Clients
     source: str
@@ -43,14 +43,14 @@ class Deployed:
     subscriber: str
     """The queue that gets all announcements."""
 
-    def deliver(self, body: str) -> list[dict[str, str]]:
+    def deliver(self, body: str, function: str = "company_plan_changed") -> list[dict[str, str]]:
         """Do what Lambda does with one message: receive, invoke, delete unless it failed. Return the failures."""
         sqs = self.clients.sqs
         sqs.send_message(QueueUrl=self.source, MessageBody=body)
         (message,) = sqs.receive_message(
             QueueUrl=self.source, MessageSystemAttributeNames=["All"], MessageAttributeNames=["All"]
         )["Messages"]
-        app = importlib.import_module("functions.company_plan_changed.app")
+        app = importlib.import_module(f"functions.{function}.app")
         app.consumer.cache_clear()
         answer = app.handler({"Records": [record(message, "source")]}, FakeContext())
         failures: list[dict[str, str]] = answer["batchItemFailures"]
@@ -225,6 +225,17 @@ def test_hourly_on_a_free_account_is_degraded_and_the_event_is_parked(
         for each in json.loads(call.request.body or "{}")["settings"]
     }
     assert hours["invoices"] == 24
+
+
+def test_a_new_connection_brings_the_company_to_its_preset(deployed: Deployed, codat: responses.RequestsMock) -> None:
+    sample = json.loads((ROOT / "events/new_connection.json").read_text("utf-8"))
+    settings = f"{URL}/companies/{sample['detail']['companyId']}/syncSettings"
+    codat.get(settings, json=SHOWN | {"companyId": sample["detail"]["companyId"], "overridesDefaults": False})
+    written = codat.post(settings, status=204)
+    assert deployed.deliver(json.dumps(sample), "new_connection") == []
+    (call,) = written.calls
+    assert json.loads(call.request.body or "{}")["overridesDefaults"] is True
+    assert (deployed.parked(deployed.payment_required), deployed.parked(deployed.failed_events)) == ([], [])
 
 
 def test_a_rotated_key_is_used_without_a_deploy(deployed: Deployed, codat: responses.RequestsMock) -> None:

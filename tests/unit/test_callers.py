@@ -95,3 +95,10 @@ def test_no_json_leads_to_another_error(event: object) -> None:
 @given(st.binary(max_size=200))
 def test_what_appconfig_sends_to_a_validator_is_read(content: bytes) -> None:
     assert presets_to_validate({"content": b64encode(content).decode("ascii"), "uri": ""}) == content
+
+
+@pytest.mark.parametrize("content", ["not base64!", "YQ", "é"])
+def test_presets_that_are_not_base64_are_refused_without_their_text(content: str) -> None:
+    with pytest.raises(WrongCaller, match="the presets file in base64") as raised:
+        presets_to_validate({"content": content})
+    assert content not in str(raised.value)

@@ -446,6 +446,16 @@ def test_without_the_record_a_process_respects_what_codat_tells_itself(process: 
     assert came[-1] == pytest.approx(90, abs=0.2)
 
 
+def test_a_refusal_that_cannot_be_recorded_holds_back_the_process_itself(
+    process: Process, record: FakeCallRate
+) -> None:
+    process.turns(1)
+    record.failure = OUT_OF_REACH
+    process.refused(30)
+    assert process.turns(1) == [30]
+    assert record.rate is None
+
+
 def test_a_record_that_does_not_answer_is_left_alone_for_seconds(
     process: Process, record: FakeCallRate, clock: Clock
 ) -> None:

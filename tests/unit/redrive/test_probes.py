@@ -105,6 +105,17 @@ def test_a_company_that_is_refused_as_if_the_account_were_expired_does_not_speak
     assert codat.calls.count("get account") == 1
 
 
+def test_several_companies_that_are_refused_alone_cost_one_question_about_the_account(
+    bench: Bench, codat: CodatByCompany
+) -> None:
+    for company in COMPANIES[:3]:
+        bench.park(company)
+    codat.reads_refused = {company: refused(EXPIRED) for company in COMPANIES[:3]}
+    redrive(bench)
+    assert len(codat.tried) > 1
+    assert codat.calls.count("get account") == 1
+
+
 def test_while_nothing_is_paid_a_redrive_costs_five_probes_for_each_kind(bench: Bench, codat: CodatByCompany) -> None:
     bench.park_degraded(COMPANIES[:13])
     codat.has_hourly = False
