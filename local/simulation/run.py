@@ -26,7 +26,8 @@ class Counts:
 
 @dataclass(frozen=True)
 class Result:
-    """What came out. ``calls`` counts Codat's answers by status. ``errors`` are log lines of errors.
+    """What came out. ``calls`` counts Codat's answers by status. ``errors`` are log lines of errors. ``early``
+    counts the calls about a company before the end of the wait that Codat asked for, by company.
 
     ``done_after`` is when the last event ended that was not parked, ``all_done_after`` when the last one did.
     """
@@ -34,6 +35,7 @@ class Result:
     scenario: Scenario
     ledger: Ledger
     calls: Mapping[int, int]
+    early: Mapping[str, int]
     counts: Counts
     errors: Sequence[str]
     done_after: timedelta
@@ -79,6 +81,8 @@ class Result:
             yield f"{self.share_used:.1%} of the allowed calls used, expected {expected.least_used:.0%}"
         if self.share_refused > expected.most_refused:
             yield f"{self.share_refused:.1%} of the calls answered 429, expected at most {expected.most_refused:.0%}"
+        if (count := sum(self.early.values())) > expected.most_early:
+            yield f"{count} calls before the end of the wait that Codat asked for, such as for {min(self.early)}"
         if self.counts.refused_deferrals:
             yield f"SQS refused {self.counts.refused_deferrals} deferrals"
         if self.errors:
@@ -100,6 +104,7 @@ def run(scenario: Scenario, seed: int = 1) -> Result:
         scenario,
         ledger,
         world.codat.statuses,
+        world.codat.early,
         Counts(
             max(each.most_receives for each in (world.plan_changes, world.companies)),
             sum(each.refused_waits for each in world.queues.values()),

@@ -27,13 +27,15 @@ class Expected:
     """What has to come out. ``parked`` are the events that have to be parked, by reason; None allows any.
 
     ``within`` is when all events that are not parked have to be done, ``least_used`` the share of the allowed calls
-    that have to be used, ``most_refused`` the share of the calls that Codat may answer with a 429.
+    that have to be used, ``most_refused`` the share of the calls that Codat may answer with a 429. ``most_early`` is
+    how many calls about a company may come before the end of the wait that Codat asked for.
     """
 
     parked: Mapping[str, int] | None = field(default_factory=dict)
     within: timedelta = timedelta.max
     least_used: float = 0.0
     most_refused: float = 1.0
+    most_early: int = 0
 
 
 @dataclass(frozen=True)
