@@ -116,6 +116,22 @@ def throttled(hours: int, events: int = 200) -> Scenario:
     )
 
 
+def aws_throttled(hours: int, events: int = 200) -> Scenario:
+    """DynamoDB and SQS refuse one of three requests for hours, and Lambda nine of ten invocations."""
+    in_trouble = timedelta(hours=hours).total_seconds()
+    return Scenario(
+        f"aws-throttled-for-{hours}h",
+        lambda _: [],
+        events=events,
+        throttled=lambda since_start: 0.9 if since_start < in_trouble else 0.0,
+        aws_throttled=lambda since_start: 1 / 3 if since_start < in_trouble else 0.0,
+        sent_after=lambda number: number * in_trouble / events,
+        bound=timedelta(hours=hours * (events - 1) / events),
+        # SQS refuses to hide a message: the queue's visibility timeout holds.
+        expected=Expected(logged=frozenset({"deferral_failed"})),
+    )
+
+
 def killed(events: int = 200) -> Scenario:
     """Each function that handles the event of one company is killed."""
     return Scenario(
@@ -140,6 +156,7 @@ def _all() -> Iterator[Scenario]:
     yield from map(pause, (13, 40))
     yield from (one_company(status, reason) for status, reason in ONE_COMPANY.items())
     yield throttled(6)
+    yield aws_throttled(6)
     yield killed()
     yield from (burst(events, limit) for events in (4_000, 100_000) for limit in (600, 1_000))
 
@@ -153,6 +170,7 @@ def _small() -> Iterator[Scenario]:
     yield from map(partial(pause, events=20), (13, 40))
     yield from (one_company(status, reason, events=20) for status, reason in ONE_COMPANY.items())
     yield throttled(3, events=20)
+    yield aws_throttled(3, events=20)
     yield killed(events=20)
 
 
