@@ -74,7 +74,7 @@ class Result:
 
     def _unexpected(self) -> Iterator[str]:
         expected, parked = self.scenario.expected, dict(self.ledger.parked)
-        if expected.parked is not None and parked != expected.parked:
+        if parked != expected.parked:
             yield f"parked {parked}, expected {dict(expected.parked)}"
         if self.done_after > expected.within:
             yield f"done after {self.done_after}, expected within {expected.within}"

@@ -24,7 +24,7 @@ def company(number: int) -> UUID:
 
 @dataclass(frozen=True)
 class Expected:
-    """What has to come out. ``parked`` are the events that have to be parked, by reason; None allows any.
+    """What has to come out. ``parked`` are the events that have to be parked, by reason.
 
     ``within`` is when all events that are not parked have to be done, ``least_used`` the share of the allowed calls
     that have to be used, ``most_refused`` the share of the calls that Codat may answer with a 429. ``most_early`` is
@@ -32,7 +32,7 @@ class Expected:
     messages of the errors that the functions may log.
     """
 
-    parked: Mapping[str, int] | None = field(default_factory=dict)
+    parked: Mapping[str, int] = field(default_factory=dict)
     within: timedelta = timedelta.max
     least_used: float = 0.0
     most_refused: float = 1.0

@@ -73,7 +73,6 @@ def daily_quota(events: int = 2000, open_minutes: int = 5, days: int = 7) -> Sce
         sent_after=lambda number: sent_after[number],
         bound=timedelta(days=days, hours=15),
         longest=timedelta(days=days + 10),
-        expected=Expected(),
     )
 
 
