@@ -4,17 +4,23 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
+from botocore.exceptions import ClientError
+
 from local.simulation.virtual_time import Clock
 
 
 class Client:
-    """A client of boto3, as far as the functions call it. The state of its service is shared by all of its clients."""
+    """A client of boto3, as far as the functions call it. The state of its service is shared by all of its clients.
+
+    ``is_refused`` says of each request whether AWS throttles it, after botocore's own retries.
+    """
 
     service_id: ClassVar[str]
     request_seconds: ClassVar[float] = 0.01
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self.is_refused: Callable[[], bool] = lambda: False
         self._before_call: list[Callable[..., object]] = []
         self.meta = SimpleNamespace(events=SimpleNamespace(register=self._register))
 
@@ -24,11 +30,14 @@ class Client:
             self._before_call.append(handler)
 
     def _request(self, operation: str) -> None:
-        """Take the time of a request. Raise what the functions raise before a call."""
+        """Take the time of a request. Raise what the functions raise before a call, ``ClientError`` if throttled."""
         model: Any = SimpleNamespace(name=operation, service_model=SimpleNamespace(service_id=self.service_id))
         for handler in self._before_call:
             handler(model=model)
         self._clock.sleep(self.request_seconds)
+        if self.is_refused():
+            said = {"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}
+            raise ClientError({**said, "ResponseMetadata": {"HTTPStatusCode": 400}}, operation)  # type: ignore[typeddict-item]  # What is read of it.
 
 
 class EventBusClient(Client):

@@ -14,6 +14,8 @@ from local.simulation.virtual_time import Clock
 ANSWER_SECONDS: Final = (0.1, 0.5)
 """The shortest and the longest answer."""
 REFUSAL_SECONDS: Final = 0.05
+AT_WORK_SECONDS: Final = 1.0
+"""For so long after a refusal, a function that is at work on another event of the company may not know of it."""
 DATA_TYPES: Final = ("bankTransactions", "chartOfAccounts", "company", "customers", "invoices", "payments", "suppliers")
 _UNSET: Final = json.dumps(
     {
@@ -60,6 +62,8 @@ class Codat:
     """One account. Each request takes virtual time.
 
     ``statuses`` counts the answers. ``written_at`` is when each company's settings were last set, by company id.
+    ``early`` are the requests about a company that came before the end of the wait that it was last answered with:
+    how many, by company id.
     """
 
     def __init__(self, clock: Clock, random: Random, script: Sequence[Rule]) -> None:
@@ -69,11 +73,14 @@ class Codat:
         self._settings: dict[str, bytes] = {}
         self.statuses: Counter[int] = Counter()
         self.written_at: dict[str, float] = {}
+        self.early: Counter[str] = Counter()
+        self._waits: dict[str, tuple[float, float]] = {}
 
     def answer(self, method: str, path: str, body: bytes) -> Answer:
         """Answer a request, after some time. A refused one takes no effect."""
         parts = path.partition("?")[0].strip("/").split("/")
         request = Request(method, parts[1] if parts[0] == "companies" else None, body, self._clock.now)
+        self._check_wait(request)
         for rule in self._script:
             refusal = rule(request)
             if refusal is KILLED:
@@ -81,6 +88,9 @@ class Codat:
             if refusal is not None:
                 self._clock.sleep(REFUSAL_SECONDS)
                 self.statuses[refusal.status] += 1
+                if request.company_id is not None and "Retry-After" in refusal.headers:
+                    asked_until = request.at + int(refusal.headers["Retry-After"])
+                    self._waits[request.company_id] = request.at + AT_WORK_SECONDS, asked_until
                 return refusal
         self._clock.sleep(self._random.uniform(*ANSWER_SECONDS))
         answer = self._take_effect(request)
@@ -94,6 +104,13 @@ class Codat:
     def reset(self) -> None:
         """Reset all companies to the account's settings, as somebody may do in Codat's Portal."""
         self._settings.clear()
+
+    def _check_wait(self, request: Request) -> None:
+        """Count the request if its company was asked to wait for longer."""
+        if request.company_id is not None:
+            known_at, asked_until = self._waits.get(request.company_id, (0.0, 0.0))
+            if known_at <= request.at < asked_until:
+                self.early[request.company_id] += 1
 
     def _take_effect(self, request: Request) -> Answer:
         if request.method == "GET":

@@ -24,16 +24,20 @@ def company(number: int) -> UUID:
 
 @dataclass(frozen=True)
 class Expected:
-    """What has to come out. ``parked`` are the events that have to be parked, by reason; None allows any.
+    """What has to come out. ``parked`` are the events that have to be parked, by reason.
 
     ``within`` is when all events that are not parked have to be done, ``least_used`` the share of the allowed calls
-    that have to be used, ``most_refused`` the share of the calls that Codat may answer with a 429.
+    that have to be used, ``most_refused`` the share of the calls that Codat may answer with a 429. ``most_early`` is
+    how many calls about a company may come before the end of the wait that Codat asked for. ``logged`` are the
+    messages of the errors that the functions may log.
     """
 
-    parked: Mapping[str, int] | None = field(default_factory=dict)
+    parked: Mapping[str, int] = field(default_factory=dict)
     within: timedelta = timedelta.max
     least_used: float = 0.0
     most_refused: float = 1.0
+    most_early: int = 0
+    logged: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,8 @@ class Scenario:
     """One event for each number, about a company each, or about fewer ``companies`` in turn.
 
     ``script`` gets the moment of the start. ``sent_after`` says how many seconds after the start an event is sent, and
-    ``throttled`` with which probability Lambda does not start the function then. ``settings`` are environment variables
+    ``throttled`` with which probability Lambda does not start the function then, ``aws_throttled`` with which
+    DynamoDB and SQS refuse a request of a function. ``settings`` are environment variables
     of the functions. ``bound`` is the earliest moment at which Codat allows the last event to be done; None where
     ``calls_per_minute`` decides. With ``changed_at_codat``, all settings are changed in Codat's Portal before the
     nightly reconciliation.
@@ -56,6 +61,7 @@ class Scenario:
     sent_after: Callable[[int], float] = lambda _: 0.0
     settings: Mapping[str, str] = field(default_factory=dict)
     throttled: Callable[[float], float] = lambda _: 0.0
+    aws_throttled: Callable[[float], float] = lambda _: 0.0
     changed_at_codat: bool = False
     longest: timedelta = timedelta(days=12)
     expected: Expected = field(default_factory=Expected)

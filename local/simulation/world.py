@@ -51,10 +51,10 @@ class World:
     def functions(self) -> Iterator[Log]:
         """Let the functions and what happens from outside begin as soon as the clock runs; yield what they write."""
         clients: dict[str, Callable[[], Client]] = {
-            "dynamodb": lambda: DynamoDbClient(self.clock, self.items),
+            "dynamodb": lambda: self._troubled(DynamoDbClient(self.clock, self.items)),
             "events": lambda: EventBusClient(self.clock),
             "secretsmanager": lambda: SecretsClient(self.clock),
-            "sqs": lambda: SqsClient(self.clock, self.queues),
+            "sqs": lambda: self._troubled(SqsClient(self.clock, self.queues)),
         }
         with surroundings(self.clock, self.random, clients, self.codat) as log:
             try:
@@ -65,6 +65,11 @@ class World:
                 yield log
             finally:
                 self.clock.close()
+
+    def _troubled(self, client: Client) -> Client:
+        """Let the client's requests be refused as often as the scenario says."""
+        client.is_refused = lambda: self.random.random() < self.scenario.aws_throttled(self.clock.now - self.start)
+        return client
 
     def _run_functions(self) -> None:
         now = self.clock.moment

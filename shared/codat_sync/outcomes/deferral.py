@@ -17,7 +17,11 @@ SHORTEST: Final = 1 / 12
 LONGEST_SECONDS: Final = 4 * 60 * 60
 """The longest back-off of our own."""
 SPREAD: Final = 0.05
-"""The jitter on a wait that Codat asked for, as a share of that wait: 36 minutes after twelve hours."""
+"""The jitter on a wait that Codat asked for, as a share of that wait."""
+JITTER_SECONDS: Final = 3 * 60
+"""The longest such jitter: what a quota has left may be used up by others minutes after its reset."""
+LONG_ASKED_SECONDS: Final = 60 * 60
+"""From here on, a wait that Codat asked for takes the place of an own back-off that is no longer than it."""
 SQS_LONGEST_SECONDS: Final = 12 * 60 * 60
 """SQS's limit on a message's invisibility, counted from its receipt.
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html"""
@@ -46,14 +50,18 @@ class Patience:
     def wait(self, waited: float, asked: timedelta | None, *, since_start: float, random: Random) -> int:
         """Return the seconds until the next attempt: what Codat asked for, and an own back-off on top.
 
-        The own back-off grows with the seconds that the event has ``waited``, with jitter. The last attempt comes when
-        the patience ends. ``since_start``: seconds since the function began, which count towards SQS's limit.
+        The own back-off grows with the seconds that the event has ``waited``, with jitter. Where Codat asked for an
+        hour or more, and for no less than that back-off, only a short jitter comes on top: what names its end so far
+        ahead is a quota, and it is open at that moment. The last attempt comes when the patience ends. ``since_start``:
+        seconds since the function began, which count towards SQS's limit.
         """
         grown = min(waited, LONGEST_SECONDS)
         own = random.uniform(max(SHORTEST * self.first_ceiling, grown / 2), max(self.first_ceiling, grown))
         seconds = 0.0 if asked is None else asked.total_seconds()
         # Jitter on the asked wait, too: events that wait for one moment must not all come back at that moment.
-        wait = seconds + own + random.uniform(0, SPREAD * seconds)
+        jitter = random.uniform(0, min(SPREAD * seconds, JITTER_SECONDS))
+        replaced = seconds >= max(own, LONG_ASKED_SECONDS)
+        wait = seconds + jitter + (0 if replaced else own)
         until_the_end = max(self.limit.total_seconds() - waited, 0) + 1
         return max(1, ceil(min(wait, until_the_end, longest_wait(since_start))))
 

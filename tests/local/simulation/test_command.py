@@ -30,6 +30,6 @@ def test_an_unknown_scenario_is_refused() -> None:
 
 
 def test_each_kind_of_scenario_has_a_small_one() -> None:
-    kinds = {"429", "500", "burst", "quota", "pause", "one-company", "throttled", "one-message"}
+    kinds = {"429", "500", "burst", "quota", "pause", "one-company", "throttled", "aws-throttled", "one-message"}
     for names in (SCENARIOS, SMALL):
         assert {kind for kind in kinds if any(name.startswith(kind) for name in names)} == kinds

@@ -26,7 +26,7 @@ def test_a_row_says_what_the_scenario_has_to_come_out_with(name: str) -> None:
     parked = {reason: int(count.replace(",", "")) for count, reason in re.findall(r"([\d,]+) `(\w+)`", row["parked"])}
     assert row["lost"] == "0"
     assert row["events"] == f"{scenario.events:,}"
-    assert scenario.expected.parked is None or parked == scenario.expected.parked
+    assert parked == scenario.expected.parked
     assert percent(row["allowed calls used"] or "100%") >= scenario.expected.least_used
     assert percent(row["answered 429"]) <= scenario.expected.most_refused
 

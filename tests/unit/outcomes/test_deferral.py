@@ -12,7 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mypy_boto3_sqs import SQSClient
 
-from codat_sync.outcomes.deferral import RECEIPT_MARGIN_SECONDS, SPREAD, SQS_LONGEST_SECONDS, Patience, SourceQueue
+from codat_sync.outcomes.deferral import (
+    JITTER_SECONDS,
+    RECEIPT_MARGIN_SECONDS,
+    SPREAD,
+    SQS_LONGEST_SECONDS,
+    Patience,
+    SourceQueue,
+)
 
 
 class Extreme(Random):
@@ -61,13 +68,26 @@ def test_how_often_an_event_was_received_does_not_matter() -> None:
     assert not {"receive_count", "receives"} & set(signature(Patience.wait).parameters)
 
 
-@pytest.mark.parametrize("asked", [timedelta(0), timedelta(seconds=90.9), timedelta(hours=5)])
+@pytest.mark.parametrize("asked", [timedelta(0), timedelta(seconds=90.9), timedelta(minutes=59)])
 @pytest.mark.parametrize("waited", [0, 600, 20_000])
 def test_the_own_back_off_comes_on_top_of_what_codat_asked(asked: timedelta, waited: float) -> None:
     seconds = asked.total_seconds()
     assert wait_of(waited, asked, random=LOWEST) == ceil(seconds + wait_of(waited, random=LOWEST))
-    most = seconds + SPREAD * seconds + wait_of(waited, random=HIGHEST)
+    most = seconds + min(SPREAD * seconds, JITTER_SECONDS) + wait_of(waited, random=HIGHEST)
     assert wait_of(waited, asked, random=HIGHEST) == ceil(most)
+
+
+@pytest.mark.parametrize("waited", [0, 600, 20_000, 200_000])
+def test_a_long_wait_that_codat_asked_for_replaces_the_own_back_off(waited: float) -> None:
+    """A quota may be open for minutes only after its reset, and hours on top would miss them."""
+    asked = timedelta(hours=5)
+    assert wait_of(waited, asked, random=LOWEST) == asked.total_seconds()
+    assert wait_of(waited, asked, random=HIGHEST) == asked.total_seconds() + JITTER_SECONDS
+
+
+def test_an_own_back_off_that_is_longer_than_what_codat_asked_is_not_replaced() -> None:
+    hour, waited = timedelta(hours=1), 4 * 3600
+    assert wait_of(waited, hour, random=LOWEST) == 3600 + wait_of(waited, random=LOWEST)
 
 
 def test_no_event_waits_for_less_than_codat_asked() -> None:
@@ -118,7 +138,7 @@ def test_every_wait_is_within_its_bounds(  # What a wait depends on.
 @given(
     first_ceiling=st.integers(12, 900),
     random=st.builds(Random, st.integers()) | st.just(LOWEST),
-    asked=st.lists(st.none() | st.timedeltas(timedelta(0), timedelta(minutes=2)), min_size=1, max_size=5),
+    asked=st.lists(st.none() | st.timedeltas(timedelta(0), DAY), min_size=1, max_size=5),
 )
 def test_deferrals_never_make_an_event_a_suspect(
     first_ceiling: int, random: Random, asked: list[timedelta | None]
