@@ -27,8 +27,8 @@ NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
 def key_policy(subject: Subject) -> Finding:
     """Check that the key is enabled, and that its policy allows what the services need.
 
-    Conditions are not evaluated: what is allowed under one counts as allowed, and what is denied under one does not count
-    as denied.
+    Conditions are not evaluated: what is allowed under one counts as allowed, and what is denied under one counts as
+    not denied.
     """
     arn = subject.stack.parameters.get("KmsKeyArn", "")
     if not arn:

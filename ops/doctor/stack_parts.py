@@ -7,6 +7,7 @@ from ops.doctor.finding import Finding, green, red, yellow
 from ops.doctor.subject import Subject
 
 _SETTLED: Final = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"})
+_ON_THE_DEFAULT_BUS: Final = frozenset({"PresetsDeployedRule"})
 _ALIAS: Final = "Aliaslive"
 """How SAM ends the logical id of the alias `live` of a function.
 https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-specification-generated-resources-function.html
@@ -35,16 +36,18 @@ def bus(subject: Subject) -> Finding:
         events.describe_event_bus(Name=name)
     except events.exceptions.ResourceNotFoundException:
         return red(f"there is no bus {name}", "deploy the stack again; a bus given by EventBusName has to exist")
-    # CloudFormation's id of a rule on a custom bus is "bus|rule".
-    ours = {each.physical.rpartition("|")[2] for each in subject.of_kind("AWS::Events::Rule")}
     pages = events.get_paginator("list_rules").paginate(EventBusName=name)
     states = {rule["Name"]: rule["State"] for page in pages for rule in page["Rules"]}
+    ours = _rules(subject)
     disabled = sorted(rule for rule in ours if states.get(rule) == "DISABLED")
     if disabled:
         return red(f"rules are disabled: {', '.join(disabled)}", "enable them: `aws events enable-rule`")
-    if not ours & states.keys():
-        return red(f"the bus {name} has no rule of the stack", "deploy the stack again")
-    return green(f"{name}: {len(ours & states.keys())} rules enabled")
+    missing = sorted(ours - states.keys())
+    if missing or not ours:
+        return red(
+            f"the bus {name} has not all rules; missing: {', '.join(missing) or 'all'}", "deploy the stack again"
+        )
+    return green(f"{name}: {len(ours)} rules enabled")
 
 
 def mappings(subject: Subject) -> Finding:
@@ -86,6 +89,15 @@ def concurrency(subject: Subject) -> Finding:
     if free > needed:
         return green(words)
     return red(words, "ask AWS for a higher quota (Lambda, Concurrent executions), or lower MaximumConcurrency")
+
+
+def _rules(subject: Subject) -> set[str]:
+    """Return the names of the stack's rules on its bus.
+
+    CloudFormation's id of a rule on a custom bus is "bus|rule". That of AppConfig's own events is on the default bus.
+    """
+    on_the_bus = [each for each in subject.of_kind("AWS::Events::Rule") if each.logical not in _ON_THE_DEFAULT_BUS]
+    return {each.physical.rpartition("|")[2] for each in on_the_bus}
 
 
 def _function(mapping: Mapping[str, Any]) -> str:
