@@ -6,8 +6,9 @@ from ops.doctor import stack_parts
 from ops.doctor.finding import Light
 from tests.ops.doctor.stubbed import Answers, subject_of
 
+UUID = "9d8e9f2c-0c5a-4c4b-8c3e-5f1d2a3b4c5d"
 RULE = ("Events::Rule", "CompanyPlanChangedRule", "events|plan-rule")
-MAPPING = ("Lambda::EventSourceMapping", "CompanyPlanChangedFunctionQueue", "9d8e")
+MAPPING = ("Lambda::EventSourceMapping", "CompanyPlanChangedFunctionQueue", UUID)
 FUNCTION = ("Lambda::Function", "CompanyPlanChangedFunction", "plan-changed")
 ALIAS = ("Lambda::Alias", "CompanyPlanChangedFunctionAliaslive", "arn:…:live")
 
@@ -62,7 +63,7 @@ def test_a_bus_that_is_gone_is_red(answers: Answers) -> None:
 def mapping(answers: Answers, state: str = "Enabled", most: int = 2) -> None:
     arn = "arn:aws:lambda:eu-west-2:123456789012:function:plan-changed:live"
     answer = {"FunctionArn": arn, "State": state, "ScalingConfig": {"MaximumConcurrency": most}}
-    answers.add("lambda", "get_event_source_mapping", answer, {"UUID": "9d8e"})
+    answers.add("lambda", "get_event_source_mapping", answer, {"UUID": UUID})
 
 
 @pytest.mark.parametrize(
