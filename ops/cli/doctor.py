@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Final
 from uuid import UUID
@@ -31,24 +32,29 @@ _MARKS: Final = {
 }
 
 
+PresetsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--presets",
+        metavar="FILE",
+        exists=True,
+        dir_okay=False,
+        help="The presets file that should be deployed. Default: as in `presets check`.",
+    ),
+]
+Plan = Annotated[
+    str | None,
+    typer.Option("--plan", metavar="PLAN", help="The plan in that event. Default: the company's recorded plan."),
+]
+Send = Annotated[bool, typer.Option("--send", help="Put one event of --company through, and wait.")]
+
+
 def doctor(
     *,
-    presets: Annotated[
-        Path | None,
-        typer.Option(
-            "--presets",
-            metavar="FILE",
-            exists=True,
-            dir_okay=False,
-            help="The presets file that should be deployed. Default: as in `presets check`.",
-        ),
-    ] = None,
-    send: Annotated[bool, typer.Option("--send", help="Put one event of --company through, and wait.")] = False,
+    presets: PresetsFile = None,
+    send: Send = False,
     company: OneCompany = None,
-    plan: Annotated[
-        str | None,
-        typer.Option("--plan", metavar="PLAN", help="The plan in that event. Default: the company's recorded plan."),
-    ] = None,
+    plan: Plan = None,
     stack: StackName = STACK,
     local: Local = False,
     as_json: AsJson = False,
@@ -63,23 +69,19 @@ def doctor(
 
     Example: codat-sync doctor --send --company 8a210b68-6988-4001-a1eb-0242ac120001 --plan growth
     """
-    if send and company is None:
-        raise typer.TyperException("--send needs --company ID: a company of your own")
-    if not send and (company is not None or plan is not None):
-        raise typer.TyperException("--company and --plan are for --send")
-    found, aws = _local() if local else (None, Aws())
-    file = presets or default_file()
-    lines = reach(Subject(found or not_deployed(stack, aws), file, now, in_emulator=local))
-    if any(line.light is Light.RED for line in lines):
+    _check_usage(company, plan, send=send)
+    here = Stack.local() if local else not_deployed(stack, Aws())
+    subject = Subject(here, presets or default_file(), now, in_emulator=local)
+    lines = reach(subject)
+    if _is_wrong(lines):
         show(lines, render(lines), as_json=as_json)
         return NOT_REACHED
-    found = found or _found(stack)
-    subject = Subject(found or not_deployed(stack, aws), file, now, in_emulator=local)
-    lines += examine(subject, deployed=found is not None)
-    if found is not None and company is not None:
-        lines.append(_trial(found, company, plan))
+    found = here if local else _found(stack)
+    # The event first, so that the other lines show what it has left behind.
+    sent = [_trial(found, company, plan)] if found is not None and company is not None else []
+    lines += [*examine(replace(subject, stack=found or here), deployed=found is not None), *sent]
     show(lines, render(lines), as_json=as_json)
-    if any(line.light is Light.RED for line in lines):
+    if _is_wrong(lines):
         return FOUND
     return FINE if found is not None else NOT_REACHED
 
@@ -97,9 +99,15 @@ def render(lines: Sequence[Line]) -> RenderableType:
     return table
 
 
-def _local() -> tuple[Stack, Aws]:
-    found = Stack.local()
-    return found, found.aws
+def _check_usage(company: UUID | None, plan: str | None, *, send: bool) -> None:
+    if send and company is None:
+        raise typer.TyperException("--send needs --company ID: a company of your own")
+    if not send and (company is not None or plan is not None):
+        raise typer.TyperException("--company and --plan are for --send")
+
+
+def _is_wrong(lines: Sequence[Line]) -> bool:
+    return any(line.light is Light.RED for line in lines)
 
 
 def _found(name: str) -> Stack | None:

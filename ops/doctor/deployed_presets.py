@@ -15,6 +15,7 @@ from ops.errors import StackNotFound
 
 IN_LAYER: Final = "python/codat_sync/presets/presets.toml"
 _SECONDS: Final = 30.0
+_APPCONFIG: Final = "AppConfig"
 
 
 def same_presets(subject: Subject) -> Finding:
@@ -24,34 +25,36 @@ def same_presets(subject: Subject) -> Finding:
     except (InvalidPresets, OSError):
         return unanswered(f"not compared: {subject.presets} cannot be used")
     live = subject.stack.hosted_presets() if subject.stack.has_presets_in_appconfig else None
-    content, place = (live, "AppConfig") if live is not None else (_deployed(subject), "the deployed layer")
+    content, place = (live, _APPCONFIG) if live is not None else _deployed(subject)
     try:
         there = Presets.parse(content)
     except InvalidPresets as error:
         return red(f"{place}: {error}", "deploy valid presets")
     if here == there:
-        return green(f"{place} has those of {subject.presets}")
+        return green(f"{place} has the presets of {subject.presets}")
     words = f"{place} has other presets than {subject.presets}: sha256 {hashlib.sha256(content).hexdigest()[:10]}"
     change = f"`codat-sync preview --presets {subject.presets}` shows what would change"
-    if place == "AppConfig":
+    if place == _APPCONFIG:
         return yellow(words, f"{change}; `codat-sync presets put` makes it live")
     return red(words, f"{change}; deploy it")
 
 
-def _deployed(subject: Subject) -> bytes:
+def _deployed(subject: Subject) -> tuple[bytes, str]:
     """Read the file in the layer of the live functions; on this machine, the copy that `make local` keeps of it.
+
+    Return the file and where it was.
 
     Raise ``StackNotFound`` where no layer has it.
     """
     if subject.stack.deployed_presets is not None:
-        return subject.stack.deployed_presets.read_bytes()
+        return subject.stack.deployed_presets.read_bytes(), "what `make local` deployed"
     client, name = subject.client("lambda"), subject.stack.output("CompanyPlanChangedFunctionName")
     function = client.get_function_configuration(FunctionName=name, Qualifier="live")
     for layer in function.get("Layers", ()):
         url = client.get_layer_version_by_arn(Arn=layer["Arn"])["Content"]["Location"]
         archive = ZipFile(BytesIO(_download(url)))
         if IN_LAYER in archive.namelist():
-            return archive.read(IN_LAYER)
+            return archive.read(IN_LAYER), "the deployed layer"
     raise StackNotFound(f"no layer of {name} has {IN_LAYER}", hint="deploy the stack again")
 
 

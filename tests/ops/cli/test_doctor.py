@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 from ops.cli import doctor
 from ops.doctor.examine import Line
 from ops.doctor.finding import Finding, Light
+from ops.doctor.subject import Subject
 from tests.ops.on_call import COMPANY, OnCall
 
 FINE = Line("bus", Light.GREEN, "5 rules enabled", None)
@@ -103,7 +104,12 @@ def test_presets_of_another_file_are_compared(
     on_call: OnCall, finds: list[Line], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     seen: list[Path] = []
-    monkeypatch.setattr(doctor, "examine", lambda subject, **_: seen.append(subject.presets) or list(finds))
+
+    def examine(subject: Subject, **_: object) -> list[Line]:
+        seen.append(subject.presets)
+        return finds
+
+    monkeypatch.setattr(doctor, "examine", examine)
     file = tmp_path / "presets.toml"
     file.touch()
     on_call("doctor", "--presets", file)

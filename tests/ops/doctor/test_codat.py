@@ -61,7 +61,7 @@ def test_a_wrong_key_is_plausible_and_codat_refuses_it(store: Callable[[str], ob
 
 
 def test_an_account_that_codat_refuses_is_red(on_call: OnCall, subject: Subject) -> None:
-    on_call.account.expired = True
+    on_call.account.flags.expired = True
     finding = codat.answer(subject)
     assert (finding.light, finding.action) == (Light.RED, "docs/runbook.md says what to do about `account_expired`")
 

@@ -106,3 +106,26 @@ def test_on_this_machine_the_copy_of_what_was_deployed_is_compared(subject: Subj
     assert same_presets(local).light is Light.GREEN
     copy.write_text(OLD, "utf-8")
     assert same_presets(local).light is Light.RED
+
+
+def test_where_appconfig_has_presets_those_are_compared_and_others_are_yellow(subject: Subject) -> None:
+    hosted = replace(subject, stack=replace(subject.stack, parameters={"PresetsFromAppConfig": "true"}))
+    for live, light in ((LOCAL, Light.GREEN), (OLD, Light.YELLOW), ("plans =", Light.RED)):
+        hosted.stack.__dict__["hosted_presets"] = live.encode  # What AppConfig holds.
+        assert same_presets(hosted).light is light
+
+
+def test_where_appconfig_has_none_the_layer_is_compared(subject: Subject, bucket: tuple[str, dict[str, bytes]]) -> None:
+    bucket[1]["/ours"] = layer(**{IN_LAYER: OLD})
+    hosted = replace(subject, stack=replace(subject.stack, parameters={"PresetsFromAppConfig": "true"}))
+    hosted.stack.__dict__["hosted_presets"] = lambda: None
+    assert same_presets(hosted).light is Light.RED
+
+
+def test_an_address_that_does_not_answer_is_an_error_without_the_signed_url() -> None:
+    answers = Answers()
+    answers.add("lambda", "get_function_configuration", {"Layers": [{"Arn": "arn:ours"}]})
+    answers.add("lambda", "get_layer_version_by_arn", {"Content": {"Location": "http://127.0.0.1:9/x?signature"}})
+    subject = subject_of(answers, outputs={"CompanyPlanChangedFunctionName": "plan-changed"}, presets=FILE)
+    with pytest.raises(StackNotFound, match=r"^the deployed layer cannot be downloaded: MaxRetryError$"):
+        same_presets(subject)
