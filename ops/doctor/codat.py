@@ -3,6 +3,7 @@
 from typing import Final
 
 from aws_lambda_powertools.utilities.parameters import SecretsProvider
+from botocore.exceptions import ClientError
 
 from codat_sync.api_key import ApiKeyUnusable, SecretApiKey
 from codat_sync.codat.errors import CodatError, Unauthorized
@@ -15,11 +16,16 @@ LOW_PERCENT: Final = 10
 
 
 def secret(subject: Subject) -> Finding:
-    """Check that the secret is there, and holds what can be a key."""
+    """Check that the secret is there, and holds what can be a key.
+
+    Raise ``ClientError`` where the caller may not read it: that says nothing of the functions.
+    """
     name = subject.stack.parameter("CodatApiKeySecretName")
     try:
         SecretApiKey(SecretsProvider(boto3_client=subject.client("secretsmanager")), name)()
     except ApiKeyUnusable as error:
+        if (denial := _denial(error)) is not None:
+            raise denial from error
         return red(str(error), f"store the bare key as plain text in the secret {name}: docs/deploy.md, The key")
     return green(f"{name} holds what can be a key")
 
@@ -30,7 +36,7 @@ def answer(subject: Subject) -> Finding:
     try:
         settings = subject.stack.codat.get_account_sync_settings()
     except ApiKeyUnusable:
-        return unanswered("not asked: there is no key")
+        return unanswered("not asked: the key cannot be read")
     except Unauthorized as refusal:
         return red(f"{address} refuses the key: {refusal}", "store the key of this Codat account: runbook, API key")
     except CodatError as error:
@@ -65,3 +71,11 @@ def pause(subject: Subject) -> Finding:
         return green("none in force")
     words = f"until {standing.until:%Y-%m-%d %H:%M} UTC: {standing.reason}: {standing.words}"
     return red(words, "remove its cause, then `codat-sync pause lift`: runbook, Pause")
+
+
+def _denial(error: ApiKeyUnusable) -> ClientError | None:
+    """Return AWS's refusal to show the secret, if that is what it was: the context of Powertools' own error."""
+    cause = error.__cause__.__context__ if error.__cause__ is not None else None
+    if isinstance(cause, ClientError) and cause.response["Error"]["Code"] == "AccessDeniedException":
+        return cause
+    return None

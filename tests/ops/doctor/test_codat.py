@@ -10,9 +10,10 @@ import pytest
 from codat_sync.codat.rate_limits import RateLimit
 from codat_sync.companies.pause import Pause
 from ops.clock import now
-from ops.doctor import codat
+from ops.doctor import codat, examine
 from ops.doctor.finding import Light
 from ops.doctor.subject import Subject
+from tests.ops.doctor.stubbed import Answers, subject_of
 from tests.ops.on_call import KEY, OnCall
 
 SECRET = "codat-sync/api-key"  # noqa: S105  # A name.
@@ -41,6 +42,17 @@ def test_a_secret_that_is_not_there_is_red_and_codat_cannot_be_asked(on_call: On
     secrets.delete_secret(SecretId=SECRET, ForceDeleteWithoutRecovery=True)
     assert codat.secret(subject).light is Light.RED
     assert codat.answer(subject).light is Light.UNANSWERED
+
+
+def test_a_secret_that_the_caller_may_not_read_is_no_finding_about_the_stack(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers = Answers()
+    answers.refuse("secretsmanager", "get_secret_value", "AccessDeniedException")
+    monkeypatch.setattr(examine, "BEFORE", {"secret": codat.secret})
+    monkeypatch.setattr(examine, "AFTER", {})
+    (line,) = examine.examine(subject_of(answers, parameters={"CodatApiKeySecretName": SECRET}), deployed=True)
+    assert (line.light, line.words) == (Light.YELLOW, "not seen: AWS does not allow you GetSecretValue")
 
 
 @pytest.mark.parametrize("text", ["", "your-api-key", '{"key": "a"}', "a b c"])
