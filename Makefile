@@ -77,7 +77,7 @@ check: presets $(CHECKOV) ## All that has to hold before a commit; changes no fi
 	.local/checkov/bin/checkov --file .local/template.json --framework cloudformation --skip-download --compact --quiet
 	$(MAKE) test
 
-system: $(DEV) $(RUNTIME) $(MINISTACK) ## Test a deployed stack: redrive, reconciliation, update, deletion, and every command of the runbook.
+system: $(DEV) $(RUNTIME) $(MINISTACK) ## Test a deployed stack: redrive, reconciliation, update, deletion, every command of the runbook, and what `doctor` finds.
 	exec $(VENV) -m pytest tests/system $(ARGS)
 
 runtime: $(DEV) ## Test the built artefacts under AWS's own runtime emulator (Linux with the runtime's own Python).

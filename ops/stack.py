@@ -219,12 +219,14 @@ class Stack:
     @cached_property
     def _presets_beside_the_package(self) -> bytes | None:
         """The live presets file, or None where that is the packaged one."""
-        hosted = self._hosted_presets() if self.has_presets_in_appconfig else None
+        hosted = self.hosted_presets() if self.has_presets_in_appconfig else None
         if hosted is None and self.deployed_presets is not None:
             return self.deployed_presets.read_bytes()
         return hosted
 
-    def _hosted_presets(self) -> bytes | None:
+    def hosted_presets(self) -> bytes | None:
+        """Return the live presets file of AppConfig, None where it holds none. Raise ``PresetsUnusable``."""
+
         def connect() -> AppConfigProvider:
             client = self.aws.session.client("appconfigdata", **self.aws.connection)
             return AppConfigProvider(

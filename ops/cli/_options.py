@@ -37,3 +37,7 @@ OfCompany = Annotated[
     UUID | None,
     typer.Option("--company", metavar="ID", parser=_company_id, help="Only events about this company."),
 ]
+OneCompany = Annotated[
+    UUID | None,
+    typer.Option("--company", metavar="ID", parser=_company_id, help="A company of your own, for --send."),
+]

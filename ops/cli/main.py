@@ -24,6 +24,7 @@ class _CodatSync(LazyGroup):
         "send": "ops.cli.send:send",
         "reconcile": "ops.cli.reconcile:reconcile",
         "backfill": "ops.cli.backfill:backfill",
+        "doctor": "ops.cli.doctor:doctor",
     }
 
     def main(self, *args: Any, **settings: Any) -> NoReturn:  # noqa: ANN401  # Typer's own arguments.

@@ -34,7 +34,7 @@ def check_presets(
 
     Example: codat-sync presets check presets.toml
     """
-    chosen = file or _default_file()
+    chosen = file or default_file()
     problems = check(chosen)
     if as_json:
         typer.echo(to_json(problems, indent=2))
@@ -45,7 +45,8 @@ def check_presets(
     return BAD_INPUT if problems else FINE
 
 
-def _default_file() -> Path:
+def default_file() -> Path:
+    """Return the presets file of the checkout, else the packaged one."""
     return IN_CHECKOUT if IN_CHECKOUT.exists() else Path(str(files("codat_sync.presets").joinpath("presets.toml")))
 
 

@@ -28,6 +28,7 @@ OF_A_STACK = [
     ["send"],
     ["reconcile"],
     ["backfill"],
+    ["doctor"],
     *(["dlq", command] for command in ("list", "show", "redrive", "discard")),
     *(["pause", command] for command in ("show", "lift")),
     *(["presets", command] for command in ("show", "put", "status")),
