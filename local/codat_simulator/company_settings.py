@@ -9,7 +9,9 @@ from codat_sync.codat.models import DATA_TYPES, Dialect, Frequency, SyncSchedule
 from codat_sync.presets.file import Presets
 
 
-def settings_at(presets: Presets, plan: str | None, company_id: UUID, dialect: Dialect) -> list[JsonValue] | None:
+def settings_at(
+    presets: Presets, plan: str | None, company_id: UUID, dialect: Dialect
+) -> list[dict[str, JsonValue]] | None:
     """Return the settings that Codat shows for a company with a plan's preset in force.
 
     None, for no plan, makes a company without settings of its own. Raise ``UnknownPlan``.
@@ -20,16 +22,17 @@ def settings_at(presets: Presets, plan: str | None, company_id: UUID, dialect: D
         settings=tuple(SyncSetting(data_type=each, fetch_on_first_link=True) for each in sorted(DATA_TYPES))
     )
     preset = presets.for_company(plan, company_id)
-    return [setting.on_the_wire(dialect) for setting in preset.over(every).settings]
+    return preset.over(every).on_the_wire(dialect)
 
 
-def settings_with(shown: SyncSettings, frequencies: Mapping[str, Frequency], dialect: Dialect) -> list[JsonValue]:
+def settings_with(
+    shown: SyncSettings, frequencies: Mapping[str, Frequency], dialect: Dialect
+) -> list[dict[str, JsonValue]]:
     """Return the settings that Codat shows for a company, with other frequencies for these data types."""
-    return [
-        setting.model_copy(
-            update={"sync_schedule": SyncSchedule(interval_hours=frequencies[setting.data_type])}
-            if setting.data_type in frequencies
-            else {}
-        ).on_the_wire(dialect)
+    changed = tuple(
+        setting.model_copy(update={"sync_schedule": SyncSchedule(interval_hours=frequencies[setting.data_type])})
+        if setting.data_type in frequencies
+        else setting
         for setting in shown.settings
-    ]
+    )
+    return shown.model_copy(update={"settings": changed}).on_the_wire(dialect)

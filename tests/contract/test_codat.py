@@ -37,7 +37,7 @@ def client(simulator: RunningSimulator) -> CodatClient:
 @pytest.mark.parametrize("plan", PRESETS.plans)
 def test_what_we_send_in_the_hours_dialect_is_a_request_of_the_sdks(plan: str) -> None:
     preset = PRESETS.for_company(plan, COMPANY)
-    sent = [each.on_the_wire(Dialect.HOURS) for each in preset.over(SyncSettings()).settings]
+    sent = preset.over(SyncSettings()).on_the_wire(Dialect.HOURS)
     body = operations.SetCompanySyncSettingsRequestBody.model_validate(
         {"companyId": str(COMPANY), "overridesDefaults": True, "settings": sent}
     )

@@ -64,7 +64,7 @@ class OnCall:
     def add_company(self, company_id: UUID = COMPANY, plan: str | None = "growth", **more: Any) -> None:  # noqa: ANN401
         """Add a company to Codat, at the preset of a plan, or without settings."""
         at_preset = settings_at(local_presets(), plan, company_id, Dialect.HOURS)
-        self.account.add_company(str(company_id), settings=at_preset, **more)  # type: ignore[arg-type]
+        self.account.add_company(str(company_id), settings=at_preset, **more)
 
     def record(
         self,

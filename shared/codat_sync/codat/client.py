@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import quote
 from uuid import UUID
 
-from pydantic import BaseModel, JsonValue
+from pydantic import BaseModel
 
 from codat_sync.codat._reading import Reading, reading_of_acceptance, reading_of_model
 from codat_sync.codat._session import NO_WHOLE_ANSWER, CodatSession
@@ -156,10 +156,10 @@ class CodatClient:
         return True
 
     def _set_sync_settings(self, company_id: UUID, settings: SyncSettings, dialect: Dialect, bounds: Bounds) -> None:
-        body: dict[str, JsonValue] = {
+        body = {
             "companyId": str(company_id),
             "overridesDefaults": settings.overrides_defaults,
-            "settings": [setting.on_the_wire(dialect) for setting in settings.settings],
+            "settings": settings.on_the_wire(dialect),
         }
         self._post(f"/companies/{company_id}/syncSettings", company_id, bounds, json=body)
         self._shown_dialect = dialect

@@ -53,7 +53,8 @@ def _differences(before: SyncSettings, after: SyncSettings) -> Iterator[Differen
     if before.overrides_defaults != after.overrides_defaults:
         yield Difference(None, "overrides_defaults", _text(before.overrides_defaults), _text(after.overrides_defaults))
     for old, setting in _matched(before, after):
-        yield from _setting_differences(old, setting)
+        if old is not setting:  # Most of the settings of a merge are those that were there.
+            yield from _setting_differences(old, setting)
 
 
 def _matched(before: SyncSettings, after: SyncSettings) -> Iterator[tuple[SyncSetting | None, SyncSetting]]:

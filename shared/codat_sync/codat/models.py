@@ -6,7 +6,7 @@ Data types and fields that this project does not know survive a round trip: Coda
 
 from collections.abc import Mapping
 from enum import IntEnum, StrEnum
-from typing import Annotated, Any, Generic, Self, TypeVar
+from typing import Annotated, Any, Final, Generic, Self, TypeVar
 from uuid import UUID
 
 from pydantic import (
@@ -87,12 +87,6 @@ class SyncSchedule(_CodatModel):
         """Whether the hour of day has a meaning at this interval."""
         return self.interval_hours >= Frequency.DAILY
 
-    def on_the_wire(self, dialect: Dialect) -> dict[str, JsonValue] | int:
-        """Return the form that Codat accepts. The ``hours`` dialect has no place for the hour of day."""
-        if dialect is Dialect.HOURS:
-            return int(self.interval_hours)
-        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
-
     def __str__(self) -> str:
         if self.has_hour and self.hour_of_day is not None:
             return f"{self.interval_hours} at {self.hour_of_day:02}:00"
@@ -116,18 +110,10 @@ class SyncSetting(_CodatModel):
     @field_validator("sync_schedule", mode="before")
     @classmethod
     def _from_hours(cls, value: object) -> object:
-        if type(value) is int and value in set(Frequency):
-            return SyncSchedule(interval_hours=Frequency(value))
-        return value
+        return _BY_HOURS.get(value, value) if type(value) is int else value
 
-    def on_the_wire(self, dialect: Dialect) -> dict[str, JsonValue]:
-        """Return the form that Codat accepts, with all the fields that Codat sent, known here or not."""
-        fields = self.model_dump(mode="json", by_alias=True, exclude_unset=True)
-        if isinstance(self.sync_schedule, SyncSchedule):
-            fields["syncSchedule"] = self.sync_schedule.on_the_wire(dialect)
-        if dialect is Dialect.HOURS:
-            fields.setdefault("syncOrder", 0)
-        return fields
+
+_BY_HOURS: Final = {int(frequency): SyncSchedule(interval_hours=frequency) for frequency in Frequency}
 
 
 class SyncSettings(_CodatModel):
@@ -141,6 +127,19 @@ class SyncSettings(_CodatModel):
     def dialect(self) -> Dialect | None:
         """The dialect of Codat's answer, None where it showed no schedule."""
         return self._dialect
+
+    def on_the_wire(self, dialect: Dialect) -> list[dict[str, JsonValue]]:
+        """Return the settings in the form that Codat accepts, with all the fields that Codat sent, known here or not.
+
+        The ``hours`` dialect has no place for the hour of day.
+        """
+        shown = self.model_dump(mode="json", by_alias=True, exclude_unset=True).get("settings", [])
+        if dialect is Dialect.HOURS:
+            for setting, fields in zip(self.settings, shown, strict=True):
+                if isinstance(setting.sync_schedule, SyncSchedule):
+                    fields["syncSchedule"] = int(setting.sync_schedule.interval_hours)
+                fields.setdefault("syncOrder", 0)
+        return list(shown)
 
     @model_validator(mode="wrap")
     @classmethod

@@ -6,13 +6,12 @@ What concerns several keys at once is in ``_rules``.
 from datetime import UTC, date
 from typing import Annotated, Any, Final
 from unicodedata import normalize
-from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from codat_sync.codat.models import Frequency
 from codat_sync.presets._words import nearest, shown_value
-from codat_sync.presets.preset import CompanyPreset, PresetSetting, moment_of, schedule_at, spread_hour
+from codat_sync.presets.preset import CompanyPreset, PresetSetting, moment_of, schedule_at
 
 FREQUENCIES: Final = {str(frequency): frequency for frequency in Frequency}
 PLAN_NAME_CHARACTERS: Final = 64
@@ -155,8 +154,8 @@ class SettingTable(Table):
     sync_from_window: _Months | None = None
     sync_from_utc: Annotated[str, BeforeValidator(_utc)] | None = None
 
-    def for_company(self, company_id: UUID) -> PresetSetting:
-        hour = spread_hour(company_id) if self.hour_of_day is None else self.hour_of_day
+    def at(self, spread_hour: int) -> PresetSetting:
+        hour = spread_hour if self.hour_of_day is None else self.hour_of_day
         return PresetSetting(
             schedule=None if self.frequency is None else schedule_at(self.frequency, hour),
             hour_of_day=hour,
@@ -179,14 +178,15 @@ class PlanTable(SettingTable):
     allow_history_narrowing: _Flag = False
     allow_all_off: _Flag = False
 
-    def preset(self, plan: str, company_id: UUID) -> CompanyPreset:
+    def preset(self, plan: str, spread_hour: int) -> CompanyPreset:
+        """Return the preset for companies of this hour of day."""
         own = {name: getattr(self, name) for name in SettingTable.model_fields if name in self.model_fields_set}
         exceptions = {name: _inheriting(own, table) for name, table in self.data_types.items()}
         return CompanyPreset(
             plan=plan,
             use_account_defaults=self.use_account_defaults,
-            default=self.for_company(company_id),
-            exceptions={name: table.for_company(company_id) for name, table in exceptions.items()},
+            default=self.at(spread_hour),
+            exceptions={name: table.at(spread_hour) for name, table in exceptions.items()},
             fallback=self.on_payment_required,
             allow_history_narrowing=self.allow_history_narrowing,
             refresh_on_upgrade=self.refresh_on_upgrade,

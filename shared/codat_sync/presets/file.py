@@ -2,7 +2,8 @@
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache, cached_property
 from importlib.resources import files
 from itertools import chain
 from typing import Any, Final, Self
@@ -12,7 +13,7 @@ from codat_sync.errors import TransientError
 from codat_sync.presets import _rules
 from codat_sync.presets._tables import DataTypeNames, NamedPlan, Plans, Table, normalized
 from codat_sync.presets._words import nearest, shown_names
-from codat_sync.presets.preset import CompanyPreset, UnknownPlan
+from codat_sync.presets.preset import CompanyPreset, UnknownPlan, spread_hour
 from codat_sync.presets.problem import PresetProblem
 
 _TOML_PLACE: Final = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
@@ -83,7 +84,12 @@ class Presets(Table):
         name = normalized(plan)
         if name not in self.plans:
             raise UnknownPlan(self._unknown(name))
-        return self.plans[name].preset(name, company_id)
+        return self._preset_of(name, spread_hour(company_id))
+
+    @cached_property
+    def _preset_of(self) -> Callable[[str, int], CompanyPreset]:
+        """Make each preset once: companies of one plan and one hour of day share it."""
+        return cache(lambda name, hour: self.plans[name].preset(name, hour))
 
     def _unknown(self, plan: str) -> str:
         shown = f"unknown plan {plan[:_EVENT_CHARACTERS]!r}:"

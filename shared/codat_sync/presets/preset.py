@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import MINYEAR, UTC, datetime
+from functools import cached_property
 from typing import Any, Final, Self
 from uuid import UUID
 
@@ -45,7 +46,7 @@ class CompanyPreset:
     allow_history_narrowing: bool
     refresh_on_upgrade: bool = False
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """The same text for equal settings, another one for others, across releases and versions of the libraries.
 
@@ -118,7 +119,8 @@ class CompanyPreset:
             update["fetch_on_first_link"] = asked.fetch_on_first_link
         if self.allow_history_narrowing or not _narrows(setting, asked):
             update |= _history_over(setting, asked)
-        return setting.model_copy(update=update)
+        changes = any(getattr(setting, name) != value for name, value in update.items())
+        return setting.model_copy(update=update) if changes else setting
 
 
 def spread_hour(company_id: UUID) -> int:
@@ -146,7 +148,7 @@ def moment_of(text: str | None) -> datetime | None:
 def _schedule_over(setting: SyncSetting, asked: SyncSchedule) -> SyncSchedule:
     """Keep the schedule's fields that this project does not know."""
     current = setting.sync_schedule
-    if not isinstance(current, SyncSchedule):
+    if not isinstance(current, SyncSchedule) or not current.model_extra:
         return asked
     return current.model_copy(update={"interval_hours": asked.interval_hours, "hour_of_day": asked.hour_of_day})
 

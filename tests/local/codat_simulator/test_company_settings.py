@@ -13,7 +13,7 @@ def test_a_company_at_a_preset_differs_from_it_in_nothing(codat: Codat, account:
     account.flags.dialect = "object"
     settings = settings_at(local_presets(), "growth", UUID(COMPANY), Dialect.OBJECT)
     assert settings is not None
-    account.companies[COMPANY].override = account.parsed(settings)  # type: ignore[arg-type]  # JSON objects.
+    account.companies[COMPANY].override = account.parsed(settings)
     shown = SyncSettings.model_validate(codat("GET", f"/companies/{COMPANY}/syncSettings").json())
     assert {setting.data_type for setting in shown.settings} == DATA_TYPES
     preset = local_presets().for_company("growth", UUID(COMPANY))

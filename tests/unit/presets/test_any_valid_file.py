@@ -59,7 +59,7 @@ def a_merged_preset_is_in_force(content: bytes, data: st.DataObject) -> None:
         assert differences(written, preset.over(written)) == ()
         for dialect in Dialect:
             on_the_wire = {
-                "settings": [each.on_the_wire(dialect) for each in written.settings],
+                "settings": written.on_the_wire(dialect),
                 "overridesDefaults": written.overrides_defaults,
             }
             seen = SyncSettings.model_validate(on_the_wire)

@@ -42,14 +42,14 @@ def test_the_whole_list_is_kept_in_its_order_with_fields_that_are_not_known() ->
     merged = preset('data_types.bills = "daily"').over(current)
     assert [each.data_type for each in merged.settings] == ["zeta", "bills", "alpha"]
     assert merged.settings[0] == current.settings[0]
-    assert merged.settings[1].on_the_wire(Dialect.HOURS) == {"dataType": "bills", "syncSchedule": 24, "syncOrder": 7}
+    assert merged.on_the_wire(Dialect.HOURS)[1] == {"dataType": "bills", "syncSchedule": 24, "syncOrder": 7}
     assert merged.settings[2] == current.settings[2]
 
 
 def test_unknown_fields_of_a_schedule_are_kept() -> None:
     current = shown(setting("bills", {"intervalHours": 720, "hourOfDay": 1, "timeZone": "UTC"}))
     merged = preset('frequency = "daily"\nhour_of_day = 5').over(current)
-    assert merged.settings[0].on_the_wire(Dialect.OBJECT)["syncSchedule"] == {
+    assert merged.on_the_wire(Dialect.OBJECT)[0]["syncSchedule"] == {
         "intervalHours": 24,
         "hourOfDay": 5,
         "timeZone": "UTC",
@@ -406,7 +406,7 @@ def test_written_settings_need_no_second_write_in_either_dialect(
     written = asked.over(current)
     seen = SyncSettings.model_validate(
         {
-            "settings": [each.on_the_wire(dialect) for each in written.settings],
+            "settings": written.on_the_wire(dialect),
             "overridesDefaults": written.overrides_defaults,
         }
     )
