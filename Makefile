@@ -62,7 +62,8 @@ simulate: $(DEV) ## Simulate hours and days in which Codat or Lambda does not do
 
 bench: COMPANIES = 100000
 bench: $(DEV) ## Measure what a reconciliation run and a live event cost: time, memory, calls, money (COMPANIES=100000).
-	@exec $(WITH_LAYER) -m local.bench --companies $(COMPANIES) $(ARGS)
+	@$(WITH_LAYER) -m local.bench --companies $(COMPANIES) $(ARGS)
+	@exec $(WITH_LAYER) -m local.bench.handlers
 
 test: $(DEV) ## The tests, with branch coverage.
 	$(VENV) -m pytest --cov $(ARGS)

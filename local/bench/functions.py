@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from itertools import islice, pairwise
 from pathlib import Path
@@ -109,7 +110,11 @@ class Functions:
         """
         plans = [name for name, preset in local_presets().plans.items() if not preset.refresh_on_upgrade]
         in_step = (each for each in self._population if each.finding is Finding.IN_STEP)
-        bodies = [plan_changed(each, plans[-1 - round_ % 2], f"round-{round_}") for each in islice(in_step, events)]
+        plan, now = plans[-1 - round_ % 2], datetime.now(UTC)
+        bodies = [
+            plan_changed(each.company_id, plan, f"round-{round_}/{each.company_id}", now)
+            for each in islice(in_step, events)
+        ]
         delivered = batches(bodies)
         return self._process(self._consumer, delivered), self._process(self._consumer, delivered)
 

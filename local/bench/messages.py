@@ -3,12 +3,12 @@
 import json
 import time
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from codat_sync.outcomes.deferral import SQS_BATCH
-from local.bench.population import Company
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -49,19 +49,19 @@ def received_batches(sqs: "SQSClient", queue: str) -> Iterator[dict[str, Any]]:
         )
 
 
-def plan_changed(company: Company, plan: str, event_id: str) -> str:
-    """Return an event from billing, as EventBridge puts it on a queue. Each is newer than those made before."""
-    now = datetime.now(UTC).isoformat()
+def plan_changed(company_id: UUID, plan: str, event_id: str, occurred_at: datetime) -> str:
+    """Return an event from billing, as EventBridge puts it on a queue."""
+    moment = occurred_at.isoformat()
     return json.dumps(
         {
             "version": "0",
-            "id": f"{event_id}/{company.company_id}",
+            "id": event_id,
             "detail-type": "Company Changed Plan",
             "source": "billing",
             "account": "123456789012",
-            "time": now,
+            "time": moment,
             "region": "us-east-1",
             "resources": [],
-            "detail": {"companyId": str(company.company_id), "plan": plan, "occurredAt": now},
+            "detail": {"companyId": str(company_id), "plan": plan, "occurredAt": moment},
         }
     )

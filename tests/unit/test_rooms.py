@@ -57,7 +57,7 @@ LOCAL_ROOMS = {
     "aws": {"codat_simulator"},
     "demo": {"aws", "codat_simulator", "presets"},
     "chaos": {"aws", "codat_simulator", "presets"},
-    "bench": {"aws", "codat_simulator", "presets"},
+    "bench": {"aws", "codat_simulator", "presets", "simulation"},
     "dashboard": {"aws"},
     "simulation": {"presets"},
     "__main__": {"aws"},

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 from uuid import UUID
@@ -16,10 +17,9 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from codat_sync.reconciliation.findings import Finding
 from local.bench.aws import aws
 from local.bench.messages import plan_changed, sqs_event
-from local.bench.population import Company, Population
+from local.bench.population import Population
 from local.bench.subprocesses import Subprocess, subprocess_of
 from local.codat_simulator.account import Account
 from local.codat_simulator.faults import Fault
@@ -55,7 +55,7 @@ class Deployed:
         number = next(self.numbers)
         plan = ("growth", "starter")[number % 2]
         for company_id in TEN:
-            body = plan_changed(Company(company_id, plan, Finding.IN_STEP), plan, f"event-{number}")
+            body = plan_changed(company_id, plan, f"event-{number}/{company_id}", datetime.now(UTC))
             self.sqs.send_message(QueueUrl=self.queue, MessageBody=body)
         received = self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10)["Messages"]
         self.received = [each["ReceiptHandle"] for each in received]
