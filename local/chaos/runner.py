@@ -18,7 +18,7 @@ from local import presets
 from local.aws.processes import StackError
 from local.aws.sam import Project
 from local.aws.stack import LocalStack, local_stack
-from local.chaos.faults import STEADY, too_many_requests
+from local.chaos.faults import STEADY, Throttling, dripping, too_many_requests
 from local.chaos.killer import Killer
 from local.chaos.ledger import balance
 from local.chaos.log_summary import LogSummary
@@ -55,6 +55,10 @@ SHOWN: Final = 10
 LATE_COMPANIES: Final = 0.02
 """The share of companies that Codat does not know yet when the first events about them arrive."""
 CONCURRENT_COMPANIES: Final = 5
+DRIPPING_COMPANIES: Final = 0.01
+"""The share of companies, at least one, about which Codat's answers drip during the storm."""
+CONSUMERS: Final = ("CompanyPlanChangedFunctionName", "NewConnectionFunctionName")
+"""The outputs of template.yaml that name the functions of live events."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,9 @@ class StormRun:
             self._stack.aws.sqs.set_queue_attributes(
                 QueueUrl=self._stack.outputs[output], Attributes={"VisibilityTimeout": str(VISIBILITY_SECONDS)}
             )
-        self._simulator.post("faults", {"faults": list(STEADY)})
+        known = [company for company in self._companies if company not in self._late]
+        drips = dripping(self._random.sample(known, k=max(1, round(len(known) * DRIPPING_COMPANIES))))
+        self._simulator.post("faults", {"faults": [*drips, *STEADY]})
         self._log(
             f"{len(self._events):,} events about {len(self._companies):,} companies, {self._kills} kills. "
             f"The source queues' visibility timeout is {VISIBILITY_SECONDS} s during the storm, 720 s as deployed"
@@ -159,9 +165,11 @@ class StormRun:
         """Return the faults beside the steady ones: the same again every EVENTS_OF_A_CYCLE events."""
         cycles = max(1, len(self._events) // EVENTS_OF_A_CYCLE)
         refusal = Refusal(self._simulator, self._random)
+        throttling = Throttling(self._stack.aws.lambda_, [self._stack.outputs[each] for each in CONSUMERS])
         one_cycle = [
             *(ScheduledFault(at, "429 to all", refusal.begin, refusal.end, 3.0) for at in (0.15, 0.55, 0.85)),
             self._account_fault(0.35, "free", 8.0),
+            ScheduledFault(0.45, "functions throttled", throttling.begin, throttling.end, 5.0),
             self._account_fault(0.70, "expired", 2.0),
         ]
         late = ScheduledFault(0.25 / cycles, "late companies created", self._create_late_companies, lambda: None, 1.0)

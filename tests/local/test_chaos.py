@@ -20,6 +20,7 @@ from codat_sync.codat.models import SyncSettings
 from codat_sync.events.company_events import CompanyEvent, read_connection_event, read_plan_event
 from codat_sync.events.envelope import MalformedEvent
 from local.aws.processes import StackError
+from local.chaos.faults import STEADY, Throttling, dripping, too_many_requests
 from local.chaos.killer import Killer, workers_of
 from local.chaos.ledger import Ledger, balance
 from local.chaos.log_summary import LogSummary
@@ -37,6 +38,7 @@ from local.chaos.storm import (
     newest_plans,
     storm,
 )
+from local.codat_simulator.faults import Fault
 from local.presets import local_presets
 from tests.fakes.aws import FakeMessage, FakeSqs
 
@@ -349,3 +351,32 @@ class TestSchedule:
         schedule.advance(1, 5, paused=True)
         assert done == ["0.2 begins", "0.2 ends"]
         assert not schedule.done
+
+
+class FakeLambda:
+    """Remembers the reserved concurrency of each function."""
+
+    def __init__(self) -> None:
+        self.reserved: dict[str, int] = {}
+
+    def put_function_concurrency(self, **said: Any) -> None:  # noqa: ANN401
+        self.reserved[said["FunctionName"]] = said["ReservedConcurrentExecutions"]
+
+    def delete_function_concurrency(self, **said: Any) -> None:  # noqa: ANN401
+        del self.reserved[said["FunctionName"]]
+
+
+def test_throttled_functions_are_invoked_as_before_afterwards() -> None:
+    fake: Any = FakeLambda()
+    throttling = Throttling(fake, ["plans", "connections"])
+    throttling.begin()
+    assert fake.reserved == {"plans": 0, "connections": 0}
+    throttling.end()
+    assert fake.reserved == {}
+
+
+def test_the_simulator_takes_the_faults_of_a_storm_and_each_company_drips_in_its_own_way() -> None:
+    companies = [new_uuid(Random(number)) for number in range(4)]
+    faults = [Fault.model_validate(each) for each in [*dripping(companies), *STEADY, too_many_requests(Random(1))]]
+    assert [fault.company_id for fault in faults[:4]] == [str(company) for company in companies]
+    assert {fault.wire for fault in faults[:3]} == {"drip-body", "drip-headers", "drip-chunks"}
