@@ -48,7 +48,7 @@ class Calls:
         self.granted.append(self.rate.wait(within=60))
 
     def each_has_a_turn_of_its_own(self) -> bool:
-        """The clock stands still: one thread has its turn now, the other one's is a distance later."""
+        """Tell whether one thread has its turn now, and the other one a distance later: the clock stands still."""
         return self.granted == [True, True] and len(self.slept) == 1 and self.slept[0] > 0
 
 
