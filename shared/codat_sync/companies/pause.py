@@ -255,9 +255,11 @@ class PausingCodat:
 
     def _lift(self, probed: Pause) -> None:
         with self._lock:
-            self._record.swap(probed, None)
-            self._known, self._read_at = None, self._now()
-        logger().info("pause_lifted", extra={"reason": probed.reason})
+            is_lifted = self._record.swap(probed, None)
+            # Else a pause was begun during the probe, which says nothing of it.
+            self._known, self._read_at = None if is_lifted else self._record.read(), self._now()
+        if is_lifted:
+            logger().info("pause_lifted", extra={"reason": probed.reason})
 
 
 def _pause_for(error: CodatError, at: datetime) -> Pause | None:

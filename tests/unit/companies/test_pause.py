@@ -1,5 +1,6 @@
 """The pause: one 429 does not become ten thousand, since no process calls Codat while it lasts."""
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -22,13 +23,14 @@ from codat_sync.companies.converge import Convergence
 from codat_sync.companies.pause import CACHE, EXPIRED_ACCOUNT, LONGEST, PROBE, Pause, PausingCodat, StoredPause
 from codat_sync.consuming.consume import Consumer, ConsumerSettings
 from codat_sync.consuming.settle import Settlement
+from codat_sync.deadline import PacedDeadline
 from codat_sync.events.company_events import read_plan_event
 from local.presets import local_presets
 from tests.fakes.clock import NOW, Clock
 from tests.fakes.codat import FakeCodat
 from tests.fakes.companies import COMPANY, OTHER_COMPANY, FakePause, FakePlans
 from tests.fakes.events import plan_event
-from tests.fakes.lambda_ import PATIENCE, FakeContext, sqs_event
+from tests.fakes.lambda_ import PATIENCE, FakeContext, deadline, sqs_event
 from tests.fakes.outcomes import FakeDeadLetters, FakeQueue
 
 EXPIRED = PaymentRequired("Account expired", kind=PaymentRequiredKind.ACCOUNT_EXPIRED)
@@ -177,6 +179,47 @@ def test_a_probe_that_meets_a_shorter_pause_ends_its_lease_early(
         paused.get_sync_settings(COMPANY)
     assert record.pause is not None
     assert (record.pause.words, record.pause.until) == ("not yet", clock.now + wait)
+
+
+def test_a_pause_that_is_begun_during_a_probe_outlasts_its_success(
+    paused: PausingCodat, codat: FakeCodat, record: FakePause, clock: Clock
+) -> None:
+    clock.forward(HOUR)
+    begun = Pause("rate_limited", "begun by another", clock.now + HOUR)
+    codat.before_write = lambda: record.write(begun)
+    paused.update_sync_settings(COMPANY, SyncSettings())
+    with pytest.raises(RateLimited, match="begun by another"):
+        paused.get_sync_settings(COMPANY)
+    assert record.pause == begun
+    assert codat.calls == ["update"]
+
+
+class PauseMeanwhile:
+    """Turns that come after a refusal of the whole account, which another thread has met meanwhile."""
+
+    def __init__(self, refuse: Callable[[], None]) -> None:
+        self._refuse = refuse
+
+    def wait(self, *, within: float) -> bool:
+        assert within > 0
+        self._refuse()
+        return True
+
+
+def test_a_pause_that_is_begun_while_a_call_waits_for_its_turn_is_respected(codat: FakeCodat, clock: Clock) -> None:
+    process = PausingCodat(codat, FakePause(), clock)
+    process.get_sync_settings(COMPANY)
+
+    def refuse() -> None:
+        codat.failures = [RateLimited("quota used up", retry_after=HOUR)] * 2
+        with pytest.raises(RateLimited):
+            process.get_sync_settings(OTHER_COMPANY)
+        codat.calls.clear()
+
+    paced = PacedDeadline(deadline(), PauseMeanwhile(refuse))
+    with pytest.raises(RateLimited, match="paused until"):
+        Convergence(process, FakePlans(), local_presets(), clock).current(COMPANY, paced)
+    assert codat.calls == []
 
 
 def test_a_probe_that_is_refused_for_a_short_while_lifts_the_pause(
