@@ -71,7 +71,7 @@ def _typed(item: Item) -> dict[str, Any]:
     return {name: {"S": value} if isinstance(value, str) else write(value) for name, value in item.items()}
 
 
-def _plain(value: dict[str, Any]) -> Any:  # noqa: ANN401  # Whatever an attribute holds.
+def _plain(value: Any) -> Any:  # noqa: ANN401  # Whatever an attribute holds.
     return value["S"] if "S" in value else TypeDeserializer().deserialize(value)
 
 

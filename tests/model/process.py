@@ -65,6 +65,8 @@ class Process(Gate):
 
     TIMEOUT = timedelta(seconds=120)
     """The function's timeout."""
+    BATCH = 10
+    """The most messages that the function gets at a time."""
 
     def __init__(self, world: "World", name: str, queue: str, presets: Presets) -> None:
         """``presets`` are those of the process's version."""
@@ -149,9 +151,9 @@ class Process(Gate):
 
     def _note_parked(self) -> None:
         assert self.attempt is not None
-        assert self.attempt.settling is not None
+        parked = self.attempt.settling or self.attempt.batch[0][0]
         copy = self.world.queues.dead_letters[-1]
-        copy.first_arrived = self.attempt.settling.first_arrived
+        copy.first_arrived = parked.first_arrived
         self.attempt.parked.append(copy)
 
     def _take_effect(self, step: str, result: CallResult, effect: Callable[[], Any], request: dict[str, Any]) -> Any:  # noqa: ANN401

@@ -30,7 +30,8 @@ class QueueSettings:
 
     max_receive_count: int
     retention: timedelta
-    visibility: timedelta = VISIBILITY
+    visibility: Mapping[str, timedelta] = field(default_factory=dict)
+    """By queue, where it is another than ``VISIBILITY``."""
 
 
 @dataclass(eq=False)
@@ -158,7 +159,7 @@ class Queues:
         message.receive_count += 1
         message.receipt_handle = f"{message.id}-{message.receive_count}"
         message.received_at = self._now()
-        message.visible_at = self._now() + self._settings.visibility
+        message.visible_at = self._now() + self._settings.visibility.get(message.queue, VISIBILITY)
 
     def delete(self, message: Message, receipt_handle: str) -> None:
         """Delete by the newest receipt handle. With an older one SQS may delete; not to delete is the harder case."""

@@ -34,6 +34,7 @@ FAILURES: Final[Mapping[str, Callable[[], Exception]]] = {
     "429": lambda: RateLimited("no", retry_after=None),
     "429 for 2 min": lambda: RateLimited("no", retry_after=timedelta(minutes=2)),
     "429 for 12 h": lambda: RateLimited("no", retry_after=timedelta(hours=12)),
+    "429 for 20 h": lambda: RateLimited("no", retry_after=timedelta(hours=20)),
 }
 """The errors that Codat may answer at any call."""
 NO_ANSWER: Final = ("timeout", "503")
@@ -76,7 +77,7 @@ class Move:
     """A process, which receives messages if it is idle, continues to a call, which succeeds or fails.
 
     ``at``: that call, or None for the one at which it waits. Then the process stops at the call ``until``, or at its
-    end.
+    end. ``starts_after``: the seconds between the receive and the function's start.
     """
 
     process: int
@@ -86,10 +87,11 @@ class Move:
     fails: str | None
     effect: Effect
     until: str | None
+    starts_after: float = 0
 
     def happen(self, world: World) -> None:
         if world.processes[self.process].step is None:
-            world.receive(self.process, skip=self.skip, most=self.most)
+            world.receive(self.process, skip=self.skip, most=self.most, starts_after=self.starts_after)
         if self.at is not None:
             world.run(self.process, self.at)
         step = world.processes[self.process].step

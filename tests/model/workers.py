@@ -124,6 +124,7 @@ class RunWorker(Process):
     """The function that reconciles all companies: it starts a run, hands companies over, and finishes the run."""
 
     TIMEOUT = timedelta(seconds=900)
+    BATCH = 1
 
     def _wire(self) -> Consuming:
         now = self.world.now
@@ -140,17 +141,17 @@ class RunWorker(Process):
             presets=fingerprint(self.presets),
             ask_account=self._codat.get_account_sync_settings,
         )
-        dead_letters = DeadLetters(self._sqs, DLQS, now)
-        return DutyConsumer(
-            read_reconciliation_request, reconciliation, dead_letters, SourceQueue(self._sqs, self.queue)
-        )
+        dead_letters, source = DeadLetters(self._sqs, DLQS, now), SourceQueue(self._sqs, self.queue)
+        return DutyConsumer(read_reconciliation_request, reconciliation, dead_letters, source, now)
 
     def _settle(self, stays: set[str]) -> None:
         assert self.attempt is not None
         for message, receipt_handle in self.attempt.batch:
             if message.id not in stays:
-                for each in self.world.rules:
-                    each.carried_out(message)
+                for copy in self.attempt.parked:
+                    copy.ended = Outcome.PARKED_FAILED
+                for rule in self.world.rules if not self.attempt.parked else ():
+                    rule.carried_out(message)
                 self.world.queues.delete(message, receipt_handle)
 
 

@@ -51,7 +51,7 @@ use_account_defaults = true
 """
 PRESETS_AFTER_A_DEPLOY: Final = PRESETS.replace("daily", "weekly", 1)
 """The plan growth is weekly here."""
-BATCHES_TO_DRAIN: Final = 1_000
+BATCHES_TO_DRAIN: Final = 5_000
 REQUEST: Final = "/"
 """Stands between the names of a run and of a company, in the id of the request by which the run hands it over."""
 
@@ -184,7 +184,7 @@ class World:
             version = self._versions[number]
             process = self.processes[number] = type(process)(self, process.name, process.queue, version)
         skip %= len(visible)
-        process.receive([*visible[skip:], *visible[:skip]][:most], starts_after)
+        process.receive([*visible[skip:], *visible[:skip]][: min(most, process.BATCH)], starts_after)
         self.check()
         return True
 
@@ -281,14 +281,15 @@ class World:
         if self.is_violated:
             raise InvariantViolated(self._violated[0])
 
-    def drain(self) -> None:
-        """Process all messages on the queues, without more faults and events."""
+    def drain(self, *, but: str = "") -> None:
+        """Process all messages on the queues, without more faults and events. ``but``: a queue that is left alone."""
         for number in range(len(self.processes)):
             self.run(number)
         for turn in range(BATCHES_TO_DRAIN):
-            if not self.queues.messages:
+            messages = [each for each in self.queues.messages if each.queue != but]
+            if not messages:
                 break
-            first = min(self.queues.messages, key=lambda each: each.visible_at)
+            first = min(messages, key=lambda each: each.visible_at)
             numbers = [n for n, process in enumerate(self.processes) if process.queue == first.queue]
             number = numbers[turn % len(numbers)]
             if self.receive(number):
