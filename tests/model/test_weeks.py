@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 from tests.model.codat import Account
 from tests.model.gate import Effect
 from tests.model.process import WRITE
+from tests.model.sqs import RECONCILE_COMPANIES
 from tests.model.steps import CONFIRMED, FAILURES, POINTS, Event, Move
 from tests.model.weeks import EDITS, Weeks
 from tests.model.world import COMPANIES, World
@@ -76,7 +77,7 @@ class Drift:
     def happen(self, world: Weeks) -> None:
         company = COMPANIES[self.company]
         world.billing(company, self.plan, len(world.sent))
-        world.drain()
+        world.drain(but=RECONCILE_COMPANIES)
         if self.edit is None:
             world.deploy_gradually()
         else:

@@ -49,8 +49,8 @@ EDITS: Final = (
 class Weeks(World):
     """The world with all functions, and with what happens in the course of weeks."""
 
-    def __init__(self, surroundings: Surroundings = WEEKS) -> None:
-        super().__init__(surroundings)
+    def __init__(self) -> None:
+        super().__init__(WEEKS)
         self._outage_left = LONGEST_OUTAGE
 
     # ---- Steps.
