@@ -127,7 +127,7 @@ def fuzz(count: int, seed: int) -> Report:
             _feed(_consumer(read, dead_letters), dead_letters, batch, report)
         for read_request in REQUESTS:
             dead_letters = FakeDeadLetters()
-            duty = DutyConsumer(read_request, NoDuty(), dead_letters, FakeQueue())
+            duty = DutyConsumer(read_request, NoDuty(), dead_letters, FakeQueue(), lambda: NOW)
             _feed(duty, dead_letters, batch, report)
     return report
 

@@ -143,7 +143,7 @@ def wire_reconciliation(config: ReconciliationConfig, now: Callable[[], datetime
         )
 
     duty = LiveDuty(parts.live_presets(AT_ONCE).known, reconciliation)
-    consumer = DutyConsumer(read_reconciliation_request, duty, parts.dead_letters, parts.source, parts.calls.write)
+    consumer = DutyConsumer(read_reconciliation_request, duty, parts.dead_letters, parts.source, now, parts.calls.write)
     return EndingInTime(consumer, parts.clients)
 
 
@@ -169,7 +169,7 @@ def wire_redrive(config: RedriveConfig, now: Callable[[], datetime] = _utc_now) 
         )
 
     duty = LiveDuty(parts.live_presets(AT_ONCE), redrive)
-    consumer = DutyConsumer(read_redrive_request, duty, parts.dead_letters, parts.source, parts.calls.write)
+    consumer = DutyConsumer(read_redrive_request, duty, parts.dead_letters, parts.source, now, parts.calls.write)
     return EndingInTime(consumer, parts.clients)
 
 

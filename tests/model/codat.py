@@ -34,6 +34,8 @@ class ModelCodat:
         self._shows_nothing_for = shows_nothing_for
         self.account = Account.PAID
         self.no_quota_until: datetime | None = None
+        self.edited: set[UUID] = set()
+        """The companies whose settings were changed in Codat's Portal since they were last written."""
         self._own: dict[UUID, SyncSettings] = {}
 
     def get_sync_settings(self, company_id: UUID) -> SyncSettings:
@@ -51,10 +53,13 @@ class ModelCodat:
         self._refuse()
         if self.account is Account.FREE and settings.overrides_defaults and hourly_types(settings):
             raise PaymentRequired("Sync schedule not allowed", kind=PaymentRequiredKind.HOURLY_NOT_ALLOWED)
-        if settings.overrides_defaults:
-            self._own[company_id] = settings
-        else:
-            self._own.pop(company_id, None)
+        self.edited.discard(company_id)
+        self._put(company_id, settings)
+
+    def edit(self, company_id: UUID, settings: SyncSettings) -> None:
+        """Change a company's settings as in Codat's Portal, behind the back of all functions."""
+        self.edited.add(company_id)
+        self._put(company_id, settings)
 
     def queue_refresh(self, company_id: UUID, data_type: str) -> bool:
         """Return whether the company has the data type: the pull itself ends at once."""
@@ -64,6 +69,12 @@ class ModelCodat:
     def in_force(self, company_id: UUID) -> SyncSettings:
         """Return the settings that apply to a company."""
         return self._own.get(company_id, ACCOUNT_SETTINGS)
+
+    def _put(self, company_id: UUID, settings: SyncSettings) -> None:
+        if settings.overrides_defaults:
+            self._own[company_id] = settings
+        else:
+            self._own.pop(company_id, None)
 
     def _refuse(self) -> None:
         now = self._now()

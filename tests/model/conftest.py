@@ -9,8 +9,14 @@ import pytest
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Write no log lines and no metrics."""
-    monkeypatch.setattr("codat_sync.consuming.consume.count_outcomes", lambda *_: None)
-    monkeypatch.setattr("codat_sync.companies.pause.count_pause", lambda *_: None)
+    for counted in (
+        "consuming.consume.count_outcomes",
+        "consuming.consume.count_lost_announcements",
+        "companies.pause.count_pause",
+        "reconciliation.reconcile.count_reconciled",
+        "reconciliation.reconcile.count_companies",
+    ):
+        monkeypatch.setattr(f"codat_sync.{counted}", lambda *_: None)
     logging.disable(logging.CRITICAL)
     yield
     logging.disable(logging.NOTSET)

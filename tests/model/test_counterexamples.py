@@ -12,10 +12,10 @@ import pytest
 from codat_sync.codat.errors import Unreachable
 from codat_sync.codat.models import SyncSettings
 from tests.fakes.clock import NOW
-from tests.model.aws import MAX_RECEIVE_COUNT, VISIBILITY
 from tests.model.gate import CallResult, Effect
 from tests.model.process import LATENESS, WRITE, LateWrite
-from tests.model.world import COMPANIES, World
+from tests.model.sqs import VISIBILITY
+from tests.model.world import COMPANIES, PROTOCOL, World
 
 COMPANY = COMPANIES[0]
 
@@ -57,7 +57,7 @@ def overtaken(world: World) -> None:
 )
 def test_a_message_that_sqs_moved_after_a_crash_reads_codat_when_it_is_redriven(world: World, *, marked: bool) -> None:
     world.billing(COMPANY, "growth", 0)
-    for _ in range(MAX_RECEIVE_COUNT - 1):
+    for _ in range(PROTOCOL.queues.max_receive_count - 1):
         world.receive(0)
         world.crash(0)
         world.wait(VISIBILITY.total_seconds())

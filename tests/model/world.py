@@ -1,11 +1,12 @@
 """The world around the protocol, small enough to be searched.
 
-The consumer, convergence, the pause, the records of both, parking, deferring, the readers of events and the presets are
-the real code. Codat's account (codat.py), DynamoDB and SQS (aws.py), Lambda's execution environment (process.py), its
-poller and the clock (here) are models.
+The consumer, convergence, the pause, the records of both, parking, deferring, the readers of events, the presets and
+reconciliation are the real code. Codat's account (codat.py), DynamoDB (dynamodb.py), SQS (sqs.py), Lambda's execution
+environment (process.py), its poller and the clock (here) are models. workers.py makes the functions of the real code.
 """
 
 import json
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -15,14 +16,19 @@ from uuid import UUID
 from codat_sync.codat.differences import differences
 from codat_sync.codat.errors import CodatError
 from codat_sync.events.company_events import Authority
+from codat_sync.outcomes.deferral import Patience
 from codat_sync.outcomes.triage import Outcome
 from codat_sync.presets.file import Presets
 from codat_sync.presets.preset import CompanyPreset
+from codat_sync.reconciliation.queue import LONGEST_DEPLOYMENT
 from tests.fakes.clock import NOW
-from tests.model.aws import Message, Queues, Table
 from tests.model.codat import Account, ModelCodat
+from tests.model.dynamodb import Table
 from tests.model.gate import PASS, CallResult, Crashed, Effect
-from tests.model.process import BILLING, GIVEN_UP, LATENESS, ONBOARDING, InvariantViolated, LateWrite, Process
+from tests.model.process import LATENESS, InvariantViolated, LateWrite
+from tests.model.rules import Rule
+from tests.model.sqs import BILLING, ONBOARDING, Message, Queues, QueueSettings
+from tests.model.workers import GIVEN_UP, WORKERS
 
 COMPANIES: Final = tuple(UUID(f"8a210b68-6988-400{number}-a1eb-0242ac120001") for number in range(3))
 PRESETS: Final = """
@@ -45,7 +51,9 @@ use_account_defaults = true
 """
 PRESETS_AFTER_A_DEPLOY: Final = PRESETS.replace("daily", "weekly", 1)
 """The plan growth is weekly here."""
-BATCHES_TO_DRAIN: Final = 1_000
+BATCHES_TO_DRAIN: Final = 5_000
+REQUEST: Final = "/"
+"""Stands between the names of a run and of a company, in the id of the request by which the run hands it over."""
 
 
 @dataclass(frozen=True)
@@ -62,28 +70,53 @@ class Sent:
     sequence: int = -1
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """How a world is set up: its processes by name, each with its queue, and what its queues and functions are set to.
+
+    ``rules`` hold in addition to the invariants of the world itself.
+    """
+
+    processes: Mapping[str, str]
+    patience: Patience
+    queues: QueueSettings
+    rules: Sequence[type[Rule]] = ()
+
+
+PROTOCOL: Final = Surroundings(
+    {"billing-1": BILLING, "billing-2": BILLING, "onboarding-1": ONBOARDING},
+    # So short that an event is deferred once, and seldom received: the search reaches the end of both.
+    Patience(timedelta(seconds=5), first_ceiling=60),
+    QueueSettings(max_receive_count=2, retention=timedelta(days=10)),
+)
+"""The world in which the protocol of events is searched."""
+
+
 class World:
     """The processes and all that is around them. A single thread runs at any time."""
 
-    def __init__(self) -> None:
+    def __init__(self, surroundings: Surroundings = PROTOCOL) -> None:
         self._now = NOW
+        self._violated: list[str] = []
+        self.patience = surroundings.patience
         self.table = Table()
         self.codat = ModelCodat(self.now, shows_nothing_for=COMPANIES[1])
-        self.queues = Queues(self.now)
-        self.presets = Presets.parse(PRESETS.encode())
+        self.queues = Queues(self.now, surroundings.queues, self.violated)
+        self.presets, self._other_presets = (Presets.parse(each.encode()) for each in (PRESETS, PRESETS_AFTER_A_DEPLOY))
         self.late: list[LateWrite] = []
         self.pause_changed_at = NOW
         self.sent: dict[str, Sent] = {}
+        self.killers: set[str] = set()
+        self.rules = [rule(self) for rule in surroundings.rules]
         self.processes = [
-            Process(self, "billing-1", BILLING),
-            Process(self, "billing-2", BILLING),
-            Process(self, "onboarding-1", ONBOARDING),
+            WORKERS[queue](self, name, queue, self.presets) for name, queue in surroundings.processes.items()
         ]
+        self._versions = [self.presets for _ in self.processes]
+        self._deployed_at = NOW
         self._deployed = [self.presets]
         self._recorded: dict[UUID, dict[str, datetime]] = {}
         self._newest: dict[UUID, str] = {}
         self._applied: dict[UUID, str] = {}
-        self._violated: list[str] = []
 
     def now(self) -> datetime:
         """Return the time of the one clock."""
@@ -133,8 +166,11 @@ class World:
         """Deliver an event once more, as the bus or its producer may."""
         self.queues.send(message.body, message.queue)
 
-    def receive(self, number: int, *, skip: int = 0, most: int = 10) -> bool:
-        """Hand messages to an idle process, after waiting for them. Return False where the queue is empty."""
+    def receive(self, number: int, *, skip: int = 0, most: int = 10, starts_after: float = 0) -> bool:
+        """Hand messages to an idle process, after waiting for them. Return False where the queue is empty.
+
+        ``starts_after``: the seconds between the receive and the function's start.
+        """
         process = self.processes[number]
         assert process.step is None, f"{process.name} is busy"
         visible = self.queues.visible(process.queue)
@@ -144,10 +180,11 @@ class World:
             visible = self.queues.visible(process.queue)
         if not visible:
             return False
-        if process.is_dead or process.presets is not self.presets:
-            process = self.processes[number] = Process(self, process.name, process.queue)
+        if process.is_dead or process.presets is not self._versions[number]:
+            version = self._versions[number]
+            process = self.processes[number] = type(process)(self, process.name, process.queue, version)
         skip %= len(visible)
-        process.receive([*visible[skip:], *visible[:skip]][:most])
+        process.receive([*visible[skip:], *visible[:skip]][: min(most, process.BATCH)], starts_after)
         self.check()
         return True
 
@@ -167,13 +204,16 @@ class World:
         self.resume(number, CallResult(effect, Crashed()))
 
     def wait(self, seconds: float) -> None:
-        """Move the clock. Late writes take effect, and Lambda cuts off a process that takes too long."""
+        """Move the clock. Late writes take effect, Lambda cuts off a process that takes too long, a deployment ends."""
         self._now += timedelta(seconds=seconds)
+        self.queues.expire()
         for number, process in enumerate(self.processes):
             if process.step is not None and process.attempt is not None and process.attempt.deadline <= self._now:
                 self.crash(number)
         for due in [each for each in self.late if each.at_the_latest <= self._now]:
             self.land(due)
+        if self._now - self._deployed_at >= LONGEST_DEPLOYMENT:
+            self._versions = [self.presets for _ in self.processes]
 
     def land(self, late: LateWrite) -> None:
         """Let a late write take effect at Codat."""
@@ -188,8 +228,22 @@ class World:
 
     def deploy(self) -> None:
         """Deploy other presets. New batches use them; a batch in progress ends with the old ones."""
-        self.presets = Presets.parse(PRESETS_AFTER_A_DEPLOY.encode())
+        self.deploy_gradually()
+        for number in range(len(self.processes)):
+            self.shift(number)
+
+    def deploy_gradually(self) -> None:
+        """Begin to deploy the other presets, or to take them back.
+
+        Each process has the old ones until it is shifted, or the longest deployment is over.
+        """
+        self.presets, self._other_presets = self._other_presets, self.presets
         self._deployed.append(self.presets)
+        self._deployed_at = self._now
+
+    def shift(self, number: int) -> None:
+        """Give a process the newest presets. A batch in progress ends with the old ones."""
+        self._versions[number] = self.presets
 
     # ---- Invariants.
 
@@ -212,6 +266,8 @@ class World:
 
     def check(self) -> None:
         """Check what holds at all times, and for each company that no message and no write is in flight for."""
+        for rule in self.rules:
+            rule.holds()
         if not self.is_violated:
             in_flight = {self.company_of(message) for message in self.queues.messages} | {
                 each.company for each in self.late
@@ -225,16 +281,19 @@ class World:
         if self.is_violated:
             raise InvariantViolated(self._violated[0])
 
-    def drain(self) -> None:
-        """Process all messages on the queues, without more faults and events."""
+    def drain(self, *, but: str = "") -> None:
+        """Process all messages on the queues, without more faults and events. ``but``: a queue that is left alone."""
         for number in range(len(self.processes)):
             self.run(number)
         for turn in range(BATCHES_TO_DRAIN):
-            number = turn % len(self.processes)
+            messages = [each for each in self.queues.messages if each.queue != but]
+            if not messages:
+                break
+            first = min(messages, key=lambda each: each.visible_at)
+            numbers = [n for n, process in enumerate(self.processes) if process.queue == first.queue]
+            number = numbers[turn % len(numbers)]
             if self.receive(number):
                 self.run(number)
-            if not self.queues.messages:
-                break
         else:
             raise InvariantViolated("the queues are never empty")
         self.wait(LATENESS.total_seconds())
@@ -248,7 +307,7 @@ class World:
             self.redrive(dead)
         self.drain()
         for dead in self.queues.dead_letters:
-            if self.company_of(dead) is not None and self.sent[dead.event_id].plan in self.presets.plans:
+            if self.company_of(dead) is not None and self.said_by(dead.event_id).plan in self.presets.plans:
                 raise InvariantViolated(f"{dead} cannot be brought back")
 
     def is_at(self, company: UUID, preset: CompanyPreset) -> bool:
@@ -267,14 +326,16 @@ class World:
         arrivals = self._recorded.get(company, {})
 
         def rank(event_id: str) -> tuple[Authority, int, int, datetime, str]:
-            sent = self.sent[event_id]
+            sent = self.said_by(event_id)
             if sent.authority is Authority.ASSUMED:
                 return Authority.ASSUMED, 0, -1, NOW, ""
             return sent.authority, sent.minute, sent.sequence, arrivals[event_id], event_id
 
         newest = max(arrivals, key=rank)
-        if (rank(item["desiredBy"]), item["desiredPlan"]) != (rank(newest), self.sent[newest].plan):
-            self.violated(f"{company} should desire {newest}: {self.sent[newest]}, of {arrivals}, and desires {item}")
+        if (rank(item["desiredBy"]), item["desiredPlan"]) != (rank(newest), self.said_by(newest).plan):
+            self.violated(
+                f"{company} should desire {newest}: {self.said_by(newest)}, of {arrivals}, and desires {item}"
+            )
         applied = item.get("appliedOrder", "")
         if applied not in {"", self._applied.get(company, ""), item["desiredOrder"]}:
             self.violated(f"{company} has an applied preset that was not desired: {item}")
@@ -283,8 +344,11 @@ class World:
     def _check_settings(self, company: UUID, item: dict[str, str]) -> None:
         """Check that the company is at its newest plan, or that a message in a DLQ explains why it is not.
 
-        The preset may be one that was deployed before: a deploy alone changes nothing at Codat.
+        The preset may be one that was deployed before: a deploy alone changes nothing at Codat. What was changed in
+        Codat's Portal stays as it is until something is written there again.
         """
+        if company in self.codat.edited:
+            return
         presets = [each.for_company(item["desiredPlan"], company) for each in self._deployed]
         dead = [each for each in self.queues.dead_letters if self.company_of(each) == company]
         if any(each.ended == Outcome.DEGRADED for each in dead):
@@ -305,10 +369,20 @@ class World:
 
     def company_of(self, message: Message) -> UUID | None:
         """Return the company that an attempt at a message may change; None where the event states an unknown plan."""
-        sent = self.sent.get(message.event_id)
+        is_known = message.event_id in self.sent or REQUEST in message.event_id
+        sent = self.said_by(message.event_id) if is_known else None
         return (
             sent.company if sent and (sent.plan in self.presets.plans or sent.authority is Authority.TAGGED) else None
         )
+
+    def said_by(self, event_id: str) -> Sent:
+        """Return what an event means. The request of a run names a company, and no plan."""
+        company = event_id.rpartition(REQUEST)[2]
+        return self.sent.get(event_id) or Sent(UUID(company), self.presets.default_plan, Authority.ASSUMED, 0)
+
+    def recorded_companies(self) -> list[UUID]:
+        """Return the companies that have a record."""
+        return [company for company in COMPANIES if str(company) in self.table.items]
 
     def _said(self, company: UUID, plan: str | None, authority: Authority, minute: int) -> Sent:
         return Sent(company, plan or self.presets.default_plan, authority if plan else Authority.ASSUMED, minute)

@@ -12,6 +12,7 @@ from codat_sync.aws.clients import ENDING_SECONDS, TIMEOUTS
 from codat_sync.codat.client import REQUEST_SECONDS
 from codat_sync.companies.pause import LONGEST as LONGEST_PAUSE
 from codat_sync.config import CODAT_BASE_URL, Config, ReconciliationConfig, RedriveConfig
+from codat_sync.consuming import duties
 from codat_sync.consuming.consume import RESERVE_SECONDS, START_SECONDS
 from codat_sync.consuming.duties import ReadRequest
 from codat_sync.events.requests import read_reconciliation_request, read_redrive_request
@@ -201,6 +202,14 @@ def test_patience_ends_before_a_message_expires_and_long_before_sqs_counts_it_ou
 
 def test_patience_outlasts_the_longest_pause() -> None:
     assert timedelta(hours=TEMPLATE["Parameters"]["PatienceHours"]["Default"]) > 3 * LONGEST_PAUSE
+
+
+@pytest.mark.parametrize("name", DUTIES)
+def test_a_failing_duty_is_parked_before_its_request_expires_and_before_sqs_counts_it_out(name: str) -> None:
+    queue = QUEUES[source_of(FUNCTIONS[name])["Queue"]["Fn::GetAtt"][0]]
+    outlived = duties.PATIENCE + timedelta(seconds=SQS_LONGEST_SECONDS)
+    assert outlived < timedelta(seconds=queue["MessageRetentionPeriod"])
+    assert duties.PATIENCE / duties.AFTER_A_FAILURE < queue["RedrivePolicy"]["maxReceiveCount"]
 
 
 @pytest.mark.parametrize("name", DUTIES)

@@ -283,7 +283,12 @@ class FailingDuty:
 def test_a_failed_duty_writes_the_metrics_of_its_calls() -> None:
     log: list[str] = []
     consumer = DutyConsumer(
-        read_reconciliation_request, FailingDuty(log), FakeDeadLetters(), FakeQueue(), lambda: log.append("written")
+        read_reconciliation_request,
+        FailingDuty(log),
+        FakeDeadLetters(),
+        FakeQueue(),
+        lambda: NOW,
+        lambda: log.append("written"),
     )
     night = {"id": "night-1", "detail-type": "Reconciliation Requested", "detail": {}, "time": str(datetime.now(UTC))}
     consumer.consume(sqs_event(json.dumps(night)), FakeContext(900.0))

@@ -27,6 +27,10 @@ if TYPE_CHECKING:  # At run time its package would load every parser of Powertoo
 
 AFTER_A_FAILURE: Final = timedelta(minutes=5)
 """How long a duty waits after it met something that it cannot go on without: Codat, the table, a queue."""
+PATIENCE: Final = timedelta(days=3)
+"""How old a request may be when its duty fails once more: then it is parked with the reason. Until then it is received
+less often than SQS allows, and the longest wait after that ends before its queue's retention. What a request has begun
+is not lost: the next one continues it."""
 
 _Request = TypeVar("_Request")
 _Request_contra = TypeVar("_Request_contra", contravariant=True)
@@ -45,7 +49,8 @@ class Duty(Protocol[_Request_contra]):
     def carry_out(self, request: _Request_contra, deadline: Deadline) -> timedelta | None:
         """Work until the deadline. Return None once all is done, else how long to wait before going on.
 
-        Starts nothing that the deadline does not allow. After an exception the duty is tried again a little later.
+        Starts nothing that the deadline does not allow. After an exception the duty is tried again a little later, for
+        as long as ``PATIENCE``.
         """
 
 
@@ -58,6 +63,7 @@ class DutyConsumer(Generic[_Request]):
         duty: Duty[_Request],
         dead_letters: Parking,
         queue: Deferring,
+        now: Callable[[], datetime],
         write_metrics: Callable[[], None] = lambda: None,
     ) -> None:
         """``write_metrics`` is called last in each invocation: it writes what was gathered meanwhile."""
@@ -65,6 +71,7 @@ class DutyConsumer(Generic[_Request]):
         self._duty = duty
         self._dead_letters = dead_letters
         self._queue = queue
+        self._now = now
         self._write_metrics = write_metrics
 
     def consume(self, event: dict[str, Any], context: Invocation) -> "PartialItemFailureResponse":
@@ -98,17 +105,19 @@ class DutyConsumer(Generic[_Request]):
         try:
             request = self._read(record.body, sent_at=sent_at)
         except MalformedEvent as error:
-            return self._park(record, error)
+            return self._park(record, error, error.event_id)
         try:
             wait = self._duty.carry_out(request, deadline)
         except Exception as error:  # noqa: BLE001  # Whatever the error, the request stays on its queue.
             logger().error("duty_failed", **in_words(error))
+            if self._now() - sent_at >= PATIENCE:
+                return self._park(record, error)
             return triage(error).retry_after or AFTER_A_FAILURE
         logger().info("duty_done" if wait is None else "duty_goes_on", request=request)
         return wait
 
-    def _park(self, record: SQSRecord, error: MalformedEvent) -> timedelta | None:
-        received = ReceivedEvent(record.body, record.event_source_arn, error.event_id)
+    def _park(self, record: SQSRecord, error: Exception, request_id: str | None = None) -> timedelta | None:
+        received = ReceivedEvent(record.body, record.event_source_arn, request_id)
         failure = triage(error)
         try:
             self._dead_letters.park(received, Outcome.PARKED_FAILED, failure)

@@ -7,11 +7,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from codat_sync.codat.errors import RateLimited, Unauthorized
-from codat_sync.consuming.duties import AFTER_A_FAILURE, DutyConsumer
+from codat_sync.consuming.duties import AFTER_A_FAILURE, PATIENCE, DutyConsumer
 from codat_sync.deadline import Deadline
 from codat_sync.events.requests import ReconciliationRequest, read_reconciliation_request
 from codat_sync.outcomes.deferral import longest_wait
-from codat_sync.outcomes.triage import Outcome
+from codat_sync.outcomes.triage import Outcome, triage
 from tests.fakes.lambda_ import FakeContext, sqs_event
 from tests.fakes.outcomes import FakeDeadLetters, FakeQueue
 
@@ -42,10 +42,11 @@ class Bench:
 
     def __init__(self, *answers: timedelta | Exception | None) -> None:
         self.duty, self.dead_letters, self.queue = FakeDuty(*answers), FakeDeadLetters(), FakeQueue()
+        self.now = SENT_AT
 
     def consume(self, *bodies: str, context: FakeContext | None = None) -> set[str]:
         """Return the ids of the messages that stay on the queue."""
-        consumer = DutyConsumer(read_reconciliation_request, self.duty, self.dead_letters, self.queue)
+        consumer = DutyConsumer(read_reconciliation_request, self.duty, self.dead_letters, self.queue, lambda: self.now)
         answer = consumer.consume(sqs_event(*bodies), context or FakeContext(900.0))
         return {str(each["itemIdentifier"]) for each in answer["batchItemFailures"]}
 
@@ -106,6 +107,24 @@ def test_the_request_of_a_failed_duty_stays_on_the_queue(error: Exception, wait:
     bench = Bench(error)
     assert bench.consume(BODY) == {"m0"}
     assert bench.queue.waits == {"handle-0": wait.total_seconds()}
+    assert bench.dead_letters.parked == []
+
+
+@pytest.mark.parametrize("error", [RateLimited("quota", retry_after=timedelta(hours=3)), ZeroDivisionError("a bug")])
+def test_a_request_whose_duty_still_fails_after_three_days_is_parked_with_the_reason(error: Exception) -> None:
+    bench = Bench(error, error)
+    bench.now += PATIENCE - timedelta(seconds=1)
+    assert bench.consume(BODY) == {"m0"}
+    bench.now += timedelta(seconds=1)
+    assert bench.consume(BODY) == set()
+    ((event, outcome, failure),) = bench.dead_letters.parked
+    assert (event.body, outcome, failure.reason) == (BODY, Outcome.PARKED_FAILED, triage(error).reason)
+
+
+def test_a_request_whose_duty_goes_on_is_never_too_old() -> None:
+    bench = Bench(timedelta(hours=12))
+    bench.now += 2 * PATIENCE
+    assert bench.consume(BODY) == {"m0"}
     assert bench.dead_letters.parked == []
 
 

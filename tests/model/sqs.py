@@ -1,99 +1,37 @@
-"""DynamoDB and SQS as far as this project calls them: the methods of their clients, with their conditions.
-
-tests/unit shows with Moto that the expressions are valid. Here they are evaluated in memory, which is faster.
-"""
+"""SQS as far as this project calls it, with its limits: a request that exceeds one is a violation."""
 
 import json
-import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
-from types import SimpleNamespace
 from typing import Any, Final
 
-from botocore.exceptions import ClientError
+BILLING: Final = "company-plan-changed"
+ONBOARDING: Final = "new-connection"
+RECONCILE_COMPANY: Final = "reconcile-company"
+RECONCILE_COMPANIES: Final = "reconcile-companies"
+PAYMENT_REQUIRED: Final = "payment-required"
+FAILED: Final = "failed-events"
 
 VISIBILITY: Final = timedelta(seconds=720)
-MAX_RECEIVE_COUNT: Final = 2
-"""The lowest number with a redelivery, so that messages soon reach their last receive."""
-
-_OPERATORS: Final[Mapping[str, Callable[[str, str], bool]]] = {
-    "=": operator.eq,
-    "<>": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
-
-Item = dict[str, str]
+LONGEST_INVISIBILITY: Final = timedelta(hours=12)
+"""Counted from the receive, whatever was asked for meanwhile.
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html"""
+MOST_ENTRIES: Final = 10
+"""https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html"""
+MOST_ATTRIBUTES: Final = 10
+"""https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html"""
 
 
-class ConditionalCheckFailed(ClientError):
-    """The condition did not hold. The current item is in the response."""
+@dataclass(frozen=True)
+class QueueSettings:
+    """The settings of the queues, as a template would have them."""
 
-    def __init__(self, item: Item | None) -> None:
-        super().__init__({"Error": {"Code": "ConditionalCheckFailedException", "Message": "no"}}, "UpdateItem")
-        if item is not None:
-            self.response["Item"] = _typed(item)  # type: ignore[typeddict-unknown-key]  # ALL_OLD puts it there.
-
-
-class Table:
-    """One table with the key ``companyId``, whose items hold only strings."""
-
-    exceptions = SimpleNamespace(ConditionalCheckFailedException=ConditionalCheckFailed)
-
-    def __init__(self) -> None:
-        self.items: dict[str, Item] = {}
-
-    def get_item(self, **request: Any) -> dict[str, Any]:  # noqa: ANN401  # As boto3's own.
-        item = self.items.get(request["Key"]["companyId"]["S"])
-        return {} if item is None else {"Item": _typed(item)}
-
-    def update_item(self, **request: Any) -> dict[str, Any]:  # noqa: ANN401
-        """Check the condition and update, in one atomic step. Raise ``ConditionalCheckFailed``."""
-        key = request["Key"]["companyId"]["S"]
-        values = {name: value["S"] for name, value in request["ExpressionAttributeValues"].items()}
-        update, condition = request["UpdateExpression"], request["ConditionExpression"]
-        for alias, name in request.get("ExpressionAttributeNames", {}).items():
-            update, condition = update.replace(alias, name), condition.replace(alias, name)
-        item = self.items.get(key)
-        if not _holds(condition, item or {}, values):
-            raise ConditionalCheckFailed(item)
-        self.items[key] = _updated(update, item or {"companyId": key}, values)
-        return {"Attributes": _typed(self.items[key])}
-
-
-def _typed(item: Item) -> dict[str, dict[str, str]]:
-    return {name: {"S": value} for name, value in item.items()}
-
-
-def _holds(condition: str, item: Item, values: Item) -> bool:
-    return any(
-        all(_term_holds(term, item, values) for term in alternative.split(" AND "))
-        for alternative in condition.split(" OR ")
-    )
-
-
-def _term_holds(term: str, item: Item, values: Item) -> bool:
-    match term.replace("(", " ").replace(")", " ").split():
-        case ["attribute_exists", name]:
-            return name in item
-        case ["attribute_not_exists", name]:
-            return name not in item
-        case [name, sign, value]:
-            return name in item and _OPERATORS[sign](item[name], values[value])
-    raise NotImplementedError(term)
-
-
-def _updated(update: str, item: Item, values: Item) -> Item:
-    to_set, _, to_remove = update.partition("REMOVE")
-    assignments = [each.split() for each in to_set.removeprefix("SET").split(",") if each.strip()]
-    removed = {name.strip() for name in to_remove.split(",")}
-    assert all(len(each) == 3 for each in assignments), update
-    new = {**item, **{name: values[value] for name, _, value in assignments}}
-    return {name: value for name, value in new.items() if name not in removed}
+    max_receive_count: int
+    retention: timedelta
+    visibility: Mapping[str, timedelta] = field(default_factory=dict)
+    """By queue, where it is another than ``VISIBILITY``."""
 
 
 @dataclass(eq=False)
@@ -117,6 +55,7 @@ class Message:
     attributes: dict[str, dict[str, str]] = field(default_factory=dict)
     receive_count: int = 0
     receipt_handle: str = ""
+    received_at: datetime | None = None
     wrote_under: set[str] = field(default_factory=set)
     ended: str | None = None
 
@@ -146,10 +85,15 @@ class Message:
 
 
 class Queues:
-    """All queues and DLQs. A received message is hidden, and SQS moves one that was received too often."""
+    """All queues and DLQs. A received message is hidden; SQS moves one that was received too often.
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
+    ``violated`` is told of each request beyond SQS's limits, and of each message that outlived its queue's retention.
+    """
+
+    def __init__(self, now: Callable[[], datetime], settings: QueueSettings, violated: Callable[[str], None]) -> None:
         self._now = now
+        self._settings = settings
+        self._violated = violated
         self._numbers = count(1)
         self.messages: list[Message] = []
         self.dead_letters: list[Message] = []
@@ -157,22 +101,33 @@ class Queues:
     # The methods of boto3's client.
 
     def send_message(self, **request: Any) -> dict[str, Any]:  # noqa: ANN401
-        """Send a message to a DLQ: the code under test sends to no other queue."""
-        parked = self._message(request["MessageBody"], request["QueueUrl"], request["MessageAttributes"])
+        """Send a message to a DLQ: the code under test sends to other queues in batches only."""
+        attributes = request["MessageAttributes"]
+        if len(attributes) > MOST_ATTRIBUTES:
+            self._violated(f"a message with {len(attributes)} attributes: SQS takes {MOST_ATTRIBUTES}")
+        parked = self._message(request["MessageBody"], request["QueueUrl"], attributes)
         self.dead_letters.append(parked)
         return {"MessageId": parked.id}
 
+    def send_message_batch(self, **request: Any) -> dict[str, Any]:  # noqa: ANN401
+        """Send messages to a source queue."""
+        self._check_batch(request["Entries"])
+        for entry in request["Entries"]:
+            self.send(entry["MessageBody"], request["QueueUrl"])
+        return {"Successful": [{"Id": entry["Id"]} for entry in request["Entries"]]}
+
     def change_message_visibility_batch(self, **request: Any) -> dict[str, Any]:  # noqa: ANN401
         """Hide messages. Only the newest receipt handle of each is valid."""
+        self._check_batch(request["Entries"])
         by_handle = {message.receipt_handle: message for message in self.messages}
         answer: dict[str, Any] = {"Successful": [], "Failed": []}
         for entry in request["Entries"]:
             message = by_handle.get(entry["ReceiptHandle"])
-            if message is None:
-                answer["Failed"].append({"Id": entry["Id"], "Code": "ReceiptHandleIsInvalid", "SenderFault": True})
-            else:
-                message.visible_at = self._now() + timedelta(seconds=entry["VisibilityTimeout"])
+            code = "ReceiptHandleIsInvalid" if message is None else self._hide(message, entry["VisibilityTimeout"])
+            if code is None:
                 answer["Successful"].append({"Id": entry["Id"]})
+            else:
+                answer["Failed"].append({"Id": entry["Id"], "Code": code, "SenderFault": True})
         return answer
 
     # The actions of producers, of Lambda's poller and of operators.
@@ -181,10 +136,19 @@ class Queues:
         """Send an event, as a producer does."""
         self.messages.append(self._message(body, queue, {}))
 
+    def expire(self) -> None:
+        """Delete what has outlived its retention. It counts from when a message was first sent, hidden or not.
+
+        https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html
+        """
+        for lost in [each for each in self.messages if self._now() - each.sent_at >= self._settings.retention]:
+            self.messages.remove(lost)
+            self._violated(f"{lost.id} is lost: it outlived its retention after {lost.receive_count} receives")
+
     def visible(self, queue: str) -> list[Message]:
         """Return the messages that may be received. Move those that were received too often to the DLQ."""
         due = [each for each in self.messages if each.queue == queue and each.visible_at <= self._now()]
-        for spent in [each for each in due if each.receive_count >= MAX_RECEIVE_COUNT]:
+        for spent in [each for each in due if each.receive_count >= self._settings.max_receive_count]:
             spent.ended = "moved_by_sqs"
             self.messages.remove(spent)
             self.dead_letters.append(spent)
@@ -194,11 +158,12 @@ class Queues:
         """Hide the message, and count the receive."""
         message.receive_count += 1
         message.receipt_handle = f"{message.id}-{message.receive_count}"
-        message.visible_at = self._now() + VISIBILITY
+        message.received_at = self._now()
+        message.visible_at = self._now() + self._settings.visibility.get(message.queue, VISIBILITY)
 
     def delete(self, message: Message, receipt_handle: str) -> None:
         """Delete by the newest receipt handle. With an older one SQS may delete; not to delete is the harder case."""
-        if message.receipt_handle == receipt_handle:
+        if message.receipt_handle == receipt_handle and message in self.messages:
             self.messages.remove(message)
 
     def redrive(self, dead: Message, *, marked: bool = True) -> None:
@@ -212,6 +177,21 @@ class Queues:
         if again.attributes:
             again.first_arrived = dead.first_arrived
         self.messages.append(again)
+
+    def _check_batch(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        if not 1 <= len(entries) <= MOST_ENTRIES or len({entry["Id"] for entry in entries}) < len(entries):
+            self._violated(f"SQS takes 1 to {MOST_ENTRIES} entries with ids of their own, and got {entries}")
+
+    def _hide(self, message: Message, seconds: int) -> str | None:
+        """Hide a message for longer. Return SQS's code where it refuses to."""
+        assert message.received_at is not None
+        until = self._now() + timedelta(seconds=seconds)
+        if until - message.received_at > LONGEST_INVISIBILITY:
+            since = (self._now() - message.received_at).total_seconds()
+            self._violated(f"{message.id} is to be hidden for {seconds} s more, {since} s after its receive")
+            return "InvalidParameterValue"
+        message.visible_at = until
+        return None
 
     def _message(self, body: str, queue: str, attributes: dict[str, dict[str, str]]) -> Message:
         """Return a new message. Now and then, two in a row arrive in the same millisecond."""

@@ -1,0 +1,128 @@
+"""A passing search proves little unless it would catch a real fault: here parts of the code are broken on purpose.
+
+Each fault is one that a change may well bring. The search finds each of them, with the words of the rule that it breaks.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, Final
+
+import pytest
+from hypothesis import Phase, Verbosity, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from codat_sync.companies.converge import Convergence
+from codat_sync.companies.pause import PausingCodat
+from codat_sync.companies.records import CompanyPage
+from codat_sync.events.company_events import CompanyEvent, read_company_reconciliation
+from codat_sync.outcomes.deferral import Patience
+from codat_sync.reconciliation.check import Checked
+from codat_sync.reconciliation.queue import ReadCompanyRequest
+from codat_sync.reconciliation.reconcile import Reconciliation
+from codat_sync.reconciliation.runs import Run
+from tests.model import weeks
+from tests.model.process import InvariantViolated
+from tests.model.test_weeks import LongRun, TestLongRun
+
+ORDERS: Final = 400
+"""How many orders of steps are tried at most. No fault needs nearly as many."""
+
+Plant = Callable[[pytest.MonkeyPatch], None]
+
+
+def replaced(owner: object, name: str, value: object) -> Plant:
+    """Return a fault: an attribute of a class or module has another value."""
+    return lambda monkeypatch: monkeypatch.setattr(owner, name, value)
+
+
+def in_module(path: str, value: object) -> Plant:
+    """Return a fault: a name in a module of the layer has another value."""
+    return lambda monkeypatch: monkeypatch.setattr(f"codat_sync.{path}", value)
+
+
+def is_over_early(self: Patience, waited: float) -> bool:
+    return waited >= self.limit.total_seconds() / 4
+
+
+def reads_any(_self: ReadCompanyRequest, body: str, *, now: Any) -> CompanyEvent:  # noqa: ANN401
+    return read_company_reconciliation(body, now=now)
+
+
+def continues_any(_self: Reconciliation, run: Run, request: Any) -> bool:  # noqa: ANN401
+    return run.report_only is request.report_only and run.finished_at is None
+
+
+_act = Reconciliation._act
+
+
+def moves_on_first(self: Reconciliation, run: Run, page: CompanyPage, checked: Sequence[Checked]) -> Run | None:
+    """Note the progress before the companies are handed over."""
+    send, requests = self._queue.send, []
+    self._queue.send = requests.extend  # type: ignore[method-assign]
+    try:
+        return _act(self, run, page, checked)
+    finally:
+        self._queue.send = send  # type: ignore[method-assign]
+        send(requests)
+
+
+_carry_out = Reconciliation.carry_out
+
+
+def gives_up(self: Reconciliation, request: Any, deadline: Any) -> timedelta | None:  # noqa: ANN401
+    """Take a failure for the end of the duty."""
+    try:
+        return _carry_out(self, request, deadline)
+    except Exception:  # noqa: BLE001  # The fault.
+        return None
+
+
+def plant_few_receives(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = replace(weeks.WEEKS.queues, max_receive_count=5)
+    monkeypatch.setattr(weeks, "WEEKS", replace(weeks.WEEKS, queues=few))
+
+
+FAULTS: Final[Mapping[str, tuple[Plant, str]]] = {
+    "waits are counted from the function's start": (
+        in_module("outcomes.deferral.RECEIPT_MARGIN_SECONDS", 0),
+        "is to be hidden for",
+    ),
+    "a pause is waited for in one go": (
+        in_module("outcomes.deferral.SQS_LONGEST_SECONDS", 24 * 60 * 60),
+        "is to be hidden for",
+    ),
+    "patience never ends": (replaced(Patience, "is_over", lambda *_: False), "outlived its retention"),
+    "patience ends early": (replaced(Patience, "is_over", is_over_early), "is given up as"),
+    "few receives end an event": (plant_few_receives, "has spent its 5 receives"),
+    "no message is handled alone": (
+        in_module("consuming.consume.divide", lambda records, *_: (records, [])),
+        "kills no process",
+    ),
+    "old presets repair what new ones found": (replaced(ReadCompanyRequest, "__call__", reads_any), "puts old presets"),
+    "a run goes on with other presets": (replaced(Reconciliation, "_can_continue", continues_any), "with its presets"),
+    "an unfinished page counts as whole": (in_module("reconciliation._progress.is_whole", lambda *_: True), "has not read"),
+    "a run moves on before it hands over": (replaced(Reconciliation, "_act", moves_on_first), "were not handed over"),
+    "a run sees no difference": (replaced(Convergence, "drift", lambda *_: ()), "after a night"),
+    "a failed run counts as finished": (replaced(Reconciliation, "carry_out", gives_up), "no run of it has finished"),
+    "a pause stops nobody": (replaced(PausingCodat, "_respect", lambda _: None), "called Codat during a pause"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_search_finds_a_planted_fault(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant, words = FAULTS[fault]
+    plant(monkeypatch)
+    with pytest.raises(InvariantViolated, match=words):
+        run_state_machine_as_test(
+            LongRun,
+            settings=settings(
+                TestLongRun.settings,
+                max_examples=ORDERS,
+                derandomize=True,
+                database=None,
+                phases=[Phase.generate],
+                verbosity=Verbosity.quiet,
+                report_multiple_bugs=False,
+            ),
+        )

@@ -1,0 +1,160 @@
+"""Over days, no event is lost or given up early, and a run brings each company to the newest preset of its plan.
+
+PLACEHOLDER
+"""
+
+import os
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule
+
+from tests.model.codat import Account
+from tests.model.gate import Effect
+from tests.model.process import WRITE
+from tests.model.sqs import RECONCILE_COMPANIES
+from tests.model.steps import CONFIRMED, FAILURES, POINTS, Event, Move
+from tests.model.weeks import EDITS, Weeks
+from tests.model.world import COMPANIES, World
+
+EXAMPLES: Final = int(os.environ.get("CHAOS_EXAMPLES", "0"))
+RUN_POINTS: Final = ("page", "get_sync_settings", "hand_over", "advance", "begin", "note_drift", "answer")
+
+
+@dataclass(frozen=True)
+class Meanwhile:
+    """A step outside the processes. ``which`` chooses among whatever the step is about."""
+
+    what: timedelta | Account | str
+    which: int
+
+    def happen(self, world: Weeks) -> None:
+        match self.what:
+            case timedelta():
+                world.stand_still(self.what)
+            case Account():
+                world.codat.account = self.what
+            case "no quota":
+                world.codat.no_quota_until = world.now() + timedelta(hours=5 * (1 + self.which))
+            case "edit":
+                world.edit(COMPANIES[self.which % 3], EDITS[self.which // 3])
+            case "throttle":
+                world.throttle(self.which % len(world.processes), most=3)
+            case "killer" if world.queues.messages:
+                world.killers.add(world.queues.messages[self.which % len(world.queues.messages)].event_id)
+            case "run" | "report":
+                world.ask_to_reconcile(report_only=self.what == "report")
+            case "deploy":
+                world.deploy_gradually()
+            case "shift":
+                world.shift(self.which % len(world.processes))
+            case "again" if world.queues.messages:
+                world.deliver_again(world.queues.messages[self.which % len(world.queues.messages)])
+            case "redrive" if world.queues.dead_letters:
+                world.redrive(world.queues.dead_letters[self.which % len(world.queues.dead_letters)])
+            case "land" if world.late:
+                world.land(world.late[self.which % len(world.late)])
+            case "night":
+                world.night()
+
+
+@dataclass(frozen=True)
+class Drift:
+    """A company is at its plan, then differs from its preset; a run begins, and its functions make moves.
+
+    Events, edits and moves alone lead to a repair too, but seldom.
+    """
+
+    plan: str
+    company: int
+    edit: int | None
+    """None: not an edit makes the difference but other presets, which are deployed gradually."""
+    then: list[Event | Move | Meanwhile]
+
+    def happen(self, world: Weeks) -> None:
+        company = COMPANIES[self.company]
+        world.billing(company, self.plan, len(world.sent))
+        world.drain(but=RECONCILE_COMPANIES)
+        if self.edit is None:
+            world.deploy_gradually()
+        else:
+            world.edit(company, EDITS[self.edit])
+        world.ask_to_reconcile()
+        for step in self.then:
+            step.happen(world)
+
+
+Step = Event | Move | Meanwhile | Drift
+
+numbers = st.integers(0, 8)
+plans = st.sampled_from(["free", "growth", "scale"]) | st.sampled_from(["account", "stubborn", "gold", None, CONFIRMED])
+events = st.builds(
+    Event,
+    says=st.sampled_from([World.billing, World.billing, World.onboarding, World.tagged]),
+    company=st.sampled_from([0, 0, 1, 2]),
+    plan=plans,
+    late_by=st.sampled_from([0, 0, 0, 1]),
+    taken=st.sampled_from([True, True, False]),
+    until=st.sampled_from([WRITE, None, None]) | st.sampled_from(POINTS),
+)
+moves = st.builds(
+    Move,
+    process=st.sampled_from([0, 1, 2, 3, 3, 3, 4, 5, 5, 6]),
+    skip=numbers,
+    most=st.sampled_from([1, 2, 3]),
+    at=st.sampled_from([None, None, WRITE]) | st.sampled_from(RUN_POINTS),
+    fails=st.sampled_from([None, None, None, "crash"]) | st.sampled_from(list(FAILURES)),
+    effect=st.sampled_from([Effect.NOW, Effect.NOW, *Effect]),
+    until=st.sampled_from([None, None, WRITE]) | st.sampled_from(RUN_POINTS),
+    starts_after=st.sampled_from([0, 0, 0, 300, 840]),
+)
+meanwhiles = st.builds(
+    Meanwhile,
+    what=st.sampled_from([timedelta(seconds=20), timedelta(minutes=13), timedelta(hours=3), timedelta(hours=13)])
+    | st.sampled_from([*Account, Account.PAID, "no quota"])
+    | st.sampled_from(["edit", "run", "run", "night", "deploy", "shift", "shift", "report"])
+    | st.sampled_from(["edit", "throttle", "killer", "again", "redrive", "land"]),
+    which=numbers,
+)
+
+
+drifts = st.builds(
+    Drift,
+    plan=st.sampled_from(["growth", "growth", "free", "scale"]),
+    company=st.integers(0, 2),
+    edit=st.sampled_from([None, 0, 1, 2]),
+    then=st.lists(moves | meanwhiles | events, min_size=2, max_size=6),
+)
+
+
+class LongRun(RuleBasedStateMachine):
+    """Steps in any order; at the end all is mended, and one more night passes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = Weeks()
+
+    @rule(step=events | moves | meanwhiles | drifts)
+    def next(self, step: Step) -> None:
+        step.happen(self.world)
+
+    def teardown(self) -> None:
+        try:
+            if not self.world.is_violated:
+                self.world.end()
+        finally:
+            self.world.close()
+
+
+TestLongRun = LongRun.TestCase
+TestLongRun.settings = settings(
+    max_examples=EXAMPLES or 60,
+    stateful_step_count=16,
+    deadline=None,
+    derandomize=not EXAMPLES,
+    print_blob=True,
+    suppress_health_check=list(HealthCheck),
+)
