@@ -13,6 +13,8 @@ COMPANIES ?= 300
 KILLS ?= 20
 SEED ?= 1
 EXAMPLES ?= 1500
+# The modules and rooms of the layer that `make mutants` changes: all of its core, unless said.
+MODULES ?=
 
 # Where `make deploy` deploys to.
 STAGE ?= try
@@ -25,6 +27,7 @@ DEV := .venv/.installed
 RUNTIME := .local/runtime/.installed
 MINISTACK := .local/ministack/.installed
 CHECKOV := .local/checkov/.installed
+MUTMUT := .local/mutmut/.installed
 
 SAM := env PATH="$(CURDIR)/.venv/bin:$$PATH" $(VENV) -m samcli
 # Programs that import the package of the layer.
@@ -38,7 +41,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help presets local demo chaos simulate bench test check system runtime fuzz format schemas dashboard build deploy lock clean
+.PHONY: help presets local demo chaos simulate bench test check system runtime fuzz mutants format schemas dashboard build deploy lock clean
 
 help: ## Say what there is to make.
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -87,6 +90,9 @@ runtime: $(DEV) ## Test the built artefacts under AWS's own runtime emulator (Li
 fuzz: $(DEV) ## Send random messages through the real consumer (ARGS='--bodies 1000000 --seed 1').
 	exec $(WITH_LAYER) -m tests.fuzz $(ARGS)
 
+mutants: $(DEV) $(MUTMUT) ## Change the core modules a little at a time; fail where no test notices (MODULES='outcomes codat/errors').
+	@exec $(VENV) -m tests.mutants $(MODULES)
+
 format: $(DEV) ## Put the code into its form.
 	$(VENV) -m ruff check --fix-only
 	$(VENV) -m ruff format
@@ -112,6 +118,7 @@ lock: $(DEV) ## Pin the packages of pyproject.toml anew (ARGS=--upgrade takes th
 	$(LOCK) --group lambda-runtime-interface --output-file local/requirements-runtime-interface.txt
 	$(LOCK) --group ministack --output-file local/requirements-ministack.txt
 	$(LOCK) --group checkov --output-file local/requirements-checkov.txt
+	$(LOCK) --group mutants --output-file local/requirements-mutants.txt
 
 clean: ## Remove all that make made.
 	rm -rf .venv .local .aws-sam .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
@@ -149,4 +156,13 @@ $(CHECKOV): local/requirements-checkov.txt $(DEV)
 	@echo "Installing checkov into .local/checkov (once, half a minute)"
 	@$(VENV) -m venv --clear --without-pip .local/checkov
 	@$(VENV) -m pip --python .local/checkov/bin/python $(INSTALL) $<
+	@touch $@
+
+# Mutmut runs the tests in its own process. So its environment finds behind its own packages those of .venv.
+$(MUTMUT): local/requirements-mutants.txt $(DEV)
+	@echo "Installing mutmut into .local/mutmut (once)"
+	@$(VENV) -m venv --clear --without-pip .local/mutmut
+	@$(VENV) -m pip --python .local/mutmut/bin/python $(INSTALL) $<
+	@$(VENV) -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
+		> "$$(.local/mutmut/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/behind.pth"
 	@touch $@

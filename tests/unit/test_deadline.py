@@ -19,6 +19,12 @@ def test_a_call_that_might_be_cut_off_may_not_start() -> None:
         Deadline(lambda: 38.3, seconds_for_a_call=38.4).check()
 
 
+def test_a_call_takes_no_time_where_nothing_says_how_long() -> None:
+    deadline = Deadline(lambda: 0.0)
+    deadline.check()
+    assert deadline.seconds_to_start == 0
+
+
 def test_the_deadline_of_an_invocation_is_when_lambda_cuts_it_off() -> None:
     deadline = Deadline.of(FakeContext(12.5, 11.0), seconds_for_a_call=5)
     assert (deadline.seconds_left, deadline.seconds_to_start) == (12.5, 6.0)

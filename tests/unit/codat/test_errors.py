@@ -245,7 +245,14 @@ EXPIRED = [
     body(" payment required "),
     body("ClientValidationException", **refused("Account expired.")),
 ]
-UNKNOWN = [body("Your plan does not cover this."), body(""), b'{"statusCode": 402}', b'{"error": 1}']
+UNKNOWN = [
+    body("Your plan does not cover this."),
+    body("Sync schedule could not be saved"),
+    body("This is not allowed"),
+    body(""),
+    b'{"statusCode": 402}',
+    b'{"error": 1}',
+]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Codat's quota headers are read in every form that is in use."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -106,6 +107,44 @@ def test_a_used_up_quota_without_a_reset_lasts_until_midnight_utc() -> None:
 def test_midnight_is_that_of_utc_in_any_time_zone_of_the_caller() -> None:
     tokyo = timezone(timedelta(hours=9))
     assert read({"X-Rate-Limit-Remaining": "0"}).wait(NOW.astimezone(tokyo)) == timedelta(hours=12)
+
+
+def test_midnight_is_that_of_utc_at_any_moment_of_the_day() -> None:
+    now = datetime(2026, 2, 1, 9, 41, 27, 350_000, UTC)
+    assert now + (read({"X-Rate-Limit-Remaining": "0"}, now).wait(now) or now - now) == datetime(2026, 2, 2, tzinfo=UTC)
+
+
+@pytest.fixture
+def thirteen_hours_ahead_of_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Move this process into another time zone."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "AHEAD-13")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("thirteen_hours_ahead_of_utc")
+@pytest.mark.parametrize("text", IN_AN_HOUR)
+def test_every_moment_is_read_in_utc_wherever_the_process_runs(text: str) -> None:
+    resets_at = read({"X-Rate-Limit-Reset": text}).resets_at
+    assert resets_at is not None
+    assert resets_at.isoformat() == "2026-02-01T13:00:00+00:00"
+
+
+@pytest.mark.usefixtures("thirteen_hours_ahead_of_utc")
+def test_midnight_is_that_of_utc_wherever_the_process_runs() -> None:
+    assert read({"X-Rate-Limit-Remaining": "0"}).wait(NOW) == timedelta(hours=12)
+
+
+def test_a_moment_counts_up_to_a_year_ahead() -> None:
+    year = timedelta(days=366)
+    assert read({"Retry-After": f"{year.total_seconds()}"}).wait(NOW) == year
+    assert read({"Retry-After": f"{year.total_seconds() + 1}"}).wait(NOW) is None
+
+
+def test_the_first_number_that_is_too_large_for_seconds_counts_milliseconds() -> None:
+    assert read({"X-Rate-Limit-Reset": "100000000000"}).resets_at == datetime(1973, 3, 3, 9, 46, 40, tzinfo=UTC)
 
 
 def test_at_midnight_the_next_one_counts() -> None:

@@ -152,6 +152,23 @@ def test_deferrals_never_make_an_event_a_suspect(
     assert receives < 1000, "SQS moves a message after so many receives"
 
 
+@pytest.mark.parametrize("hours", [0, 0.1, 1, 4, 10, 24, 72])
+def test_a_message_is_explained_by_few_receives_more_than_its_deferrals_take_at_most(hours: float) -> None:
+    """A message that kills its function has to become a suspect however long it has waited."""
+    patience, waited, receives = Patience(7 * DAY, 60), 0.0, 1
+    while waited < hours * 3600:
+        waited += patience.wait(waited, None, since_start=0, random=LOWEST)
+        receives += 1
+    assert receives <= patience.explained_receives(waited) <= receives + 3
+
+
+def test_patience_is_over_once_its_limit_is_reached() -> None:
+    patience = Patience(DAY, 60)
+    assert patience.is_over(DAY.total_seconds())
+    assert not patience.is_over(DAY.total_seconds() - 1)
+    assert patience.wait(2 * DAY.total_seconds(), None, since_start=0, random=LOWEST) == 1
+
+
 def test_a_message_that_kills_its_function_becomes_a_suspect_within_hours() -> None:
     patience, visibility = Patience(4 * DAY, 60), 360
     receives = next(n for n in range(1, 1000) if n > patience.explained_receives((n - 1) * visibility))

@@ -23,7 +23,7 @@ from codat_sync.companies.converge import PlanKeepsChanging
 from codat_sync.deadline import OutOfTime
 from codat_sync.errors import PermanentError, SyncError
 from codat_sync.events.envelope import MalformedEvent
-from codat_sync.outcomes.triage import Outcome, triage
+from codat_sync.outcomes.triage import Outcome, in_words, triage
 from codat_sync.presets.hosted import PresetsUnusable
 from codat_sync.presets.preset import UnknownPlan
 from codat_sync.reconciliation.queue import NotHandedOver
@@ -84,3 +84,9 @@ def test_the_wait_that_codat_asks_for_is_kept() -> None:
 
 def test_an_unexpected_error_is_named_by_its_class() -> None:
     assert triage(KeyError("a")).words == "KeyError: 'a'"
+
+
+def test_a_log_line_says_why_and_has_a_trace_of_what_nobody_planned_alone() -> None:
+    assert in_words(OutOfTime("no time")) == {"reason": "out_of_time", "words": "no time", "exc_info": None}
+    bug = KeyError("a")
+    assert in_words(bug) == {"reason": "unexpected_error", "words": "KeyError: 'a'", "exc_info": bug}
