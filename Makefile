@@ -16,11 +16,8 @@ EXAMPLES ?= 1500
 # The modules and rooms of the layer that `make mutants` changes: all of its core, unless said.
 MODULES ?=
 
-# Where `make deploy` deploys to.
+# What `make build` builds for, and where `make deploy` deploys to.
 STAGE ?= try
-
-# The version of the template's PythonRuntime, for `make build`. pyenv's shims need to be told the version.
-BUILD_PYTHON ?= 3.13
 
 VENV := .venv/bin/python
 DEV := .venv/.installed
@@ -79,6 +76,8 @@ check: presets $(CHECKOV) ## All that has to hold before a commit; changes no fi
 	exec $(SAM) validate --lint
 	$(VENV) -m tests.template.translation > .local/template.json
 	.local/checkov/bin/checkov --file .local/template.json --framework cloudformation --skip-download --compact --quiet
+	$(VENV) -m tests.template.policies .local/policies
+	env PYTHONWARNINGS=ignore .local/checkov/bin/parliament --directory .local/policies
 	$(MAKE) test
 
 system: $(DEV) $(RUNTIME) $(MINISTACK) ## Test a deployed stack: redrive, reconciliation, update, deletion, every command of the runbook, and what `doctor` finds.
@@ -103,13 +102,12 @@ schemas: $(DEV) ## Write the JSON Schemas of all events, from the models.
 dashboard: $(DEV) ## Draw the dashboard from recorded metrics (ARGS="record --about '...'" records the running stack).
 	@exec $(VENV) -m local.dashboard $(ARGS)
 
-build: presets ## What `sam deploy` takes to AWS (needs the runtime's own Python: BUILD_PYTHON=3.13).
-	@python="$$(PYENV_VERSION=$(BUILD_PYTHON) $(VENV) -m uv python find --system --no-python-downloads --no-project $(BUILD_PYTHON))" && \
-		exec env PATH="$$(dirname "$$python"):$$PATH" $(VENV) -m samcli build $(ARGS)
+# Both check the stage before anything is built, and build for its PythonRuntime, which has to be on the PATH.
+build: presets ## Build for a stage of samconfig.toml (STAGE=try|prod).
+	@exec $(VENV) -m ops.release build $(STAGE) $(ARGS)
 
-deploy: build ## Build, and deploy to a stage of samconfig.toml (STAGE=try|prod ARGS=--no-confirm-changeset).
-	@overrides="$$($(VENV) -m ops.release $(STAGE))" && \
-		exec $(SAM) deploy --config-env $(STAGE) --parameter-overrides $$overrides $(ARGS)
+deploy: presets ## Build, and deploy to a stage of samconfig.toml (STAGE=try|prod ARGS=--no-confirm-changeset).
+	@exec $(VENV) -m ops.release deploy $(STAGE) $(ARGS)
 
 lock: $(DEV) ## Pin the packages of pyproject.toml anew (ARGS=--upgrade takes the newest).
 	$(LOCK) pyproject.toml --group dev --extra ops --output-file requirements-dev.txt

@@ -49,11 +49,20 @@ _TIMEOUTS: Final[Mapping[str, Any]] = {
 _NO_SUCH_STACK: Final = "ValidationError"  # CloudFormation's code for a stack that it does not know.
 
 
+def _session() -> boto3.Session:
+    """Return a session of the environment. boto3 alone reads the region from AWS_DEFAULT_REGION, not from AWS_REGION.
+
+    https://docs.aws.amazon.com/boto3/latest/guide/configuration.html
+    """
+    region = os.environ.get("AWS_DEFAULT_REGION") or os.environ.get("AWS_REGION")
+    return boto3.Session(region_name=region)
+
+
 @dataclass(frozen=True)
 class Aws:
     """One account and region, and how its clients connect."""
 
-    session: boto3.Session = field(default_factory=boto3.Session)
+    session: boto3.Session = field(default_factory=_session)
     connection: Mapping[str, Any] = field(default_factory=lambda: {"config": Config(**_TIMEOUTS)})
     """The arguments that every client gets."""
 
@@ -114,7 +123,7 @@ class Stack:
                 raise
             raise StackNotFound(
                 f"there is no stack {name!r} in {aws.session.region_name}",
-                hint="name the stack with --stack or CODAT_SYNC_STACK, and its region with AWS_DEFAULT_REGION",
+                hint="name the stack with --stack or CODAT_SYNC_STACK, and its region with AWS_REGION",
             ) from error
         outputs = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", ())}
         parameters = {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", ())}

@@ -61,9 +61,7 @@ class LocalStack(Emulators):
         """
         with self.deployment.building() as build:
             self.deployment.finish(build)
-            given = [f"{name}={value}" for name, value in parameters.items()]
-            named = {"Release": release(self.deployment.project.built, given)}
-            self.deployment.deploy(self.aws, named | dict(parameters))
+            self.deployment.deploy(self.aws, {"Release": release()} | dict(parameters))
 
     def delete(self) -> None:
         """Delete the deployed stack; MiniStack and Codat go on. Raise StackError if sam fails."""

@@ -86,7 +86,7 @@ def _refused(error: ClientError) -> Problem:
 def _not_reached(error: BotoCoreError) -> Problem:
     match error:
         case NoRegionError():
-            fact, hint = "no AWS region is set", "set AWS_DEFAULT_REGION, or choose a profile with AWS_PROFILE"
+            fact, hint = "no AWS region is set", "set AWS_REGION, or choose a profile with AWS_PROFILE"
         case NoCredentialsError() | PartialCredentialsError():
             fact, hint = "no AWS credentials are set", "choose a profile with AWS_PROFILE, or run `aws configure`"
         case CredentialRetrievalError() | SSOTokenLoadError() | TokenRetrievalError() | UnauthorizedSSOTokenError():
@@ -96,7 +96,7 @@ def _not_reached(error: BotoCoreError) -> Problem:
             hint = "`aws configure list-profiles` lists the profiles for AWS_PROFILE"
         case HTTPClientError() | NoConnection():
             address = error.kwargs.get("endpoint_url") or "its endpoint"
-            fact, hint = f"AWS did not answer at {address}", "check the network and AWS_DEFAULT_REGION"
+            fact, hint = f"AWS did not answer at {address}", "check the network and AWS_REGION"
         case _:
             return Problem(_one_line(f"AWS: {error}"), NOT_REACHED)
     return Problem(fact, NOT_REACHED, hint)

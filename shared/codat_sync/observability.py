@@ -30,8 +30,11 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedd
 
 @cache
 def logger() -> Logger:
-    """Return the one logger of the process. Each line has ``service`` (POWERTOOLS_SERVICE_NAME) and ``version``."""
-    return Logger(utc=True, version=__version__)
+    """Return the one logger of the process. Each line has ``service`` (POWERTOOLS_SERVICE_NAME) and ``version``.
+
+    And ``timestamp``, in UTC as RFC 3339 writes it.
+    """
+    return Logger(utc=True, use_rfc3339=True, version=__version__)
 
 
 def count_outcomes(outcomes: Iterable[tuple[StrEnum, str | None]], reasons: Iterable[str]) -> None:

@@ -115,6 +115,16 @@ def test_a_client_is_created_once_and_when_it_is_first_read() -> None:
     assert Path(".local/endpoints.env") == module.ENDPOINTS
 
 
+@pytest.mark.parametrize("unset", [None, ""])
+def test_aws_region_alone_is_enough(monkeypatch: pytest.MonkeyPatch, unset: str | None) -> None:
+    """boto3 reads AWS_DEFAULT_REGION only: https://docs.aws.amazon.com/boto3/latest/guide/configuration.html"""
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    if unset is not None:
+        monkeypatch.setenv("AWS_DEFAULT_REGION", unset)
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    assert Aws().session.region_name == "eu-central-1"
+
+
 @pytest.mark.parametrize("region", [None, ""])
 def test_a_region_that_is_not_set_is_an_error_before_any_call(region: str | None) -> None:
     session: Any = mock.Mock(region_name=region, client=lambda *_, **__: pytest.fail("no client without a region"))

@@ -292,6 +292,21 @@ def test_a_queue_denies_requests_without_tls(name: str) -> None:
     assert [statement["Action"] for statement in denied] == ["sqs:*"]
 
 
+@pytest.mark.parametrize("name", POLICIES)
+def test_a_policy_is_for_one_queue_and_speaks_of_no_other(name: str) -> None:
+    """A policy of SQS covers a single queue:
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-creating-custom-policies.html
+    """
+    (queue,) = POLICIES[name]["Queues"]
+    spoken_of = [each["Resource"] for each in POLICIES[name]["PolicyDocument"]["Statement"]]
+    assert spoken_of == [{"Fn::GetAtt": [queue["Ref"], "Arn"]}] * len(spoken_of)
+
+
+def test_a_queue_has_one_policy() -> None:
+    """Of two, SQS keeps the last one that was set."""
+    assert sorted(policy["Queues"][0]["Ref"] for policy in POLICIES.values()) == sorted(QUEUES)
+
+
 @pytest.mark.parametrize("name", RULES)
 def test_a_rule_retries_for_a_day_and_then_sends_to_the_dlq(name: str) -> None:
     (target,) = RULES[name]["Targets"]
@@ -337,8 +352,13 @@ def test_only_source_queues_may_move_messages_to_a_dlq(name: str) -> None:
 
 
 def test_the_table_outlives_the_stack_and_can_be_restored() -> None:
+    """It is kept by a failed first deployment, too: else the rollback would fail, as the table is protected.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html
+    """
     table = RESOURCES["CompanyPlansTable"]
-    assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
+    assert table["Properties"]["DeletionProtectionEnabled"] is True
+    assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("Retain", "Retain")
     assert table["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
 
 

@@ -1,6 +1,7 @@
 """Log lines carry the version; alarms and the dashboard find each metric under its dimensions, at little cost."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -251,6 +252,13 @@ def test_a_log_line_carries_the_version_and_the_function(
     write()
     (line,) = said()
     assert (line["version"], line["service"]) == (__version__, new_process)
+
+
+def test_the_time_of_a_log_line_is_utc_as_rfc_3339_writes_it(new_process: str, said: Said) -> None:  # noqa: ARG001
+    """https://www.rfc-editor.org/rfc/rfc3339#section-5.6"""
+    logger().info("event_settled")
+    (line,) = said()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}(\+00:00|Z)", line["timestamp"])
 
 
 def test_a_batch_writes_the_metrics_of_its_calls_last() -> None:

@@ -46,7 +46,7 @@ def stderr(arguments: list[str]) -> str:
         (
             exceptions.EndpointConnectionError(endpoint_url="https://sqs.eu-west-2.amazonaws.com"),
             "AWS did not answer at https://sqs.eu-west-2.amazonaws.com",
-            "check the network and AWS_DEFAULT_REGION",
+            "check the network and AWS_REGION",
         ),
         (
             refusal("AccessDenied"),
@@ -72,12 +72,13 @@ def test_an_aws_that_is_not_reached_is_one_line_and_a_code(
 @pytest.mark.parametrize("region", [None, ""])
 def test_no_region_is_one_line_and_no_traceback(monkeypatch: pytest.MonkeyPatch, region: str | None) -> None:
     monkeypatch.delenv("AWS_DEFAULT_REGION")
+    monkeypatch.delenv("AWS_REGION", raising=False)
     if region is not None:
         monkeypatch.setenv("AWS_DEFAULT_REGION", region)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/absent")
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     assert stderr(["pause", "show"]) == (
-        "error: no AWS region is set\nhint: set AWS_DEFAULT_REGION, or choose a profile with AWS_PROFILE\n"
+        "error: no AWS region is set\nhint: set AWS_REGION, or choose a profile with AWS_PROFILE\n"
     )
 
 

@@ -1,0 +1,123 @@
+"""Every stack that the template's conditions allow: its resources, with the conditions evaluated."""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from tests.template.translation import translated
+
+EXAMPLES: Mapping[str, str] = {
+    "AlarmEmail": "someone@example.com",
+    "AlarmTopicArn": "arn:aws:sns:eu-west-2:111122223333:alarms",
+    "EventBusName": "existing-bus",
+    "KmsKeyArn": "arn:aws:kms:eu-west-2:111122223333:key/00000000-0000-0000-0000-000000000000",
+    "PermissionsBoundaryArn": "arn:aws:iam::111122223333:policy/boundary",
+    "QuietHours": "6",
+}
+"""A value that is not the default, of each parameter that a condition reads and that has no list of allowed values."""
+ABSENT: Any = {"Ref": "AWS::NoValue"}
+TRANSLATED = ("GradualDeployments",)
+"""The parameters without a condition that decide how SAM translates."""
+
+
+@dataclass(frozen=True)
+class Combination:
+    """One stack: the values of the parameters that decide about its resources, and what CloudFormation would make."""
+
+    parameters: Mapping[str, str]
+    resources: Mapping[str, Any]
+    outputs: Mapping[str, Any]
+
+    def values(self) -> dict[str, str]:
+        """Return the value of every parameter."""
+        return {**_defaults(), **self.parameters}
+
+
+def combinations() -> Iterator[Combination]:
+    """Yield every combination of the conditions' parameters. Raises ``KeyError`` for one that has no example."""
+    conditions = translated()["Conditions"]
+    read = sorted({name for each in conditions.values() for name in _referenced(each)} | {*TRANSLATED})
+    for chosen in itertools.product(*map(_choices, read)):
+        parameters = dict(zip(read, chosen, strict=True))
+        template = _translated(tuple((name, parameters[name]) for name in TRANSLATED))
+        evaluated = _Evaluated(template["Conditions"], {**_defaults(), **parameters})
+        yield Combination(
+            parameters,
+            evaluated.existing(template["Resources"]),
+            evaluated.existing(template["Outputs"]),
+        )
+
+
+@cache
+def _translated(parameters: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+    return translated(dict(parameters))
+
+
+@cache
+def _parameters() -> dict[str, Any]:
+    return translated()["Parameters"]  # type: ignore[no-any-return]  # YAML.
+
+
+def _defaults() -> dict[str, str]:
+    return {name: str(each["Default"]) for name, each in _parameters().items()}
+
+
+def _choices(name: str) -> list[str]:
+    allowed = _parameters()[name].get("AllowedValues")
+    return list(map(str, allowed)) if allowed else [_defaults()[name], EXAMPLES[name]]
+
+
+def _referenced(value: Any) -> Iterator[str]:  # noqa: ANN401  # YAML.
+    match value:
+        case {"Ref": name}:
+            yield name
+        case dict() | list():
+            for each in value.values() if isinstance(value, dict) else value:
+                yield from _referenced(each)
+
+
+@dataclass(frozen=True)
+class _Evaluated:
+    """The conditions of a template under the values of its parameters."""
+
+    conditions: Mapping[str, Any]
+    values: Mapping[str, str]
+
+    def existing(self, entries: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the resources or outputs whose condition holds, without ``Fn::If`` and ``AWS::NoValue``."""
+        return {
+            name: self._pruned({key: each for key, each in entry.items() if key != "Condition"})
+            for name, entry in entries.items()
+            if "Condition" not in entry or self.holds({"Condition": entry["Condition"]})
+        }
+
+    def holds(self, condition: Any) -> bool:  # noqa: ANN401
+        """Tell whether a condition holds. Raises ``ValueError`` for a function that CloudFormation does not have."""
+        match condition:
+            case {"Condition": name}:
+                return self.holds(self.conditions[name])
+            case {"Fn::Equals": [one, other]}:
+                return self._plain(one) == self._plain(other)
+            case {"Fn::Not": [other]}:
+                return not self.holds(other)
+            case {"Fn::And": list(parts)}:
+                return all(map(self.holds, parts))
+            case {"Fn::Or": list(parts)}:
+                return any(map(self.holds, parts))
+        raise ValueError(f"not a condition: {condition}")
+
+    def _plain(self, value: Any) -> str:  # noqa: ANN401
+        return self.values[value["Ref"]] if isinstance(value, dict) else str(value)
+
+    def _pruned(self, value: Any) -> Any:  # noqa: ANN401
+        match value:
+            case {"Fn::If": [name, one, other]}:
+                return self._pruned(one if self.holds({"Condition": name}) else other)
+            case dict():
+                pruned = {key: self._pruned(each) for key, each in value.items()}
+                return {key: each for key, each in pruned.items() if each != ABSENT or key == "Ref"}
+            case list():
+                return [each for each in map(self._pruned, value) if each != ABSENT]
+        return value
