@@ -1,5 +1,6 @@
 """The pause: one 429 does not become ten thousand, since no process calls Codat while it lasts."""
 
+import json
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -255,6 +256,18 @@ def test_an_expired_account_is_reported_without_a_call_until_the_next_probe(
     clock.forward(EXPIRED_ACCOUNT)
     process.get_account_sync_settings()
     assert record.pause is None
+
+
+def test_a_pause_that_begins_is_counted_once_with_its_length(
+    codat: FakeCodat, record: FakePause, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    process = PausingCodat(codat, record, clock)
+    codat.failures = [RateLimited("quota used up", retry_after=HOUR)] * 2
+    for _ in range(3):
+        with pytest.raises(RateLimited):
+            process.get_sync_settings(COMPANY)
+    written = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "PauseSeconds" in line]
+    assert [(line["reason"], line["PauseSeconds"]) for line in written] == [("rate_limited", [HOUR.total_seconds()])]
 
 
 class FakeRate:

@@ -15,6 +15,7 @@ from codat_sync.companies.converge import Convergence
 from codat_sync.consuming.consume import Consumer, ConsumerSettings, ReadEvent
 from codat_sync.consuming.settle import Settlement
 from codat_sync.events.company_events import read_connection_event, read_plan_event
+from codat_sync.outcomes.deferral import Patience
 from codat_sync.outcomes.triage import Outcome
 from local.presets import local_presets
 from tests.fakes.announcements import FakeAnnouncer
@@ -46,7 +47,9 @@ def lose_the_answer(bench: "Bench") -> None:
 class Bench:
     """A consumer on fakes, and what it logged."""
 
-    def __init__(self, caplog: pytest.LogCaptureFixture, read: ReadEvent = read_plan_event) -> None:
+    def __init__(
+        self, caplog: pytest.LogCaptureFixture, read: ReadEvent = read_plan_event, patience: Patience = PATIENCE
+    ) -> None:
         self.codat, self.plans = FakeCodat(), FakePlans()
         self.dead_letters, self.queue = FakeDeadLetters(), FakeQueue()
         self.announcer = FakeAnnouncer()
@@ -58,9 +61,9 @@ class Bench:
         self._consumer = Consumer(
             read,
             Convergence(self.codat, self.plans, PRESETS, lambda: NOW),
-            Settlement(self.dead_letters, PATIENCE, lambda: NOW),
+            Settlement(self.dead_letters, patience, lambda: NOW),
             self.queue,
-            ConsumerSettings(PATIENCE, max_concurrent_companies=2),
+            ConsumerSettings(patience, max_concurrent_companies=2),
             now=lambda: NOW,
             random=Random(7),  # noqa: S311  # Jitter that a test can repeat.
             announcers=[self.announcer, self.other_announcer],

@@ -115,3 +115,12 @@ def test_many_companies_without_an_answer_do_not_stop_a_run_while_codat_answers_
     assert bench.night(page_size=100) is None
     assert bench.handed_over == list(range(FEW + 4))
     assert bench.codat.calls[-1] == "get account"
+
+
+def test_one_answer_among_many_companies_without_one_shows_that_codat_answers(bench: Bench) -> None:
+    bench.at_plan(*range(FEW + 4))
+    bench.codat.refusals = {company(number): UNANSWERED for number in range(1, FEW + 4)}
+    bench.codat.calls.clear()
+    assert bench.night(page_size=100) is None
+    assert bench.handed_over == list(range(1, FEW + 4))
+    assert bench.codat.calls == ["get"], "no call that concerns no company"

@@ -256,3 +256,15 @@ def test_a_batch_is_one_write_for_each_run(runs_in_dynamodb: ReconciliationRuns,
     finally:
         dynamodb.meta.events.unregister("before-call.dynamodb", unique_id="calls")
     assert calls == ["UpdateItem"]
+
+
+def test_the_newest_run_is_read_consistent_with_every_earlier_write(
+    dynamodb: DynamoDBClient, runs_in_dynamodb: ReconciliationRuns
+) -> None:
+    """A stale one would be continued from where another invocation has gone on long ago."""
+    reads: list[object] = []
+    dynamodb.meta.events.register_first(
+        "before-parameter-build.dynamodb.GetItem", lambda params, **_: reads.append(params.get("ConsistentRead"))
+    )
+    runs_in_dynamodb.newest()
+    assert reads == [True]

@@ -188,6 +188,14 @@ class TestNoProof:
         bench.carry_out()
         assert (bench.writes, bench.back, bench.parked) == (2, [at_it], others)
 
+    @pytest.mark.parametrize("kind", [LIMIT, UNKNOWN])
+    def test_of_a_company_that_needs_no_write_for_any_kind(self, bench: Bench, kind: PaymentRequiredKind) -> None:
+        at_it, *others = (bench.park(company, kind, plan="free") for company in COMPANIES[:3])
+        bench.codat.companies[COMPANIES[0]] = PRESETS.for_company("free", COMPANIES[0]).over(shown(setting("invoices")))
+        bench.codat.failures = [None, *[None, refused(kind)] * 2]
+        bench.carry_out()
+        assert (bench.writes, bench.back, bench.parked) == (2, [at_it], others)
+
     def test_of_a_write_that_asks_for_no_hourly(self, bench: Bench) -> None:
         changed, *others = bench.park_degraded(COMPANIES[:3])
         bench.plans.items.clear()
