@@ -137,6 +137,8 @@ class Process(Gate):
                 each.took_effect(Call(self, step, args, request, answer, is_answered=result.raises is None))
         ended(result.raises)
         if result.raises is not None:
+            for rule in self.world.rules:
+                rule.failed(Call(self, step, args, request), result.raises)
             raise result.raises
         if step == "park":
             self._note_parked()
