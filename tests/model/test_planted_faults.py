@@ -1,6 +1,6 @@
 """A passing search proves little unless it would catch a real fault: here parts of the code are broken on purpose.
 
-Each fault is one that a change may well bring. The search finds each of them, with the words of the rule that it breaks.
+Each fault is one that a change may bring. The search finds each of them, with the words of the rule that it breaks.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +23,7 @@ from codat_sync.reconciliation.check import Checked
 from codat_sync.reconciliation.queue import ReadCompanyRequest
 from codat_sync.reconciliation.reconcile import Reconciliation
 from codat_sync.reconciliation.runs import Run
+from tests.fakes.reconciliation import FakeCompanyQueue
 from tests.model import weeks
 from tests.model.codat import Account
 from tests.model.process import InvariantViolated
@@ -91,13 +92,13 @@ _act = Reconciliation._act
 
 def moves_on_first(self: Reconciliation, run: Run, page: CompanyPage, checked: Sequence[Checked]) -> Run | None:
     """Note the progress before the companies are handed over."""
-    send, requests = self._queue.send, []
-    self._queue.send = requests.extend  # type: ignore[method-assign]
+    queue, kept = self._queue, FakeCompanyQueue()
+    self._queue = kept
     try:
         return _act(self, run, page, checked)
     finally:
-        self._queue.send = send  # type: ignore[method-assign]
-        send(requests)
+        self._queue = queue
+        queue.send(kept.requests)
 
 
 _carry_out = Reconciliation.carry_out
@@ -118,7 +119,9 @@ def plant_few_receives(monkeypatch: pytest.MonkeyPatch) -> None:
 
 idle = st.sampled_from([None])
 waiting = event_steps(taken=st.just(value=False))
-held = move_steps(process=st.integers(0, 2), at=idle, fails=st.sampled_from(["429 for 12 h", "429 for 20 h"]))
+held = move_steps(
+    process=st.integers(0, 2), at=st.just("get_sync_settings"), fails=st.sampled_from(["429 for 12 h", "429 for 20 h"])
+)
 PATIENT: Final = waiting | held | steps_of("killer", "throttle", Account.EXPIRED)
 undisturbed = move_steps(process=st.integers(3, 6), fails=idle, most=st.just(1))
 meeting_trouble = move_steps(
@@ -160,7 +163,7 @@ FAULTS: Final[Mapping[str, tuple[Plant, st.SearchStrategy[Step], str]]] = {
     "old presets repair what new ones found": (
         replaced(ReadCompanyRequest, "__call__", reads_any),
         DEPLOYING,
-        "puts old presets in force",
+        "takes old presets for right",
     ),
     "a run goes on with other presets": (
         replaced(Reconciliation, "_can_continue", continues_any),

@@ -4,6 +4,7 @@ PLACEHOLDER
 """
 
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -15,13 +16,16 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 from tests.model.codat import Account
 from tests.model.gate import Effect
 from tests.model.process import WRITE
-from tests.model.sqs import RECONCILE_COMPANIES
+from tests.model.sqs import RECONCILE_COMPANIES, Message
 from tests.model.steps import CONFIRMED, FAILURES, POINTS, Event, Move
 from tests.model.weeks import EDITS, Weeks
 from tests.model.world import COMPANIES, World
 
 EXAMPLES: Final = int(os.environ.get("CHAOS_EXAMPLES", "0"))
 RUN_POINTS: Final = ("page", "get_sync_settings", "hand_over", "advance", "begin", "note_drift", "answer")
+
+
+Named = Callable[[Weeks, int], None]
 
 
 @dataclass(frozen=True)
@@ -37,28 +41,40 @@ class Meanwhile:
                 world.stand_still(self.what)
             case Account():
                 world.codat.account = self.what
-            case "no quota":
-                world.codat.no_quota_until = world.now() + timedelta(hours=5 * (1 + self.which))
-            case "edit":
-                world.edit(COMPANIES[self.which % 3], EDITS[self.which // 3])
-            case "throttle":
-                world.throttle(self.which % len(world.processes), most=3)
-            case "killer" if world.queues.messages:
-                world.killers.add(world.queues.messages[self.which % len(world.queues.messages)].event_id)
-            case "run" | "report":
-                world.ask_to_reconcile(report_only=self.what == "report")
-            case "deploy":
-                world.deploy_gradually()
-            case "shift":
-                world.shift(self.which % len(world.processes))
-            case "again" if world.queues.messages:
-                world.deliver_again(world.queues.messages[self.which % len(world.queues.messages)])
-            case "redrive" if world.queues.dead_letters:
-                world.redrive(world.queues.dead_letters[self.which % len(world.queues.dead_letters)])
-            case "land" if world.late:
-                world.land(world.late[self.which % len(world.late)])
-            case "night":
-                world.night()
+            case _:
+                STEPS[self.what](world, self.which)
+
+
+def _to_one_of(messages: Callable[[Weeks], list[Message]], act: Callable[[Weeks, Message], None]) -> Named:
+    """Return a step on one of the messages, which does nothing where there is none."""
+
+    def happen(world: Weeks, which: int) -> None:
+        there = messages(world)
+        if there:
+            act(world, there[which % len(there)])
+
+    return happen
+
+
+def _queued(world: Weeks) -> list[Message]:
+    return world.queues.messages
+
+
+STEPS: Final[Mapping[str, Named]] = {
+    "no quota": lambda world, which: world.use_up_the_quota(timedelta(hours=5 * (1 + which))),
+    "edit": lambda world, which: world.edit(COMPANIES[which % 3], EDITS[which // 3]),
+    "throttle": lambda world, which: world.throttle(which % len(world.processes), most=3),
+    "killer": _to_one_of(_queued, lambda world, message: world.killers.add(message.event_id)),
+    "run": lambda world, _: world.ask_to_reconcile(),
+    "report": lambda world, _: world.ask_to_reconcile(report_only=True),
+    "deploy": lambda world, _: world.deploy_gradually(),
+    "shift": lambda world, which: world.shift(which % len(world.processes)),
+    "again": _to_one_of(_queued, World.deliver_again),
+    "redrive": _to_one_of(lambda world: world.queues.dead_letters, World.redrive),
+    "land": lambda world, which: world.land(world.late[which % len(world.late)]) if world.late else None,
+    "night": lambda world, _: world.night(),
+}
+"""The steps outside the processes that have a name."""
 
 
 @dataclass(frozen=True)
