@@ -200,3 +200,8 @@ def test_the_search_finds_a_planted_fault(fault: str, monkeypatch: pytest.Monkey
     plant(monkeypatch)
     with pytest.raises(InvariantViolated, match=words):
         run_state_machine_as_test(long_run(steps), settings=SEARCH)
+
+
+@pytest.mark.parametrize("steps", [PATIENT, RECONCILING, DEPLOYING], ids=["patient", "reconciling", "deploying"])
+def test_the_same_search_finds_nothing_where_no_fault_is_planted(steps: st.SearchStrategy[Step]) -> None:
+    run_state_machine_as_test(long_run(steps), settings=settings(SEARCH, max_examples=30))
