@@ -17,7 +17,7 @@ from codat_sync.presets.file import Presets
 from tests.model.codat import ModelCodat
 from tests.model.gate import CallResult, Crashed, Effect, Gate, Gated
 from tests.model.manners import Manners
-from tests.model.rules import Call
+from tests.model.rules import Call, Rule
 from tests.model.sqs import Message
 
 if TYPE_CHECKING:
@@ -118,8 +118,7 @@ class Process(Gate):
         if not self.is_dead:
             self._check_pause(step, request)
             self._die_of_a_killer(step)
-            for each in self.world.rules:
-                each.before(Call(self, step, args, request))
+            self._tell(lambda rule: rule.before(Call(self, step, args, request)))
         ended = partial(self._manners.after, step, self.world.now(), args[0] if step in CODAT_CALLS and args else None)
         result = self.wait(step)
         if step == WRITE:
@@ -133,14 +132,20 @@ class Process(Gate):
             except (ClientError, CodatError) as refusal:
                 ended(refusal)
                 raise
-            for each in self.world.rules:
-                each.took_effect(Call(self, step, args, request, answer, is_answered=result.raises is None))
+            call = Call(self, step, args, request, answer, is_answered=result.raises is None)
+            self._tell(lambda rule: rule.took_effect(call))
         ended(result.raises)
         if result.raises is not None:
-            raise result.raises
+            error = result.raises
+            self._tell(lambda rule: rule.failed(Call(self, step, args, request), error))
+            raise error
         if step == "park":
             self._note_parked()
         return answer
+
+    def _tell(self, tell: Callable[[Rule], None]) -> None:
+        for each in self.world.rules:
+            tell(each)
 
     def _die_of_a_killer(self, step: str) -> None:
         """Crash where the event that is being recorded kills each process that handles it."""

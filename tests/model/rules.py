@@ -41,6 +41,9 @@ class Rule:
     def took_effect(self, call: Call) -> None:
         """Note a call that took effect at once, whether or not the process got the answer."""
 
+    def failed(self, call: Call, error: BaseException) -> None:
+        """Note an error that a process meets in place of the answer, as the test decided."""
+
     def settled(self, message: Message, outcome: Outcome, failure: Failure | None) -> None:
         """Check the outcome that an attempt gives a message."""
 

@@ -1,4 +1,4 @@
-"""The world of the protocol, seen over days: reconciliation, SQS's own limits, and what others do to Codat's settings."""
+"""The world of the protocol, seen over days: with reconciliation, SQS's limits, and edits in Codat's Portal."""
 
 import json
 from datetime import timedelta
@@ -69,6 +69,10 @@ class Weeks(World):
     def edit(self, company: UUID, shown: SyncSettings) -> None:
         """Change a company's settings in Codat's Portal. The check waits for the next run, or its next event."""
         self.codat.edit(company, shown)
+
+    def use_up_the_quota(self, duration: timedelta) -> None:
+        """Let Codat refuse every call for so long, and say for how long."""
+        self.codat.no_quota_until = self.now() + duration
 
     def throttle(self, number: int, most: int) -> None:
         """Receive messages for a function that Lambda then throttles: each has spent a receive, and stays hidden."""

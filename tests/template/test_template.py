@@ -209,7 +209,7 @@ def test_a_failing_duty_is_parked_before_its_request_expires_and_before_sqs_coun
     queue = QUEUES[source_of(FUNCTIONS[name])["Queue"]["Fn::GetAtt"][0]]
     outlived = duties.PATIENCE + timedelta(seconds=SQS_LONGEST_SECONDS)
     assert outlived < timedelta(seconds=queue["MessageRetentionPeriod"])
-    assert duties.PATIENCE / duties.AFTER_A_FAILURE < queue["RedrivePolicy"]["maxReceiveCount"]
+    assert queue["RedrivePolicy"]["maxReceiveCount"] > duties.PATIENCE / duties.AFTER_A_FAILURE
 
 
 @pytest.mark.parametrize("name", DUTIES)

@@ -123,14 +123,14 @@ class Consumer:
         deadline = Deadline.of(context, seconds_for_a_call=START_SECONDS)
         began_with = deadline.seconds_left
         to_handle, suspects = divide(list(SQSEvent(event).records), self._settings.patience, self._now())
-        set_aside = [self._set_aside(each) for each in suspects]
+        set_aside = self._set_aside(suspects)
         unread, by_company = self._read_all(to_handle)
 
         with ThreadPoolExecutor(self._settings.max_concurrent_companies) as companies:
             groups = companies.map(lambda deliveries: self._settle_company(deliveries, deadline), by_company.values())
             settled = [each for group in groups for each in group]
             deferred = [each for each in unread + settled if each.outcome is Outcome.DEFERRED]
-            self._defer(deferred, set_aside, since_start=began_with - deadline.seconds_left)
+            self._defer(deferred, since_start=began_with - deadline.seconds_left)
             _count(unread + set_aside, settled)
             self._announce(unread + settled)
             # Last, so that it takes no other company's time.
@@ -139,10 +139,17 @@ class Consumer:
         self._write_metrics()
         return {"batchItemFailures": [{"itemIdentifier": each.record.message_id} for each in deferred + set_aside]}
 
-    def _set_aside(self, record: SQSRecord) -> Settled:
+    def _set_aside(self, suspects: Sequence[SQSRecord]) -> list[Settled]:
+        """Hide suspects at once: once the one that is handled has killed the function, nobody would."""
+        if not suspects:
+            return []
+        longest = self._settings.patience.first_ceiling
+        self._hide({each.receipt_handle: self._random.randint(1, longest) for each in suspects})
         failure = triage(HandledAlone("the message was received more often than its deferrals explain"))
-        received = ReceivedEvent(record.body, record.event_source_arn)
-        return self._settlement.settle(record, received, Outcome.DEFERRED, failure)
+        return [
+            self._settlement.settle(each, ReceivedEvent(each.body, each.event_source_arn), Outcome.DEFERRED, failure)
+            for each in suspects
+        ]
 
     def _read_all(self, records: Iterable[SQSRecord]) -> tuple[list[Settled], dict[UUID, list[Delivery]]]:
         """Read each message: those that could not be read, settled already, and the others by company, in order."""
@@ -268,18 +275,23 @@ class Consumer:
         except (BotoCoreError, ClientError) as error:
             logger().error("note_failed", **in_words(error))
 
-    def _defer(self, deferred: Iterable[Settled], set_aside: Iterable[Settled], *, since_start: float) -> None:
-        """Say when each is to be delivered again. Where SQS refuses, the queue's own visibility timeout holds."""
+    def _defer(self, deferred: Iterable[Settled], *, since_start: float) -> None:
+        """Say when each is to be delivered again."""
         patience, now = self._settings.patience, self._now()
-        waits = {
-            each.record.receipt_handle: patience.wait(
-                waited(each.record, now),
-                each.failure.retry_after if each.failure else None,
-                since_start=since_start,
-                random=self._random,
-            )
-            for each in deferred
-        } | {each.record.receipt_handle: self._random.randint(1, patience.first_ceiling) for each in set_aside}
+        self._hide(
+            {
+                each.record.receipt_handle: patience.wait(
+                    waited(each.record, now),
+                    each.failure.retry_after if each.failure else None,
+                    since_start=since_start,
+                    random=self._random,
+                )
+                for each in deferred
+            }
+        )
+
+    def _hide(self, waits: Mapping[str, int]) -> None:
+        """Hide each message for its own time. Where SQS refuses, the queue's own visibility timeout holds."""
         try:
             self._queue.defer(waits)
         except (BotoCoreError, ClientError) as error:

@@ -108,7 +108,7 @@ class DutyConsumer(Generic[_Request]):
             return self._park(record, error, error.event_id)
         try:
             wait = self._duty.carry_out(request, deadline)
-        except Exception as error:  # noqa: BLE001  # Whatever the error, the request stays on its queue.
+        except Exception as error:  # noqa: BLE001  # Whatever the error, the request is not lost.
             logger().error("duty_failed", **in_words(error))
             if self._now() - sent_at >= PATIENCE:
                 return self._park(record, error)

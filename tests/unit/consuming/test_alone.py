@@ -39,6 +39,13 @@ def test_one_of_several_suspects_is_handled_alone(bench: Bench) -> None:
     assert [line["outcome"] for line in bench.lines("event_settled")][-1] == "applied"
 
 
+def test_the_others_are_hidden_before_the_one_that_may_kill_the_function(bench: Bench) -> None:
+    hidden_before: list[set[str]] = []
+    bench.codat.before_write = lambda: hidden_before.append(set(bench.queue.waits))
+    bench.consume_event(mixed(MANY, MANY, MANY))
+    assert hidden_before == [{"handle-1", "handle-2"}]
+
+
 def test_a_suspect_that_comes_alone_is_handled(bench: Bench) -> None:
     assert bench.consume(plan_event("growth"), receive_count=MANY + 100) == ["applied"]
 
