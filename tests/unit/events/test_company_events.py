@@ -237,6 +237,12 @@ def test_a_reconciled_company_keeps_its_plan() -> None:
     assert (event.plan, event.authority, event.connected) == (None, Authority.ASSUMED, True)
 
 
+@pytest.mark.parametrize("presets", ["3f0039a059719258", None])
+def test_a_reconciliation_request_names_the_company_and_the_presets_of_its_run(presets: str | None) -> None:
+    event = read_company(body(COMPANY_RECONCILIATION, {"companyId": str(COMPANY), "presets": presets}))
+    assert (event.company_id, event.presets) == (COMPANY, presets)
+
+
 def test_a_plan_in_a_reconciliation_request_has_the_authority_of_a_tag() -> None:
     event = read_company(body(COMPANY_RECONCILIATION, {"companyId": str(COMPANY), "plan": " growth "}))
     assert (event.plan, event.authority) == ("growth", Authority.TAGGED)
