@@ -67,7 +67,7 @@ def with_rows(text: str, new: Sequence[Sequence[str]], order: Sequence[str]) -> 
 
 
 def _place(text: str) -> tuple[str, str, str]:
-    found = re.fullmatch(f"(.*{_BEGIN}\n)(.*)({_END}.*)", text, re.DOTALL)
+    found = re.fullmatch(f"(.*{_BEGIN}\n)(.*?)({_END}.*)", text, re.DOTALL)
     if found is None:
         raise NoPlace(f"no lines {_BEGIN} and {_END} around the table")
     return found[1], found[2], found[3]
