@@ -40,7 +40,7 @@ _CONFIGURATION: Final = """
 [tool.mutmut]
 source_paths = ["src"]
 only_mutate = {only_mutate}
-also_copy = ["events", "functions", "local", "ops", "template.yaml"]
+also_copy = ["events", "functions", "local", "ops", "shared", "template.yaml"]
 pytest_add_cli_args = ["-p", "no:cacheprovider"]
 pytest_add_cli_args_test_selection = {tests}
 # The wording of a log line or an error is for people: a test of each word would only repeat it.
@@ -161,7 +161,7 @@ def _prepare(work: Path, room: str, modules: Sequence[str]) -> None:
     """Make a folder in which mutmut finds the layer as ``src``, which is where it looks for it."""
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    for name in ("events", "functions", "local", "ops", "template.yaml", "tests"):
+    for name in ("events", "functions", "local", "ops", "shared", "template.yaml", "tests"):
         (work / name).symlink_to(ROOT / name)
     (work / "src").symlink_to(ROOT / "shared")
     folder = ROOT / "tests" / "unit" / room
