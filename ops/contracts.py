@@ -29,9 +29,9 @@ from codat_sync.events.requests import (
     read_redrive_request,
 )
 
-_Event = CompanyEvent | ReconciliationRequest | RedriveRequest
+Event = CompanyEvent | ReconciliationRequest | RedriveRequest
 
-_CONTRACTS: Final[Mapping[str, Callable[[str, datetime], _Event]]] = {
+_CONTRACTS: Final[Mapping[str, Callable[[str, datetime], Event]]] = {
     **dict.fromkeys((*PLAN_CHANGED, PLAN_CANCELLED), lambda body, now: read_plan_event(body, now=now)),
     **dict.fromkeys(
         (NEW_CONNECTION, *CODAT_CONNECTED), lambda body, now: read_connection_event(body, now=now, plan_tag="plan")
@@ -47,6 +47,17 @@ def read_envelope(body: str, *, now: datetime) -> tuple[dict[str, Any], UUID | N
 
     The company is None where the event is not about one company. Raises ``MalformedEvent``.
     """
+    envelope, event = read_event(body, now=now)
+    return envelope, company_of(event)
+
+
+def company_of(event: Event) -> UUID | None:
+    """Return the company that an event is about, or None."""
+    return None if isinstance(event, ReconciliationRequest) else event.company_id
+
+
+def read_event(body: str, *, now: datetime) -> tuple[dict[str, Any], Event]:
+    """Validate an event as ``read_envelope`` does; return its envelope, and what it says."""
     try:
         envelope = from_json(without_byte_order_mark(body))
     except ValueError as error:
@@ -54,5 +65,4 @@ def read_envelope(body: str, *, now: datetime) -> tuple[dict[str, Any], UUID | N
     detail_type = envelope.get("detail-type") if isinstance(envelope, dict) else None
     if not isinstance(detail_type, str) or detail_type not in _CONTRACTS:
         raise MalformedEvent(f"detail-type: {detail_type!r} is not one of {', '.join(_CONTRACTS)}")
-    event = _CONTRACTS[detail_type](body, now)
-    return envelope, None if isinstance(event, ReconciliationRequest) else event.company_id
+    return envelope, _CONTRACTS[detail_type](body, now)

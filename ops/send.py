@@ -1,7 +1,7 @@
 """Send events by hand: either every event meets its contract and is sent, or none is sent."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from codat_sync.announcements import SOURCE
+from codat_sync.events.company_events import Authority, CompanyEvent
 from codat_sync.events.envelope import MalformedEvent
 from codat_sync.events.moments import read_moment
+from codat_sync.presets.file import Presets
+from codat_sync.presets.preset import UnknownPlan
 from ops.bus import Bus
-from ops.contracts import read_envelope
+from ops.contracts import company_of, read_event
 from ops.errors import InvalidEvents
 
 if TYPE_CHECKING:
@@ -23,12 +26,14 @@ if TYPE_CHECKING:
 class ValidEvent:
     """A validated event of a file. ``company_id`` is None where the event is not about one company.
 
+    ``plan`` is the plan that billing or onboarding states; None where the event states none, as a tag does not.
     ``time`` is the envelope's, None where it was never set.
     """
 
     file: Path
     envelope: Mapping[str, Any]
     company_id: UUID | None
+    plan: str | None
     time: datetime | None
 
 
@@ -42,12 +47,14 @@ class SentEvent:
     event_id: str
 
 
-def read_files(files: Sequence[Path], *, now: datetime) -> list[ValidEvent]:
+def read_files(
+    files: Sequence[Path], *, now: datetime, read: Callable[[Path], bytes] = Path.read_bytes
+) -> list[ValidEvent]:
     """Read one envelope from each file. Raises ``InvalidEvents``, which names every bad file, unless all are valid."""
     events, problems = [], []
     for file in files:
         try:
-            events.append(_read(file, now))
+            events.append(_read(file, read(file), now))
         except MalformedEvent as error:
             problems.append(f"{file}: {error}")
         except UnicodeDecodeError as error:
@@ -55,6 +62,19 @@ def read_files(files: Sequence[Path], *, now: datetime) -> list[ValidEvent]:
     if problems:
         raise InvalidEvents("\n".join(problems), hint="nothing was sent; docs/events.md has every field of every event")
     return events
+
+
+def check_plans(events: Sequence[ValidEvent], presets: Presets) -> None:
+    """Raise ``InvalidEvents``, which names every file whose plan has no preset, unless every stated plan has one."""
+    problems = []
+    for event in events:
+        if event.plan is not None and event.company_id is not None:
+            try:
+                presets.for_company(event.plan, event.company_id)
+            except UnknownPlan as error:
+                problems.append(f"{event.file}: {error}")
+    if problems:
+        raise InvalidEvents("\n".join(problems), hint="nothing was sent; the functions would park such an event")
 
 
 def send(events: Sequence[ValidEvent], bus: Bus) -> list[SentEvent]:
@@ -78,10 +98,9 @@ def _entry(event: ValidEvent) -> "PutEventsRequestEntryTypeDef":
     }
 
 
-def _read(file: Path, now: datetime) -> ValidEvent:
+def _read(file: Path, content: bytes, now: datetime) -> ValidEvent:
     """Read a file in the Unicode encoding that its byte order mark names, else in UTF-8."""
-    content = file.read_bytes()
-    envelope, company_id = read_envelope(content.decode(json.detect_encoding(content)), now=now)
+    envelope, event = read_event(content.decode(json.detect_encoding(content)), now=now)
     source = envelope.get("source")
     if not isinstance(source, str) or not source or source == SOURCE:
         raise MalformedEvent(f"source: {source!r} matches no rule of the stack; it has to name the producer")
@@ -89,4 +108,5 @@ def _read(file: Path, now: datetime) -> ValidEvent:
         time = read_moment(envelope.get("time"))
     except ValueError as error:
         raise MalformedEvent(f"time: {error}") from error
-    return ValidEvent(file, envelope, company_id, time)
+    stated = event.plan if isinstance(event, CompanyEvent) and event.authority is Authority.STATED else None
+    return ValidEvent(file, envelope, company_of(event), stated, time)

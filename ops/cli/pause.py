@@ -1,6 +1,8 @@
 """The commands ``pause show`` and ``pause lift``."""
 
-from ops.cli._options import STACK, AsJson, Local, StackName
+from rich.text import Text
+
+from ops.cli._options import STACK, Apply, AsJson, Local, StackName
 from ops.cli._output import show
 from ops.cli._stack import find_stack
 from ops.cli.exit_codes import FINE, FOUND
@@ -21,14 +23,24 @@ def show_pause(*, stack: StackName = STACK, local: Local = False, as_json: AsJso
     return FOUND if standing else FINE
 
 
-def lift_pause(*, stack: StackName = STACK, local: Local = False, as_json: AsJson = False) -> int:
+def lift_pause(*, apply: Apply = False, stack: StackName = STACK, local: Local = False, as_json: AsJson = False) -> int:
     """Lift the pause, so that functions call Codat again within five seconds.
 
     Where its cause still holds, the next call to Codat starts a new pause.
 
-    Example: codat-sync pause lift
+    Exit code 1: without --apply, there is a pause to lift.
+
+    Example: codat-sync pause lift --apply
     """
-    lifted = lift(find_stack(stack, local=local).pause)
+    record = find_stack(stack, local=local).pause
+    if not apply:
+        standing = in_force(record, now())
+        words = "There is no pause to lift."
+        if standing:
+            words = f"Would lift the pause {pause_words(standing)}\nNothing was changed. --apply does it."
+        show({"would_lift": standing}, Text(words), as_json=as_json)
+        return FOUND if standing else FINE
+    lifted = lift(record)
     words = "There is no pause to lift." if lifted is None else f"Lifted: {pause_words(lifted)}"
     show({"lifted": lifted}, words, as_json=as_json)
     return FINE

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from codat_sync.outcomes.triage import Outcome
 from codat_sync.reconciliation.runs import TALLIED, Run
-from ops.cli._options import STACK, AsJson, CompanyIds, Local, StackName
+from ops.cli._options import STACK, Apply, AsJson, CompanyIds, Local, StackName
 from ops.cli._output import progress, show
 from ops.cli._stack import find_stack
 from ops.cli.exit_codes import FINE, FOUND
@@ -44,6 +44,7 @@ _OUTCOMES: Final[Mapping[Outcome, str]] = {
 def reconcile(
     companies: CompanyIds = None,
     *,
+    apply: Apply = False,
     report_only: Annotated[
         bool, typer.Option("--report-only", help="Report which companies drifted, and repair none.")
     ] = False,
@@ -57,22 +58,41 @@ def reconcile(
 ) -> int:
     """Compare companies with their presets, and repair drift.
 
+    Without --apply it only shows what it would request. --report-only repairs nothing, and so needs no --apply.
+
     A company without a record gets the default plan; `backfill` takes its plan from its tag.
 
     Exit code 1, with --wait or --status: companies are left drifted or parked, or have no outcome yet.
 
     Example: codat-sync reconcile --report-only --wait
     """
-    if companies and (report_only or status):
+    about_all = report_only or status
+    if companies and about_all:
         raise typer.TyperException("--report-only and --status are about all companies: leave out COMPANY")
-    if status and (report_only or wait):
-        raise typer.TyperException("--status requests nothing: leave out --report-only and --wait")
+    _check_options(apply=apply, report_only=report_only, wait=wait, status=status)
     deployed = find_stack(stack, local=local)
+    if not (apply or about_all):
+        return _show_dry_run(companies or (), deployed, as_json=as_json)
     if companies:
         return _reconcile_companies(companies, deployed, wait=wait, as_json=as_json)
     if status:
         return _show_run(deployed.runs.newest(), as_json=as_json)
     return _reconcile_all(deployed, report_only=report_only, wait=wait, as_json=as_json)
+
+
+def _check_options(*, apply: bool, report_only: bool, wait: bool, status: bool) -> None:
+    if status and (report_only or wait or apply):
+        raise typer.TyperException("--status requests nothing: leave out --report-only, --wait and --apply")
+    if wait and not (apply or report_only):
+        raise typer.TyperException("--wait waits for what --apply requests: add --apply, or --report-only")
+
+
+def _show_dry_run(companies: Sequence[UUID], deployed: Stack, *, as_json: bool) -> int:
+    records = {each: deployed.plans.get(each) for each in companies}
+    plans = {each: record.desired.plan if record else None for each, record in records.items()}
+    data = {"all_companies": not companies, "companies": [{"company_id": each, "plan": plans[each]} for each in plans]}
+    show(data, render_dry_run(plans), as_json=as_json)
+    return FINE
 
 
 def _reconcile_companies(companies: Sequence[UUID], deployed: Stack, *, wait: bool, as_json: bool) -> int:
@@ -102,6 +122,16 @@ def _show_requested(event_ids: Sequence[str], *, as_json: bool) -> int:
 def _show_run(run: Run | None, *, as_json: bool) -> int:
     show(run, render_run(run, now()), as_json=as_json)
     return FOUND if run is None or run.finished_at is None or left_open(run) else FINE
+
+
+def render_dry_run(plans: Mapping[UUID, str | None]) -> RenderableType:
+    """Show what ``--apply`` would request: companies with their recorded plans, or without any a run over all."""
+    table = fields()
+    for company_id, plan in plans.items():
+        table.add_row(str(company_id), plan or Text("no record: it would get the default plan", "yellow"))
+    what = f"{len(plans):,} to reconcile" if plans else "A reconciliation run over all companies would be requested"
+    end = Text(f"{what}. Nothing was requested. --apply does it.", "bold")
+    return Lines(table, Text(), end) if plans else end
 
 
 def render_run(newest: Run | None, now: datetime) -> RenderableType:

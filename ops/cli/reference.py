@@ -17,7 +17,7 @@ _INTRODUCTION: Final = """\
 `codat-sync` is for the on-call of a deployed stack. `make` installs it into `.venv/bin`. [The runbook](runbook.md)
 says which command helps when. This file holds the help of every command; `python -m ops.cli.reference` writes it.
 
-Nothing is changed without `--apply`, except by `send`, `reconcile` and `pause lift`. Results go to standard output,
+Nothing is changed without `--apply`, except by `doctor --send`, whose option says so. Results go to standard output,
 everything else to standard error. An error is a line `error: …`, followed by a line `hint: …` where there is one.
 """
 

@@ -70,7 +70,7 @@ def pause(subject: Subject) -> Finding:
     if standing is None:
         return green("none in force")
     words = f"until {standing.until:%Y-%m-%d %H:%M} UTC: {standing.reason}: {standing.words}"
-    return red(words, "remove its cause, then `codat-sync pause lift`: runbook, Pause")
+    return red(words, "remove its cause, then `codat-sync pause lift --apply`: runbook, Pause")
 
 
 def _denial(error: ApiKeyUnusable) -> ClientError | None:

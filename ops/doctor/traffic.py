@@ -51,7 +51,7 @@ def last_run(subject: Subject) -> Finding:
     """Check that reconciliation runs come to an end."""
     run, now = subject.stack.runs.newest(), subject.now()
     scheduled = subject.stack.parameter("Schedules") == "ENABLED"
-    again = "request one: `codat-sync reconcile`"
+    again = "request one: `codat-sync reconcile --apply`"
     if run is None:
         if not scheduled:
             return green("none yet, and none is scheduled (Schedules=DISABLED)")

@@ -30,7 +30,7 @@ def sqs_batch(event: object) -> dict[str, Any]:
         f"the function was invoked with {_described(event)}\n"
         "expected: a batch of messages from its SQS queue, as Lambda delivers it "
         '({"Records": [{"eventSource": "aws:sqs", "messageId": …, "receiptHandle": …, "body": …, …}]})\n'
-        "hint: send an event to the function's queue or to the event bus, for example with `codat-sync send FILE`"
+        "hint: send an event to the function's queue or to the event bus, such as with `codat-sync send FILE --apply`"
     )
 
 

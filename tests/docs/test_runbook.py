@@ -46,7 +46,7 @@ def test_every_alarm_of_the_template_has_its_heading() -> None:
 
 
 def test_what_changes_nothing_without_apply_is_said_of_commands_that_take_it() -> None:
-    dry = {"dlq redrive", "dlq discard", "backfill", "presets put"}
+    dry = {"send", "reconcile", "pause lift", "dlq redrive", "dlq discard", "backfill", "presets put"}
     assert dry <= set(spans(RUNBOOK))
     applied = [line for line in shell_lines(RUNBOOK) if line.endswith("--apply")]
     assert all(any(line.startswith(f"codat-sync {command}") for command in dry) for line in applied)

@@ -32,14 +32,29 @@ def test_one_whose_time_is_over_is_not_in_force(on_call: OnCall) -> None:
     assert on_call("pause", "show").exit_code == 0
 
 
-def test_it_can_be_lifted_and_lifting_it_twice_does_no_harm(on_call: OnCall) -> None:
+def test_without_apply_it_is_shown_and_stays(on_call: OnCall) -> None:
     on_call.stack.pause.write(paused())
     result = on_call("pause", "lift")
+    assert result.exit_code == 1
+    assert "account_expired" in result.stdout
+    assert result.stdout.endswith("Nothing was changed. --apply does it.\n")
+    assert on_call.stack.pause.read() is not None
+    assert on_call.json("pause", "lift")["would_lift"]["reason"] == "account_expired"
+
+
+def test_there_may_be_none_to_lift(on_call: OnCall) -> None:
+    result = on_call("pause", "lift")
+    assert (result.exit_code, result.stdout) == (0, "There is no pause to lift.\n")
+
+
+def test_it_can_be_lifted_and_lifting_it_twice_does_no_harm(on_call: OnCall) -> None:
+    on_call.stack.pause.write(paused())
+    result = on_call("pause", "lift", "--apply")
     assert result.exit_code == 0
     assert result.stdout.startswith("Lifted: until ")
     assert on_call.stack.pause.read() is None
-    assert on_call.json("pause", "lift") == {"lifted": None}
-    assert on_call("pause", "lift").stdout == "There is no pause to lift.\n"
+    assert on_call.json("pause", "lift", "--apply") == {"lifted": None}
+    assert on_call("pause", "lift", "--apply").stdout == "There is no pause to lift.\n"
 
 
 @pytest.mark.parametrize("command", ["show", "lift"])

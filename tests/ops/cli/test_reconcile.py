@@ -72,7 +72,7 @@ def while_waiting(monkeypatch: pytest.MonkeyPatch, *steps: Callable[[], object])
 
 @pytest.mark.parametrize("report_only", [True, False])
 def test_all_companies_are_requested_on_the_bus(on_call: OnCall, *, report_only: bool) -> None:
-    result = on_call("reconcile", *(["--report-only"] if report_only else []))
+    result = on_call("reconcile", "--report-only" if report_only else "--apply")
     assert result.exit_code == 0
     (event,) = on_call.events()
     request = read_reconciliation_request(json.dumps(event), sent_at=LATER)
@@ -82,11 +82,11 @@ def test_all_companies_are_requested_on_the_bus(on_call: OnCall, *, report_only:
 
 
 def test_named_companies_are_requested_on_the_bus(on_call: OnCall) -> None:
-    answer = on_call.json("reconcile", COMPANY, OTHER)
+    answer = on_call.json("reconcile", "--apply", COMPANY, OTHER)
     asked = [read_company_reconciliation(json.dumps(event), now=LATER) for event in on_call.events()]
     assert {event.company_id for event in asked} == {COMPANY, OTHER}
     assert {event.event_id for event in asked} == set(answer["event_ids"])
-    assert on_call("reconcile", COMPANY).exit_code == 0
+    assert on_call("reconcile", "--apply", COMPANY).exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -96,11 +96,25 @@ def test_named_companies_are_requested_on_the_bus(on_call: OnCall) -> None:
         [COMPANY, "--status"],
         ["--status", "--wait"],
         ["--status", "--report-only"],
+        ["--wait"],
+        [COMPANY, "--wait"],
         ["Kew-Cafe"],
     ],
 )
 def test_options_that_contradict_are_a_usage_error(on_call: OnCall, arguments: list[object]) -> None:
     assert on_call("reconcile", *arguments).exit_code == 2
+    assert on_call.events() == []
+
+
+def test_without_apply_nothing_is_requested(on_call: OnCall) -> None:
+    on_call.record(plan="scale")
+    result = on_call("reconcile", COMPANY, OTHER)
+    assert result.exit_code == 0
+    assert f"{COMPANY}  scale" in result.stdout
+    assert f"{OTHER}  no record: it would get the default plan" in result.stdout
+    assert result.stdout.endswith("2 to reconcile. Nothing was requested. --apply does it.\n")
+    assert on_call("reconcile").stdout.startswith("A reconciliation run over all companies would be requested.")
+    assert on_call.json("reconcile", COMPANY)["companies"] == [{"company_id": str(COMPANY), "plan": "scale"}]
     assert on_call.events() == []
 
 
@@ -173,7 +187,7 @@ def test_it_waits_for_the_outcome_of_every_company_that_was_handed_over(
         lambda: note_run(on_call),
         lambda: runs_of(on_call).tally("night", {"repaired": 4}),
     )
-    result = on_call("reconcile", "--wait")
+    result = on_call("reconcile", "--apply", "--wait")
     assert result.exit_code == 0
     assert "repaired" in result.stdout
     assert slept == [2.0] * 4
@@ -184,14 +198,14 @@ def test_it_waits_for_a_run_that_is_not_older_than_the_request(
 ) -> None:
     note_run(on_call, counts={"checked": 1}, report_only=True)
     while_waiting(monkeypatch, lambda: note_run(on_call, counts={"checked": 2}))
-    assert on_call.json("reconcile", "--wait")["counts"]["checked"] == 2
+    assert on_call.json("reconcile", "--apply", "--wait")["counts"]["checked"] == 2
 
 
 def test_it_waits_for_one_company(on_call: OnCall, monkeypatch: pytest.MonkeyPatch) -> None:
     desired = on_call.record(at=datetime.now(UTC) - timedelta(days=1))
     on_call.confirm(desired, at=datetime.now(UTC) - timedelta(days=1))
     while_waiting(monkeypatch, lambda: on_call.confirm(desired, at=LATER))
-    result = on_call("reconcile", COMPANY, "--wait")
+    result = on_call("reconcile", "--apply", COMPANY, "--wait")
     assert result.exit_code == 0
     assert f"{COMPANY}  at the preset of growth" in result.stdout
 
@@ -203,7 +217,7 @@ def test_a_company_that_fails_is_an_exit_code(on_call: OnCall, monkeypatch: pyte
         lambda: on_call.record(OTHER),
         lambda: on_call.plans.note_failure(OTHER, "e1", "forbidden: Not with this key", at=LATER),
     )
-    result = on_call("reconcile", COMPANY, OTHER, OTHER, "--wait")
+    result = on_call("reconcile", "--apply", COMPANY, OTHER, OTHER, "--wait")
     assert result.exit_code == 1
     assert "forbidden: Not with this key" in result.stdout
     assert "at the preset of growth" in result.stdout
@@ -214,13 +228,13 @@ def test_ctrl_c_ends_the_waiting(on_call: OnCall, monkeypatch: pytest.MonkeyPatc
         raise KeyboardInterrupt
 
     while_waiting(monkeypatch, interrupt)
-    assert on_call("reconcile", "--wait").exit_code == 130
+    assert on_call("reconcile", "--apply", "--wait").exit_code == 130
     assert len(on_call.events()) == 1
 
 
 def test_the_samples_are_what_it_sends(on_call: OnCall) -> None:
     sample = json.loads(Path("events/reconciliation_requested.json").read_text("utf-8"))
-    on_call("reconcile")
+    on_call("reconcile", "--apply")
     (event,) = on_call.events()
     assert (event["source"], event["detail-type"]) == (sample["source"], sample["detail-type"])
     assert isinstance(runs_of(on_call).newest(), Run | None)

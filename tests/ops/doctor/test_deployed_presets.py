@@ -12,10 +12,11 @@ from zipfile import ZipFile
 import pytest
 
 from local.presets import FILE
-from ops.doctor.deployed_presets import IN_LAYER, same_presets
+from ops.doctor.deployed_presets import same_presets
 from ops.doctor.finding import Light
 from ops.doctor.subject import Subject
 from ops.errors import StackNotFound
+from ops.live_presets import IN_LAYER
 from tests.ops.doctor.stubbed import Answers, subject_of
 
 LOCAL = FILE.read_text("utf-8")
