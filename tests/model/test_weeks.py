@@ -31,7 +31,8 @@ took.
 
 A rule is a class in a module of its own (rules.py): it watches the calls of processes and the ends of messages. A
 function is an entry of ``WORKERS`` (workers.py), a step an entry of ``STEPS``. test_planted_faults.py shows which
-faults are found."""
+faults are found.
+"""
 
 import os
 from collections.abc import Callable, Mapping
