@@ -1,7 +1,7 @@
 """Over days, no event is lost or given up early, and a run brings each company to the newest preset of its plan.
 
-Hypothesis searches for an order of steps that violates this, as in test_protocol.py. Here patience, waits and queues have
-the proportions of the template, all functions of events and of reconciliation are at work, and days pass.
+Hypothesis searches for an order of steps that violates this, as in test_protocol.py. Here patience, waits and queues
+have the proportions of the template, all functions of events and of reconciliation are at work, and days pass.
 
 **The world** has, beside what test_protocol.py describes:
 
@@ -15,20 +15,24 @@ the proportions of the template, all functions of events and of reconciliation a
 
 **Invariants**, beside those of test_protocol.py:
 
-- No message outlives its queue's retention, none is moved to a DLQ by SQS, and no request exceeds SQS's limits (sqs.py).
+- No message outlives its queue's retention, none is moved to a DLQ by SQS, and no request exceeds SQS's limits
+  (sqs.py).
 - No event is given up before its patience ends, but for a refusal that no retry can change. Only what kills its
   processes is parked without an answer of Codat's or AWS's; its neighbours are not (patience_rule.py).
-- A finished run has asked Codat, with its own presets, about each company that rested meanwhile. What it was shown and
-  found to differ, it hands over before it moves on. A request ends with a finished run of its mode (run_rules.py).
+- A finished run has asked Codat, with its own presets, about each company that rested meanwhile. What it was shown
+  and found to differ, it hands over before it moves on. A request ends with a finished run of its mode
+  (run_rules.py).
 - What a run with the newest presets hands over, no function with others confirms for two hours (run_rules.py).
-- A company that was edited may stay so until it is next written. Once all is mended, all DLQs are redriven and a night has
-  passed, each company is at the preset of its newest plan **in the newest presets**. This has no exception: a run also
-  repairs what a late write, or an attempt with old presets, has left.
+- A company that was edited may stay so until it is next written. Once all is mended, all DLQs are redriven and a
+  night has passed, each company is at the preset of its newest plan **in the newest presets**. This has no exception:
+  a run also repairs what a late write, or an attempt with old presets, has left.
 
-**Assumptions.** Polling stops for at most ``LONGEST_OUTAGE`` in all. A DLQ keeps its messages. Codat shows what it took.
+**Assumptions.** Polling stops for at most ``LONGEST_OUTAGE`` in all. A DLQ keeps its messages. Codat shows what it
+took.
 
-A rule is a class in a module of its own (rules.py): it watches the calls of processes and the ends of messages. A function
-is an entry of ``WORKERS`` (workers.py), a step an entry of ``STEPS``. test_planted_faults.py shows which faults are found.
+A rule is a class in a module of its own (rules.py): it watches the calls of processes and the ends of messages. A
+function is an entry of ``WORKERS`` (workers.py), a step an entry of ``STEPS``. test_planted_faults.py shows which
+faults are found.
 """
 
 import os
