@@ -19,8 +19,9 @@ have the proportions of the template, all functions of events and of reconciliat
   (sqs.py).
 - No event is given up before its patience ends, but for a refusal that no retry can change. Only what kills its
   processes is parked without an answer of Codat's or AWS's; its neighbours are not (patience_rule.py).
-- A finished run has asked Codat, with its own presets, about each company that rested meanwhile. What it was shown and
-  found to differ, it hands over before it moves on. A request ends with a finished run of its mode (run_rules.py).
+- A finished run has asked Codat, with its own presets, about each company that rested meanwhile. What it was shown
+  and found to differ, it hands over before it moves on. A request ends with a finished run of its mode
+  (run_rules.py).
 - What a run with the newest presets hands over, no function with others confirms for two hours (run_rules.py).
 - A company that was edited may stay so until it is next written. Once all is mended, all DLQs are redriven and a
   night has passed, each company is at the preset of its newest plan **in the newest presets**. This has no exception:
