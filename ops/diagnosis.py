@@ -102,13 +102,20 @@ def _without_record(evidence: Evidence) -> str:
 
 def _not_confirmed(record: CompanyPlan, letters: Sequence[DeadLetter]) -> str:
     """Say why the desired plan is not confirmed at Codat."""
-    letters = [letter for letter in letters if letter.parked_at >= record.desired_at]
+    letters = [letter for letter in letters if letter.parked_at >= record.desired_at and _is_about(letter, record)]
     if letters:
         return f"its event {_is_in_dlq(letters[-1])}"
     failure = record.last_failure
     if failure is not None and failure.at >= record.desired_at:
         return f"the last attempt failed at {_moment(failure.at)} ({failure.reason}: {failure.words})"
     return "its event is still in progress"
+
+
+def _is_about(letter: DeadLetter, record: CompanyPlan) -> bool:
+    """Tell whether an event is the one that named the desired plan, or about that plan, as far as it says so."""
+    desired = record.desired
+    says_nothing = letter.event_id is None and letter.plan is None
+    return says_nothing or letter.event_id == desired.event_id or letter.plan == desired.plan
 
 
 def _is_in_dlq(letter: DeadLetter) -> str:

@@ -1,6 +1,6 @@
 """The DLQs of a stack: read them, redrive events to their queues, and discard events."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -37,6 +37,9 @@ NO_REASON: Final = "none_given"
 
 OnRead = Callable[[int], None]
 """Called with how many more messages were read."""
+
+Keep = Callable[[Sequence["DeadLetter"]], None]
+"""Called with events before they are deleted."""
 
 
 @dataclass(frozen=True)
@@ -89,9 +92,14 @@ class Filter:
 
     reason: str | None = None
     company_id: UUID | None = None
+    event_id: str | None = None
 
     def __contains__(self, letter: DeadLetter) -> bool:
-        return self.reason in {None, letter.reason} and self.company_id in {None, letter.company_id}
+        return (
+            self.reason in {None, letter.reason}
+            and self.company_id in {None, letter.company_id}
+            and self.event_id in {None, letter.event_id}
+        )
 
 
 @dataclass(frozen=True)
@@ -182,9 +190,9 @@ class Dlqs:
         """Send each match to the queue that it came from, and delete it from the DLQ once SQS has taken it there."""
         return self._process(matching, _redrive, on_read)
 
-    def discard(self, matching: Filter, on_read: OnRead = lambda _: None) -> Processed:
-        """Delete each match for good."""
-        return self._process(matching, lambda queue, events: queue.discard(events), on_read)
+    def discard(self, matching: Filter, keep: Keep, on_read: OnRead = lambda _: None) -> Processed:
+        """Delete each match for good, after ``keep`` was called with it. What ``keep`` raises ends the discarding."""
+        return self._process(matching, lambda queue, events: queue.discard(events), on_read, keep)
 
     def _find_in(self, dlq: Dlq, matching: Filter, on_read: OnRead) -> tuple[list[DeadLetter], bool]:
         letters: list[DeadLetter] = []
@@ -195,7 +203,7 @@ class Dlqs:
                 on_read(len(batch))
         return letters, deadline.seconds_left > CLOSING_SECONDS
 
-    def _process(self, matching: Filter, act: _Act, on_read: OnRead) -> Processed:
+    def _process(self, matching: Filter, act: _Act, on_read: OnRead, keep: Keep = lambda _: None) -> Processed:
         """Act on the DLQs one by one, and only on what was parked before the start: a redriven event may come back."""
         result, began = Processed(), self._now()
         for dlq, queue in self._queues.items():
@@ -204,6 +212,7 @@ class Dlqs:
                 for batch in batches:
                     letters = {event.message_id: DeadLetter.of(dlq, event, began) for event in batch}
                     chosen = [each for each in batch if letters[each.message_id] in matching and each.parked_at < began]
+                    keep([letters[each.message_id] for each in chosen])
                     failed = {event.message_id: why for event, why in act(queue, chosen)}
                     result.failed += [(letters[message_id], why) for message_id, why in failed.items()]
                     result.letters += [letters[each.message_id] for each in chosen if each.message_id not in failed]

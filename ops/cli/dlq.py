@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from difflib import get_close_matches
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,6 +20,8 @@ from ops.cli.exit_codes import FINE, FOUND
 from ops.cli.formatting import ago, columns, fields, moment
 from ops.clock import now
 from ops.dlq import OUTPUTS, DeadLetter, Dlq, Dlqs, Filter, Found, Group, OnRead, Processed, approximate_count
+from ops.kept_events import KeptEvents
+from ops.reasons import known_reasons
 from ops.stack import Stack
 
 Which = Annotated[
@@ -25,6 +29,14 @@ Which = Annotated[
     typer.Option("--dlq", metavar="DLQ", help=f"Only this DLQ: {', '.join(Dlq)}. May be repeated."),
 ]
 Reason = Annotated[str | None, typer.Option("--reason", metavar="SLUG", help="Only events with this reason.")]
+
+OfEvent = Annotated[str | None, typer.Option("--event", metavar="ID", help="Only the event with this id.")]
+KeptIn = Annotated[
+    Path | None,
+    typer.Option(
+        "--to", metavar="FILE", dir_okay=False, help="A new file for what goes. Default: discarded-TIME.jsonl, here."
+    ),
+]
 
 
 def list_groups(
@@ -84,6 +96,7 @@ def redrive(
     Example: codat-sync dlq redrive --reason unknown_plan --apply
     """
     deployed, matching = find_stack(stack, local=local), Filter(reason, company)
+    _check_reason(deployed, which, reason)
     if apply:
         return _process(deployed, which, matching, Dlqs.redrive, "redriven", as_json=as_json)
     return _dry_run(deployed, which, matching, "redriven", as_json=as_json)
@@ -95,20 +108,46 @@ def discard(
     which: Which = None,
     reason: Reason = None,
     company: OfCompany = None,
+    event: OfEvent = None,
+    to: KeptIn = None,
     stack: StackName = STACK,
     local: Local = False,
     as_json: AsJson = False,
 ) -> int:
-    """Delete events from the DLQs for good.
+    """Delete events from the DLQs for good, after they were written to a file.
+
+    Needs a DLQ and a reason, or the id of an event. The file has one JSON object for each event.
 
     Exit code 1: without --apply, there is an event to delete; with it, one could not be deleted.
 
     Example: codat-sync dlq discard --dlq failed-events --reason malformed_event --apply
     """
-    deployed, matching = find_stack(stack, local=local), Filter(reason, company)
+    if event is None and not (which and reason):
+        raise typer.TyperException("discard needs --dlq and --reason, or --event")
+    deployed, matching = find_stack(stack, local=local), Filter(reason, company, event)
+    _check_reason(deployed, which, reason)
     if apply:
-        return _process(deployed, which, matching, Dlqs.discard, "discarded", as_json=as_json)
+        kept = KeptEvents(to or Path(f"discarded-{now():%Y%m%dT%H%M%SZ}.jsonl"))
+
+        def act(dlqs: Dlqs, matching: Filter, on_read: OnRead) -> Processed:
+            return dlqs.discard(matching, kept, on_read)
+
+        code = _process(deployed, which, matching, act, "discarded", as_json=as_json)
+        typer.echo(f"note: what was discarded is in {kept.file}, if anything was", err=True)
+        return code
     return _dry_run(deployed, which, matching, "discarded", as_json=as_json)
+
+
+def _check_reason(deployed: Stack, which: Sequence[Dlq] | None, reason: str | None) -> None:
+    """Refuse a reason that neither the functions nor any event in the DLQs has, with the nearest."""
+    known = known_reasons()
+    if reason is None or reason in known:
+        return
+    present = {letter.reason for letter in _find(deployed, which, Filter()).letters}
+    if reason not in present:
+        close = get_close_matches(reason, sorted(known | present), n=1)
+        meant = f": did you mean {close[0]!r}?" if close else "; docs/runbook.md lists the reasons"
+        raise typer.BadParameter(f"there is no reason {reason!r}{meant}")
 
 
 def _find(deployed: Stack, which: Sequence[Dlq] | None, matching: Filter) -> Found:

@@ -66,12 +66,9 @@ def reconcile(
 
     Example: codat-sync reconcile --report-only --wait
     """
-    about_all = report_only or status
-    if companies and about_all:
-        raise typer.TyperException("--report-only and --status are about all companies: leave out COMPANY")
-    _check_options(apply=apply, report_only=report_only, wait=wait, status=status)
+    _check_options(companies, apply=apply, report_only=report_only, wait=wait, status=status)
     deployed = find_stack(stack, local=local)
-    if not (apply or about_all):
+    if not (apply or report_only or status):
         return _show_dry_run(companies or (), deployed, as_json=as_json)
     if companies:
         return _reconcile_companies(companies, deployed, wait=wait, as_json=as_json)
@@ -80,7 +77,11 @@ def reconcile(
     return _reconcile_all(deployed, report_only=report_only, wait=wait, as_json=as_json)
 
 
-def _check_options(*, apply: bool, report_only: bool, wait: bool, status: bool) -> None:
+def _check_options(
+    companies: Sequence[UUID] | None, *, apply: bool, report_only: bool, wait: bool, status: bool
+) -> None:
+    if companies and (report_only or status):
+        raise typer.TyperException("--report-only and --status are about all companies: leave out COMPANY")
     if status and (report_only or wait or apply):
         raise typer.TyperException("--status requests nothing: leave out --report-only, --wait and --apply")
     if wait and not (apply or report_only):

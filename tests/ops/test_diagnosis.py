@@ -133,3 +133,14 @@ def test_every_authority_has_its_words() -> None:
 @pytest.mark.parametrize("finding", Finding)
 def test_every_finding_is_one_sentence(finding: Finding) -> None:
     assert diagnose(evidence(finding, refusal=NotFound("No"))).count("\n") == 0
+
+
+def test_another_event_than_the_desired_plans_is_not_blamed() -> None:
+    """The company is on growth; an event of it that named another plan is parked."""
+    record = replace(RECORD, applied=None, applied_at=None)
+    other = replace(letter(LATER), event_id="e2", plan="platinum", reason="unknown_plan")
+    assert diagnose(evidence(Finding.NOT_APPLIED, record, other)).endswith("but its event is still in progress.")
+    own = replace(letter(LATER), event_id="e1", plan="growth")
+    assert "its event is in the failed-events DLQ (forbidden: No)" in diagnose(
+        evidence(Finding.NOT_APPLIED, record, own, other)
+    )

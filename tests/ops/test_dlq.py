@@ -105,7 +105,7 @@ def test_it_says_where_the_time_limit_left_messages_unread() -> None:
     assert sum(seen) == 5
     found = dlqs(batches, seconds=120).find(Filter())
     assert (len(found.letters), found.complete) == (2, False)
-    discarded = dlqs(batches, seconds=120).discard(Filter())
+    discarded = dlqs(batches, seconds=120).discard(Filter(), lambda _: None)
     assert (len(discarded.letters), discarded.complete) == (2, False)
 
 

@@ -10,6 +10,7 @@ from tests.ops.on_call import ARN, COMPANY, OTHER, OnCall
 
 EVENTS = Path(__file__).parents[3] / "events"
 PAYMENT, FAILED, UNDELIVERED = "PaymentRequiredQueueUrl", "FailedEventsQueueUrl", "UndeliveredEventsQueueUrl"
+MALFORMED = ["--dlq", "failed-events", "--reason", "malformed_event"]
 UPGRADED = (EVENTS / "company_upgraded_plan.json").read_text("utf-8")
 
 
@@ -65,8 +66,8 @@ def test_an_empty_dlq_is_fine(on_call: OnCall) -> None:
 
 
 def test_reading_leaves_every_event_visible_in_its_dlq(full: OnCall) -> None:
-    for command in ("list", "show", "redrive", "discard"):
-        assert full("dlq", command).exit_code == 1
+    for command in (["list"], ["show"], ["redrive"], ["discard", *MALFORMED]):
+        assert full("dlq", *command).exit_code == 1
     assert [len(full.messages(queue)) for queue in (PAYMENT, FAILED, UNDELIVERED, "source")] == [3, 1, 1, 0]
 
 
@@ -129,7 +130,23 @@ def test_redrive_without_apply_changes_nothing(full: OnCall) -> None:
     assert result.exit_code == 1
     assert "2 would be redriven. Nothing was changed. --apply does it." in result.stdout
     assert full.json("dlq", "redrive", "--reason", "hourly_not_allowed")["groups"][0]["count"] == 2
-    assert full("dlq", "redrive", "--reason", "nothing_such").exit_code == 0
+    assert full("dlq", "redrive", "--reason", "forbidden").exit_code == 0
+
+
+@pytest.mark.parametrize("command", [["redrive"], ["discard", "--dlq", "payment-required"]], ids=["redrive", "discard"])
+@pytest.mark.parametrize("apply", [[], ["--apply"]], ids=["dry", "apply"])
+def test_a_reason_with_a_typing_error_is_refused_with_the_nearest(
+    full: OnCall, command: list[str], apply: list[str]
+) -> None:
+    result = full("dlq", *command, "--reason", "acount_expired", *apply)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "there is no reason 'acount_expired': did you mean 'account_expired'?" in result.stderr
+    assert len(full.messages(PAYMENT)) == 3
+
+
+def test_a_reason_of_eventbridge_is_known_while_an_event_has_it(full: OnCall) -> None:
+    assert full("dlq", "redrive", "--reason", "NO_PERMISSIONS").exit_code == 1
+    assert full("dlq", "redrive", "--reason", "RULE_GONE").exit_code == 2
 
 
 def test_what_matches_goes_back_to_its_queue_byte_for_byte(full: OnCall) -> None:
@@ -168,17 +185,52 @@ def test_what_is_parked_meanwhile_is_left_alone(on_call: OnCall) -> None:
 # --- discard --------------------------------------------------------------------------------------------------------
 
 
-def test_discard_without_apply_changes_nothing(full: OnCall) -> None:
-    result = full("dlq", "discard", "--reason", "malformed_event")
+def test_discard_without_apply_changes_nothing(full: OnCall, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = full("dlq", "discard", *MALFORMED)
     assert result.exit_code == 1
     assert "1 would be discarded. Nothing was changed. --apply does it." in result.stdout
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_only_what_matches_is_discarded(full: OnCall) -> None:
-    result = full("dlq", "discard", "--reason", "malformed_event", "--apply", "--json")
+@pytest.mark.parametrize(
+    "arguments", [[], ["--dlq", "failed-events"], ["--reason", "forbidden"], ["--company", COMPANY]]
+)
+def test_discard_wants_a_dlq_and_a_reason_or_an_event(full: OnCall, arguments: list[object]) -> None:
+    result = full("dlq", "discard", *arguments, "--apply")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "discard needs --dlq and --reason, or --event" in result.stderr
+    assert [len(full.messages(queue)) for queue in (PAYMENT, FAILED, UNDELIVERED)] == [3, 1, 1]
+
+
+def test_only_what_matches_is_discarded_and_is_in_the_file(full: OnCall, tmp_path: Path) -> None:
+    file = tmp_path / "gone.jsonl"
+    result = full("dlq", "discard", *MALFORMED, "--to", file, "--apply", "--json")
     assert result.exit_code == 0
     assert [letter["body"] for letter in json.loads(result.stdout)["letters"]] == ["four"]
+    assert [json.loads(line)["body"] for line in file.read_text("utf-8").splitlines()] == ["four"]
     assert [len(full.messages(queue)) for queue in (PAYMENT, FAILED, UNDELIVERED, "source")] == [3, 0, 1, 0]
+
+
+def test_one_event_is_discarded_by_its_id(on_call: OnCall, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for event in ("e1", "e2"):
+        on_call.park(FAILED, event, reason="forbidden", companyId=str(COMPANY), eventId=event, parkedAt=at(5))
+    assert on_call("dlq", "discard", "--event", "e2", "--apply").exit_code == 0
+    assert [message["Body"] for message in on_call.messages(FAILED)] == ["e1"]
+    (file,) = tmp_path.iterdir()
+    assert file.name.startswith("discarded-20")
+    assert json.loads(file.read_text("utf-8"))["event_id"] == "e2"
+
+
+@pytest.mark.parametrize("name", ["there.jsonl", "absent/gone.jsonl"])
+def test_nothing_is_discarded_where_the_file_cannot_be_written(full: OnCall, tmp_path: Path, name: str) -> None:
+    (tmp_path / "there.jsonl").write_text("mine", "utf-8")
+    result = full("dlq", "discard", *MALFORMED, "--to", tmp_path / name, "--apply")
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert f"{name} cannot be written: " in result.stderr
+    assert (tmp_path / "there.jsonl").read_text("utf-8") == "mine"
+    assert len(full.messages(FAILED)) == 1
 
 
 # --- Time limit -----------------------------------------------------------------------------------------------------
@@ -186,7 +238,12 @@ def test_only_what_matches_is_discarded(full: OnCall) -> None:
 
 def test_a_time_limit_that_was_reached_is_shown(on_call: OnCall, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ops.stack.DLQ_SECONDS", 1)
-    for command in (["dlq", "list"], ["dlq", "show"], ["dlq", "discard"], ["dlq", "discard", "--apply"]):
+    for command in (
+        ["dlq", "list"],
+        ["dlq", "show"],
+        ["dlq", "discard", *MALFORMED],
+        ["dlq", "discard", *MALFORMED, "--apply"],
+    ):
         assert "The time limit was reached before every message was read." in on_call(*command).stdout
-    assert on_call("dlq", "discard", "--apply").exit_code == 1
+    assert on_call("dlq", "discard", *MALFORMED, "--apply").exit_code == 1
     assert "the time limit was reached before every message was read" in on_call("explain", COMPANY).stdout

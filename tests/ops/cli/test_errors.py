@@ -26,6 +26,7 @@ ARGUMENTS = {
     "explain": [str(COMPANY)],
     "preview": ["growth", str(COMPANY)],
     "send": ["events/new_connection.json"],
+    "dlq discard": ["--event", "e1"],
     "presets put": ["local/presets.toml"],
 }
 
