@@ -43,8 +43,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help: ## Say what there is to make.
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-presets: $(DEV) ## Check the packaged presets; build, local, demo, deploy and check begin with it.
-	@exec $(VENV) -m ops presets check
+presets: $(DEV) ## Check the packaged presets and sources; build, local, demo, deploy and check begin with it.
+	@$(VENV) -m ops presets check
+	@exec $(VENV) -m ops sources check
 
 local: presets $(RUNTIME) $(MINISTACK) ## Run the whole system on this machine until Ctrl-C (CODAT_BASE_URL=... CODAT_API_KEY=... name another Codat).
 	@exec $(VENV) -m local $(if $(filter command,$(origin CODAT_BASE_URL)),--codat-base-url "$(CODAT_BASE_URL)")

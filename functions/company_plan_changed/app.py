@@ -9,7 +9,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from codat_sync.callers import sqs_batch
 from codat_sync.config import Config
 from codat_sync.consuming.consume import Consuming
-from codat_sync.events.company_events import read_plan_event
+from codat_sync.sources.file import Sources
+from codat_sync.sources.reading import PlanEvents
 from codat_sync.wiring import wire_consumer
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 @cache
 def consumer() -> Consuming:
-    return wire_consumer(Config.from_env(os.environ), read_plan_event)
+    return wire_consumer(Config.from_env(os.environ), PlanEvents(Sources.packaged()))
 
 
 def handler(event: object, context: LambdaContext) -> "PartialItemFailureResponse":

@@ -60,6 +60,13 @@ class _Pause(LazyGroup):
     }
 
 
+class _Sources(LazyGroup):
+    functions = {  # noqa: RUF012
+        "check": "ops.cli.sources:check_sources",
+        "try": "ops.cli.sources:try_sources",
+    }
+
+
 class _Presets(LazyGroup):
     functions = {  # noqa: RUF012
         "check": "ops.cli.presets_check:check_presets",
@@ -82,6 +89,7 @@ app.add_typer(typer.Typer(cls=_Pause, help="Show and lift the pause that keeps f
 app.add_typer(
     typer.Typer(cls=_Presets, help="Check presets, and change the live ones without a deploy."), name="presets"
 )
+app.add_typer(typer.Typer(cls=_Sources, help="Check the sources file, and try it on an event."), name="sources")
 
 
 def _print_version(*, wanted: bool) -> None:

@@ -84,7 +84,7 @@ def _line(name: str, check: Check, subject: Subject) -> Line:
     except ClientError as error:
         finding = _refused(error, in_emulator=subject.in_emulator)
     except BotoCoreError as error:
-        finding = red(f"AWS: {error}", "check the credentials, the network and AWS_DEFAULT_REGION")
+        finding = red(f"AWS: {error}", "check the credentials, the network and the region (AWS_REGION)")
     except StackNotFound as error:
         finding = red(str(error), error.hint or "deploy the stack again")
     except PresetsUnusable as error:

@@ -10,7 +10,7 @@ from ops.presets_check import check
 def region(subject: Subject) -> Finding:
     """Check that a region is set."""
     name = subject.stack.aws.session.region_name
-    return green(name) if name else red("no region is set", "set AWS_DEFAULT_REGION, or choose a profile (AWS_PROFILE)")
+    return green(name) if name else red("no region is set", "set AWS_REGION, or choose a profile (AWS_PROFILE)")
 
 
 def credentials(subject: Subject) -> Finding:

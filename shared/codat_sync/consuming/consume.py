@@ -21,7 +21,7 @@ from codat_sync.consuming._alone import HandledAlone, divide, refuse_never_settl
 from codat_sync.consuming.deliveries import Delivery, Settled, arrived_at, waited
 from codat_sync.consuming.settle import Settlement
 from codat_sync.deadline import Deadline, Invocation, PacedDeadline, Turns
-from codat_sync.events.company_events import CompanyEvent
+from codat_sync.events.company_events import CompanyEvent, Ignored
 from codat_sync.events.envelope import MalformedEvent
 from codat_sync.observability import count_lost_announcements, count_outcomes, logger
 from codat_sync.outcomes.dead_letters import ReceivedEvent
@@ -45,8 +45,8 @@ timeout is well above."""
 class ReadEvent(Protocol):
     """Reads a message's body as an event."""
 
-    def __call__(self, body: str, *, now: datetime) -> CompanyEvent:
-        """Return the event. Raise ``MalformedEvent``."""
+    def __call__(self, body: str, *, now: datetime) -> CompanyEvent | Ignored:
+        """Return the event, or that it changes no plan. Raise ``MalformedEvent``."""
 
 
 class Consuming(Protocol):
@@ -168,6 +168,10 @@ class Consumer:
         received = ReceivedEvent(record.body, record.event_source_arn, arrived_at=arrival)
         try:
             event = self._read(record.body, now=self._now())
+            if isinstance(event, Ignored):
+                received = replace(received, event_id=event.event_id)
+                ignored = f"source {event.source}: {event.because}"
+                return self._settlement.settle(record, received, Outcome.UNCHANGED, ignored=ignored)
             received = replace(received, event_id=event.event_id, company_id=str(event.company_id), plan=event.plan)
             refuse_never_settled(record, self._settings.patience, self._now())
             if event.products:

@@ -68,6 +68,15 @@ class CompanyEvent:
     products: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Ignored:
+    """An event that a source takes and that changes no plan. ``event_id`` is None where the envelope has no id."""
+
+    event_id: str | None
+    source: str
+    because: str
+
+
 class PlanChanged(EventModel):
     """The detail of a plan event from billing."""
 
