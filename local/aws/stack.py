@@ -171,6 +171,7 @@ def _parameters(codat: Codat) -> dict[str, str]:
         "CodatApiKeySecretName": _API_KEY_SECRET_NAME,
         "Schedules": "DISABLED",  # A reconciliation run starts on request alone.
         "GradualDeployments": "false",  # MiniStack has no CodeDeploy.
+        "DetailedMetrics": "true",  # They cost nothing here, and the picture of the dashboard shows them.
     }
 
 

@@ -9,8 +9,8 @@ from typing import Any, Final
 from cfnlint.decode import cfn_yaml
 
 TEMPLATE: Final = Path(__file__).parents[2] / "template.yaml"
-CONDITIONS: Final = ("HasAlarmRecipient", "HasQuietHours")
-"""The conditions of the template that the dashboard depends on."""
+CONDITIONS: Final = ("HasAlarmRecipient", "HasDetailedMetrics", "HasQuietHours")
+"""The conditions of the template that the dashboard depends on, as they are in the picture."""
 
 
 def widgets(stack: str, conditions: Collection[str] = CONDITIONS) -> list[dict[str, Any]]:

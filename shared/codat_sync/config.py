@@ -30,6 +30,8 @@ class Config(BaseModel):
     codat_sync_schedule_format: Literal["auto", "object", "hours"] = "auto"
     company_plan_tag: _Text = "plan"
     company_plans_table_name: _Text
+    detailed_metrics: Literal["true", "false"] = "false"
+    """``observability`` reads the variable where it writes; here, a wrong value is found at the start."""
     event_bus_name: _Text
     failed_events_queue_url: _Text
     first_deferral_seconds: Annotated[int, Field(ge=1, le=900)] = 60

@@ -2,9 +2,14 @@
 
 Both are written to standard output as JSON, so that no network is involved. Metrics are in CloudWatch's embedded
 metric format; POWERTOOLS_METRICS_NAMESPACE names their namespace, the stack's.
+
+CloudWatch charges for each combination of a metric's name and the values of its dimensions, by the hour in which it was
+written. So what has many combinations is a field of the line, which Logs Insights finds, and a metric only where
+DETAILED_METRICS is ``true``. https://aws.amazon.com/cloudwatch/pricing/
 """
 
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,15 +43,19 @@ def logger() -> Logger:
 
 
 def count_outcomes(outcomes: Iterable[tuple[StrEnum, str | None]], reasons: Iterable[str]) -> None:
-    """Write one metric for each outcome, ``Events`` by outcome and plan, and ``Failures`` by reason, for a batch."""
+    """Write ``Events`` by outcome and ``Failures`` by reason, for a batch.
+
+    In detail also ``Events`` by outcome and plan, and a metric for each outcome, by function.
+    """
     by_plan = Counter((outcome, plan or NO_PLAN) for outcome, plan in outcomes)
     by_outcome: Counter[StrEnum] = Counter()
     for (outcome, plan), count in by_plan.items():
         by_outcome[outcome] += count
-        _count("Events", count, outcome=outcome.value, plan=plan)
+        _write_one("Events", MetricUnit.Count, count, {"outcome": outcome.value}, detail={"plan": plan})
     for reason, count in Counter(reasons).items():
         _count("Failures", count, reason=reason)
-    _count_by_function({outcome.value.title().replace("_", ""): count for outcome, count in by_outcome.items()})
+    if _in_detail():
+        _count_by_function({outcome.value.title().replace("_", ""): count for outcome, count in by_outcome.items()})
 
 
 def count_lost_announcements(count: int) -> None:
@@ -57,13 +66,13 @@ def count_lost_announcements(count: int) -> None:
 def count_reconciled(checked: int, drifted: int, keep_drifting: int, by_data_type: Mapping[str, int]) -> None:
     """Write the findings of a page: ``CompaniesChecked``, ``CompaniesDrifted``, ``CompaniesKeepDrifting``.
 
-    And ``Drift`` by data type: how many of the companies differ in it.
+    And, in detail, ``Drift`` by data type: how many of the companies differ in it.
     """
     _count_by_function(
         {"CompaniesChecked": checked, "CompaniesDrifted": drifted, "CompaniesKeepDrifting": keep_drifting}
     )
     for data_type, count in by_data_type.items():
-        _count("Drift", count, dataType=data_type)
+        _write_one("Drift", MetricUnit.Count, count, {}, detail={"dataType": data_type})
 
 
 def count_redrive(moved: Mapping[str, int], refused: Iterable[str]) -> None:
@@ -83,7 +92,7 @@ def count_presets_unusable(reason: str) -> None:
 
 def count_pause(reason: str, seconds: float) -> None:
     """Write how long a pause lasts, ``PauseSeconds`` by reason: once for each pause that begins."""
-    _write_one("PauseSeconds", MetricUnit.Seconds, seconds, reason=reason)
+    _write_one("PauseSeconds", MetricUnit.Seconds, seconds, {"reason": reason})
 
 
 def count_companies(by_plan: Mapping[str, int]) -> None:
@@ -151,17 +160,36 @@ def _count_by_function(counts: Mapping[str, int]) -> None:
 
 
 def _count(name: str, count: int, **dimensions: str) -> None:
-    _write_one(name, MetricUnit.Count, count, **dimensions)
+    _write_one(name, MetricUnit.Count, count, dimensions)
 
 
-def _write_one(name: str, unit: MetricUnit, value: float, **dimensions: str) -> None:
-    """Write one value with these dimensions alone. With the function's name, an alarm on all functions misses it."""
+def _write_one(
+    name: str, unit: MetricUnit, value: float, dimensions: Mapping[str, str], *, detail: Mapping[str, str] | None = None
+) -> None:
+    """Write one value with these dimensions alone. With the function's name, an alarm on all functions misses it.
+
+    ``detail`` is in the line in any case. If the stack has metrics in detail, it makes another metric, or the only one.
+    """
+    escaped = {dimension: _ascii(text) for dimension, text in dimensions.items()}
+    details = {field: _ascii(text) for field, text in (detail or {}).items()}
+    if not escaped and not _in_detail():
+        _write_line({**details, name: [value]})
+        return
     metrics = EphemeralMetrics()
     metrics.service = ""  # Or Powertools adds it.
     metrics.add_metric(name, unit, value)
-    for dimension, text in dimensions.items():
-        metrics.add_dimension(dimension, _ascii(text))
+    for dimension, text in (escaped or details).items():
+        metrics.add_dimension(dimension, text)
+    if escaped and details and _in_detail():
+        metrics.add_dimensions(**escaped, **details)
+    for field, text in details.items():
+        metrics.add_metadata(field, text)
     _write(metrics)
+
+
+def _in_detail() -> bool:
+    """Tell whether the stack pays for metrics by plan, data type and function: the parameter DetailedMetrics."""
+    return os.environ.get("DETAILED_METRICS") == "true"
 
 
 def _ascii(value: str) -> str:
@@ -173,6 +201,10 @@ def _ascii(value: str) -> str:
 
 
 def _write(metrics: EphemeralMetrics) -> None:
-    """Write a line at once: print() writes it and its end apart, and another thread's line may come between."""
     if metrics.metric_set:
-        sys.stdout.write(json.dumps(metrics.serialize_metric_set(), separators=(",", ":")) + "\n")
+        _write_line(metrics.serialize_metric_set())
+
+
+def _write_line(fields: Mapping[str, object]) -> None:
+    """Write a line at once: print() writes it and its end apart, and another thread's line may come between."""
+    sys.stdout.write(json.dumps(fields, separators=(",", ":")) + "\n")

@@ -1,6 +1,7 @@
 """Each sample in events/ is understood, and reaches the queue of the function that understands it; what we say none."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -25,6 +26,7 @@ from codat_sync.events.requests import (
     read_redrive_request,
 )
 from local.event_schemas import ANNOUNCEMENTS, FOLDER, schemas
+from ops.bus import OPERATIONS
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = sorted((ROOT / "events").glob("*.json"))
@@ -74,11 +76,28 @@ DETAIL = {
 SAID = [announcement.model_validate(DETAIL) for announcement in ANNOUNCEMENTS]
 
 
-def pattern(rule: str) -> dict[str, Any]:
-    return json.loads(json.dumps(TEMPLATE["Resources"][rule]["Properties"]["EventPattern"]))  # type: ignore[no-any-return]
+def pattern(rule: str, sources: str = "") -> dict[str, Any]:
+    """Return the pattern of a rule where the parameter EventSources has this value."""
+
+    def resolved(value: Any) -> Any:  # noqa: ANN401  # YAML.
+        match value:
+            case {"Fn::If": ["HasEventSources", named, unnamed]}:
+                return resolved(named if sources else unnamed)
+            case {"Fn::Split": [separator, joined]}:
+                return resolved(joined).split(separator)
+            case {"Fn::Join": [separator, parts]}:
+                return separator.join(resolved(parts))
+            case {"Ref": "EventSources"}:
+                return sources.split(",")
+            case list():
+                return [resolved(each) for each in value]
+            case _:
+                return value
+
+    return {key: resolved(each) for key, each in TEMPLATE["Resources"][rule]["Properties"]["EventPattern"].items()}
 
 
-def rules_that_match(*samples: dict[str, Any]) -> list[set[str]]:
+def rules_that_match(*samples: dict[str, Any], sources: str = "") -> list[set[str]]:
     """By way of an event bus that has the template's rules: which of them passes each event on."""
     with mock_aws():
         bus, sqs = boto3.client("events"), boto3.client("sqs")
@@ -87,7 +106,7 @@ def rules_that_match(*samples: dict[str, Any]) -> list[set[str]]:
         for rule in RULES:
             queues[rule] = sqs.create_queue(QueueName=rule)["QueueUrl"]
             arn = sqs.get_queue_attributes(QueueUrl=queues[rule], AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-            bus.put_rule(Name=rule, EventBusName="bus", EventPattern=json.dumps(pattern(rule)))
+            bus.put_rule(Name=rule, EventBusName="bus", EventPattern=json.dumps(pattern(rule, sources)))
             bus.put_targets(Rule=rule, EventBusName="bus", Targets=[{"Id": "queue", "Arn": arn}])
         matched = []
         for sample in samples:
@@ -150,6 +169,25 @@ def test_no_rule_listens_to_our_own_source_whatever_we_say() -> None:
         for detail_type in taken
     ]
     assert rules_that_match(*own) == [set()] * len(own)
+
+
+@pytest.mark.parametrize("rule", sorted(RULES))
+def test_with_event_sources_a_rule_accepts_those_and_the_on_calls_tool_alone(rule: str) -> None:
+    detail_type = min(TAKEN[rule])
+    asked = ["billing", "onboarding", OPERATIONS, "marketing", SOURCE]
+    events_from = [{"source": source, "detail-type": detail_type, "detail": {}} for source in asked]
+    taken = rules_that_match(*events_from, sources="billing,onboarding")
+    assert taken == [{rule}, {rule}, {rule}, set(), set()]
+    assert rules_that_match(*events_from) == [{rule}, {rule}, {rule}, {rule}, set()]
+
+
+@pytest.mark.parametrize(
+    ("source", "accepted"), [("", True), ("billing", True), ("my.app/billing-2", True), (SOURCE, False), ("a b", False)]
+)
+def test_the_stacks_own_source_is_refused_as_an_event_source(source: str, accepted: bool) -> None:  # noqa: FBT001
+    """CloudFormation holds each value of the list against the pattern, or the stack would trigger itself."""
+    allowed = TEMPLATE["Parameters"]["EventSources"]["AllowedPattern"]
+    assert bool(re.search(allowed, source)) == accepted
 
 
 @pytest.mark.parametrize("announcement", SAID, ids=lambda said: type(said).__name__)

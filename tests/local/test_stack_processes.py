@@ -319,6 +319,7 @@ def test_a_failing_deploy_ends_everything_and_names_its_log(
             "CodatApiKeySecretName": "codat-sync/api-key",
             "Schedules": "DISABLED",
             "GradualDeployments": "false",
+            "DetailedMetrics": "true",
             "LogLevel": "DEBUG",
         }
     ]

@@ -4,7 +4,7 @@ import json
 import re
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from cfnlint.decode import cfn_yaml
@@ -13,14 +13,24 @@ from codat_sync import observability
 from codat_sync.observability import CodatCalls
 from codat_sync.outcomes.triage import Outcome
 from local.dashboard.widgets import CONDITIONS, widgets
-from tests.template.written_metrics import WRITERS, written
+from tests.template.written_metrics import WRITERS, lines, written
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE: dict[str, Any] = cfn_yaml.load(str(ROOT / "template.yaml"))
 RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
 STACK = "codat-sync"
-WIDGETS = widgets(STACK)
-GRAPHS = [each["properties"] for each in WIDGETS if each["type"] == "metric"]
+
+
+class Mode(NamedTuple):
+    """A dashboard, and whether its stack has metrics in detail."""
+
+    widgets: list[dict[str, Any]]
+    in_detail: bool
+
+
+BY_DEFAULT = Mode(widgets(STACK, [each for each in CONDITIONS if each != "HasDetailedMetrics"]), in_detail=False)
+IN_DETAIL = Mode(widgets(STACK), in_detail=True)
+MODES = pytest.mark.parametrize("mode", [BY_DEFAULT, IN_DETAIL], ids=["by default", "in detail"])
 SEARCH = re.compile(r"SEARCH\('\{\"([^\"]+)\",([\w,]+)\} (.+)', '\w+'\)")
 
 
@@ -28,19 +38,30 @@ def named(kind: str) -> list[str]:
     return [name for name, each in RESOURCES.items() if each["Type"] == kind]
 
 
-def expressions() -> list[str]:
-    return [entry[0]["expression"] for graph in GRAPHS for entry in graph["metrics"] if isinstance(entry[0], dict)]
+def graphs(shown: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [each["properties"] for each in shown if each["type"] == "metric"]
 
 
-def metrics() -> list[tuple[str, str, dict[str, str]]]:
+def expressions(shown: list[dict[str, Any]] = IN_DETAIL.widgets) -> list[str]:
+    return [
+        entry[0]["expression"] for graph in graphs(shown) for entry in graph["metrics"] if isinstance(entry[0], dict)
+    ]
+
+
+GRAPHS = graphs(IN_DETAIL.widgets)
+
+
+def metrics(shown: list[dict[str, Any]] = IN_DETAIL.widgets) -> list[tuple[str, str, dict[str, str]]]:
     """Return each metric that a graph names: namespace, name, and the values of its dimensions."""
-    entries = [[part for part in entry if isinstance(part, str)] for graph in GRAPHS for entry in graph["metrics"]]
+    entries = [
+        [part for part in entry if isinstance(part, str)] for graph in graphs(shown) for entry in graph["metrics"]
+    ]
     return [(each[0], each[1], dict(zip(each[2::2], each[3::2], strict=True))) for each in entries if each]
 
 
-def searched() -> list[tuple[str, str, frozenset[str], dict[str, str]]]:
+def searched(shown: list[dict[str, Any]] = IN_DETAIL.widgets) -> list[tuple[str, str, frozenset[str], dict[str, str]]]:
     """Return each metric that a graph searches for: namespace, name, dimensions, and the values that it filters by."""
-    found = [match for each in expressions() if (match := SEARCH.fullmatch(each))]
+    found = [match for each in expressions(shown) if (match := SEARCH.fullmatch(each))]
     terms = [dict(re.findall(r'(\w+)="([^"]+)"', match[3])) for match in found]
     return [
         (match[1], asked.pop("MetricName"), frozenset(match[2].split(",")), asked)
@@ -58,26 +79,64 @@ def test_the_dashboard_shows_the_alarms_that_the_stack_has(conditions: tuple[str
 
 
 def test_only_labels_are_left_for_cloudwatch_to_substitute() -> None:
-    assert set(re.findall(r"\$\{(\w+)", json.dumps(WIDGETS))) == {"PROP"}
+    assert set(re.findall(r"\$\{(\w+)", json.dumps([*IN_DETAIL.widgets, *BY_DEFAULT.widgets]))) == {"PROP"}
 
 
-def test_widgets_fill_the_grid_without_overlap() -> None:
+@MODES
+def test_widgets_fill_the_grid_without_overlap(mode: Mode) -> None:
     places = [
         {
             (x, y)
             for x in range(each["x"], each["x"] + each["width"])
             for y in range(each["y"], each["y"] + each["height"])
         }
-        for each in WIDGETS
+        for each in mode.widgets
     ]
     assert all(0 <= x < 24 and y >= 0 for place in places for x, y in place)
     assert [pair for pair in combinations(range(len(places)), 2) if places[pair[0]] & places[pair[1]]] == []
-    assert len(set().union(*places)) == 24 * max(each["y"] + each["height"] for each in WIDGETS), "there is a gap"
+    assert len(set().union(*places)) == 24 * max(each["y"] + each["height"] for each in mode.widgets), "there is a gap"
 
 
 def test_it_leads_with_outcomes_by_plan() -> None:
-    first_graph = min((each for each in WIDGETS if each["type"] == "metric"), key=lambda each: (each["y"], each["x"]))
+    first_graph = min(
+        (each for each in IN_DETAIL.widgets if each["type"] == "metric"), key=lambda each: (each["y"], each["x"])
+    )
     assert "outcome,plan" in str(first_graph["properties"]["metrics"])
+
+
+def test_by_default_it_counts_events_by_plan_in_the_logs() -> None:
+    """The first row: all outcomes as a metric, and beside it, from the functions' logs, each outcome by plan."""
+    graph, *logs = sorted((each for each in BY_DEFAULT.widgets if each["y"] == 2), key=lambda each: int(each["x"]))
+    assert graph["properties"]["metrics"][0][0]["expression"].startswith('SEARCH(\'{"codat-sync",outcome} MetricName')
+    assert [each["type"] for each in logs] == ["log", "log"]
+    applied, others = (each["properties"]["query"] for each in logs)
+    assert (" by plan" in applied, " as event " in others) == (True, True)
+    assert ("outcome = 'applied'" in applied, "outcome != 'applied'" in others) == (True, True)
+
+
+LOGS = {
+    "Events": {"CompanyPlanChangedLogGroup", "NewConnectionLogGroup", "ReconcileCompanyLogGroup"},
+    "Drift": {"ReconcileCompaniesLogGroup"},
+}
+"""The logs of the functions that write each of these."""
+
+
+def queries() -> list[str]:
+    return [each["properties"]["query"] for each in BY_DEFAULT.widgets if each["type"] == "log"]
+
+
+@pytest.mark.parametrize("query", queries())
+def test_a_query_of_the_logs_asks_for_fields_of_a_line_that_is_written_there(query: str) -> None:
+    """Logs Insights names an element of a list by its number.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_AnalyzeLogData-discoverable-fields.html
+    """
+    sources = re.findall(r"SOURCE '(\w+)'", query)
+    (value,) = set(re.findall(r"(\w+)\.0", query))
+    asked = {"outcome", "plan", "dataType"} & set(re.findall(r"\w+", query))
+    assert set(sources) == LOGS[value]
+    assert all(isinstance(line[value], list) for line in map(json.loads, lines()) if value in line)
+    assert any(asked <= line.keys() for line in map(json.loads, lines()) if value in line)
 
 
 def test_every_outcome_is_shown_by_plan() -> None:
@@ -90,25 +149,29 @@ def test_every_writer_of_metrics_is_listed() -> None:
     assert writers == set(WRITERS)
 
 
-def test_a_named_metric_is_written_under_exactly_these_dimensions() -> None:
-    ours = {(name, frozenset(values)) for namespace, name, values in metrics() if namespace == STACK}
-    assert set() < ours <= written()
+@MODES
+def test_a_named_metric_is_written_under_exactly_these_dimensions(mode: Mode) -> None:
+    ours = {(name, frozenset(values)) for namespace, name, values in metrics(mode.widgets) if namespace == STACK}
+    assert set() < ours <= written(in_detail=mode.in_detail)
 
 
-def test_a_searched_metric_is_written_under_exactly_these_dimensions() -> None:
-    assert {namespace for namespace, _, _, _ in searched()} == {STACK}
-    assert {(name, dimensions) for _, name, dimensions, _ in searched()} <= written()
-    assert all(asked.keys() <= dimensions for _, _, dimensions, asked in searched())
+@MODES
+def test_a_searched_metric_is_written_under_exactly_these_dimensions(mode: Mode) -> None:
+    found = searched(mode.widgets)
+    assert {namespace for namespace, _, _, _ in found} == {STACK}
+    assert {(name, dimensions) for _, name, dimensions, _ in found} <= written(in_detail=mode.in_detail)
+    assert all(asked.keys() <= dimensions for _, _, dimensions, asked in found)
 
 
-def test_every_expression_has_a_known_form() -> None:
+@MODES
+def test_every_expression_has_a_known_form(mode: Mode) -> None:
     """CloudWatch shows an empty graph for an expression that is wrong."""
     known = [
         SEARCH,
         re.compile(r'(SUM\()?METRICS\("(\w+)"\)\)?( / 1000 \* [\d.]+| / \d+)?'),
         re.compile(r"quota \* \(100 - \d+\) / 100"),
     ]
-    assert [each for each in expressions() if not any(form.fullmatch(each) for form in known)] == []
+    assert [each for each in expressions(mode.widgets) if not any(form.fullmatch(each) for form in known)] == []
 
 
 @pytest.mark.parametrize("graph", GRAPHS, ids=lambda graph: graph["title"])

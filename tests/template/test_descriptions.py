@@ -23,6 +23,7 @@ UNITS = {
     "DriftSharePercent": "Percentage",
     "QuietHours": "Hours",
     "LogRetentionDays": "days",
+    "MonthlyBudget": "US dollars a month",
 }
 LIMITS = {
     "AWS::AppConfig::Application": 1024,

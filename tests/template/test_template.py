@@ -325,9 +325,15 @@ def test_only_a_queues_own_rule_may_send_to_it(name: str) -> None:
     assert rules_of(allowed) == theirs
 
 
-def test_only_the_rules_may_send_undelivered_events() -> None:
+def test_only_the_rules_and_the_bus_may_send_undelivered_events() -> None:
     (allowed,) = [each for each in statements(POLICIES.values()) if each["Sid"] == "UndeliveredEventsOfTheRules"]
-    assert rules_of(allowed) == set(RULES)
+    assert rules_of(allowed) == {*RULES, "EventBus"}
+
+
+def test_the_bus_has_a_dlq_for_what_it_cannot_decrypt() -> None:
+    """https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-encryption-event-bus-cmkey.html"""
+    dlq = {"Arn": {"Fn::GetAtt": ["UndeliveredEventsQueue", "Arn"]}}
+    assert RESOURCES["EventBus"]["Properties"]["DeadLetterConfig"] == dlq
 
 
 @pytest.mark.parametrize("statement", STATEMENTS, ids=lambda statement: statement["Sid"])

@@ -1,11 +1,13 @@
 """The metrics that the functions write, found by writing each once."""
 
 import io
+import os
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from functools import partial
 from http import HTTPMethod
 from typing import Final
+from unittest import mock
 
 from codat_sync import observability
 from codat_sync.codat.client import Answer
@@ -34,10 +36,19 @@ WRITERS: Final[Mapping[str, Callable[[], None]]] = {
 """Each function of observability.py that writes metrics, with arguments, by its name there."""
 
 
-def written() -> set[tuple[str, frozenset[str]]]:
-    """Return each metric by its name and the names of its dimensions, which together identify it in CloudWatch."""
-    with redirect_stdout(io.StringIO()) as output:
+def written(*, in_detail: bool = False) -> set[tuple[str, frozenset[str]]]:
+    """Return each metric by its name and the names of its dimensions, which together identify it in CloudWatch.
+
+    ``in_detail`` tells whether the stack's parameter DetailedMetrics is true.
+    """
+    found = [metric for line in lines(in_detail=in_detail) for metric, _, _ in embedded(line)]
+    return {(metric.name, frozenset(dict(metric.dimensions))) for metric in found}
+
+
+def lines(*, in_detail: bool = False) -> list[str]:
+    """Return the log lines that the functions write, each once, whether or not they hold metrics."""
+    environment = mock.patch.dict(os.environ, DETAILED_METRICS=str(in_detail).lower())
+    with environment, redirect_stdout(io.StringIO()) as output:
         for write in WRITERS.values():
             write()
-    found = [metric for line in output.getvalue().splitlines() for metric, _, _ in embedded(line)]
-    return {(metric.name, frozenset(dict(metric.dimensions))) for metric in found}
+    return output.getvalue().splitlines()

@@ -97,6 +97,7 @@ def test_white_space_around_a_value_is_ignored(name: str) -> None:
         ("MAX_CONCURRENT_COMPANIES", "many"),
         ("MAX_CONCURRENT_COMPANIES", "2.5"),
         ("MAX_CONCURRENT_COMPANIES", ""),
+        ("DETAILED_METRICS", "yes"),
         ("FIRST_DEFERRAL_SECONDS", "0"),
         ("FIRST_DEFERRAL_SECONDS", "901"),
         ("PATIENCE_HOURS", "0"),

@@ -62,6 +62,12 @@ def new_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     logger.cache_clear()
 
 
+@pytest.fixture
+def in_detail(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a stack with DetailedMetrics."""
+    monkeypatch.setenv("DETAILED_METRICS", "true")
+
+
 def answer(status: int | None = 200, seconds: float = 0.25, quota: RateLimit = QUOTA) -> Answer:
     return Answer(HTTPMethod.GET, status, seconds, quota)
 
@@ -79,13 +85,11 @@ def dimensions(line: dict[str, Any]) -> dict[str, str]:
         (
             partial(count_outcomes, [(Outcome.APPLIED, "growth")], []),
             "Events",
-            {"outcome": "applied", "plan": "growth"},
+            {"outcome": "applied"},
         ),
-        (partial(count_outcomes, [(Outcome.APPLIED, None)], []), "Events", {"outcome": "applied", "plan": "none"}),
         (partial(count_outcomes, [], ["forbidden"]), "Failures", {"reason": "forbidden"}),
         (partial(count_pause, "rate_limited", 1), "PauseSeconds", {"reason": "rate_limited"}),
         (partial(count_presets_unusable, "invalid"), "PresetsUnusable", {"reason": "invalid"}),
-        (partial(count_reconciled, 1, 1, 0, {"invoices": 1}), "Drift", {"dataType": "invoices"}),
         (partial(count_redrive, {"company_limit": 1}, []), "Redriven", {"reason": "company_limit"}),
         (partial(count_redrive, {}, ["company_limit"]), "RedriveRefused", {"reason": "company_limit"}),
         (partial(count_companies, {"growth": 3}), "CompaniesByPlan", {"plan": "growth"}),
@@ -103,7 +107,6 @@ def test_a_metric_of_all_functions_has_no_function_as_dimension(
 @pytest.mark.parametrize(
     ("write", "name"),
     [
-        (partial(count_outcomes, [(Outcome.PARKED_FAILED, None)], []), "ParkedFailed"),
         (partial(count_lost_announcements, 2), "AnnouncementsLost"),
         (partial(count_reconciled, 9, 2, 1, {}), "CompaniesChecked"),
         (partial(count_reconciled, 9, 2, 1, {}), "CompaniesDrifted"),
@@ -116,6 +119,37 @@ def test_a_metric_of_one_function_has_its_name_as_dimension(write: Callable[[], 
     assert dimensions(line) == {"service": "tests"}
 
 
+@pytest.mark.parametrize(("plan", "field"), [("growth", "growth"), (None, "none")])
+def test_an_events_plan_is_in_its_line_and_no_dimension(plan: str | None, field: str, said: Said) -> None:
+    """So that Logs Insights counts by plan, and CloudWatch charges for no metric of each plan."""
+    count_outcomes([(Outcome.APPLIED, plan)], [])
+    (line,) = said()
+    assert dimensions(line) == {"outcome": "applied"}
+    assert (line["plan"], line["Events"]) == (field, [1])
+
+
+def test_drift_by_data_type_is_a_line_and_no_metric(said: Said) -> None:
+    count_reconciled(9, 2, 1, {"invoices": 2})
+    assert [line for line in said() if "_aws" not in line] == [{"dataType": "invoices", "Drift": [2]}]
+
+
+@pytest.mark.usefixtures("in_detail")
+def test_in_detail_an_event_is_counted_by_outcome_by_plan_and_by_function(said: Said) -> None:
+    count_outcomes([(Outcome.PARKED_FAILED, "growth")], [])
+    event, total = said()
+    (directive,) = event["_aws"]["CloudWatchMetrics"]
+    assert directive["Dimensions"] == [["outcome"], ["outcome", "plan"]]
+    assert (event["outcome"], event["plan"], event["Events"]) == ("parked_failed", "growth", [1])
+    assert (dimensions(total), total["ParkedFailed"]) == ({"service": "tests"}, [1])
+
+
+@pytest.mark.usefixtures("in_detail")
+def test_in_detail_drift_by_data_type_is_a_metric(said: Said) -> None:
+    count_reconciled(9, 2, 1, {"invoices": 2})
+    (line,) = [line for line in said() if "Drift" in line]
+    assert (dimensions(line), line["Drift"]) == ({"dataType": "invoices"}, [2])
+
+
 @pytest.mark.parametrize(
     ("plan", "dimension"),
     [
@@ -125,6 +159,7 @@ def test_a_metric_of_one_function_has_its_name_as_dimension(write: Callable[[], 
         ("😀", r"\U0001f600"),
     ],
 )
+@pytest.mark.usefixtures("in_detail")
 @pytest.mark.parametrize(
     "write",
     [lambda plan: count_outcomes([(Outcome.APPLIED, plan)], []), lambda plan: count_companies({plan: 3})],
@@ -134,7 +169,7 @@ def test_a_plan_in_a_dimension_is_escaped_where_cloudwatch_refuses_it(
     write: Callable[[str], None], plan: str, dimension: str, said: Said
 ) -> None:
     write(plan)
-    assert [dimensions(line)["plan"] for line in said() if "plan" in line] == [dimension]
+    assert [line["plan"] for line in said() if "plan" in str(line.get("_aws"))] == [dimension]
 
 
 def test_the_longest_plan_is_not_too_long_for_a_dimension(said: Said) -> None:
