@@ -12,9 +12,11 @@ EXAMPLES: Mapping[str, str] = {
     "AlarmEmail": "someone@example.com",
     "AlarmTopicArn": "arn:aws:sns:eu-west-2:111122223333:alarms",
     "EventBusName": "existing-bus",
+    "EventSources": "billing,onboarding",
     "KmsKeyArn": "arn:aws:kms:eu-west-2:111122223333:key/00000000-0000-0000-0000-000000000000",
     "PermissionsBoundaryArn": "arn:aws:iam::111122223333:policy/boundary",
     "QuietHours": "6",
+    "SourceEvents": "aws.partner/stripe.com",
 }
 """A value that is not the default, of each parameter that a condition reads and that has no list of allowed values."""
 ABSENT: Any = {"Ref": "AWS::NoValue"}
