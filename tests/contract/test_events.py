@@ -49,9 +49,10 @@ TEMPLATE: Any = cfn_yaml.load(str(ROOT / "template.yaml"))
 RULES = {
     name
     for name, each in TEMPLATE["Resources"].items()
-    if each["Type"] == "AWS::Events::Rule" and "EventBusName" in each["Properties"]
+    if each["Type"] == "AWS::Events::Rule" and "EventBusName" in each["Properties"] and name != "SourceEventsRule"
 }
-"""Of the bus that producers know. Another rule listens to AWS itself, on the default bus."""
+"""Of the bus that producers know, and for the events of this contract. Another rule listens to AWS itself, on the
+default bus."""
 DETAIL = {
     "companyId": "8a210b68-6988-4001-a1eb-0242ac120001",
     "plan": "scale",

@@ -1,7 +1,7 @@
 """Every stack that the template's conditions allow: its resources, with the conditions evaluated."""
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -14,12 +14,15 @@ EXAMPLES: Mapping[str, str] = {
     "EventBusName": "existing-bus",
     "EventSources": "billing,onboarding",
     "KmsKeyArn": "arn:aws:kms:eu-west-2:111122223333:key/00000000-0000-0000-0000-000000000000",
+    "MonthlyBudget": "50",
     "PermissionsBoundaryArn": "arn:aws:iam::111122223333:policy/boundary",
     "QuietHours": "6",
     "SourceEvents": "aws.partner/stripe.com",
 }
 """A value that is not the default, of each parameter that a condition reads and that has no list of allowed values."""
 ABSENT: Any = {"Ref": "AWS::NoValue"}
+VARIED = 3
+"""How many parameters differ from all the others at most."""
 TRANSLATED = ("GradualDeployments",)
 """The parameters without a condition that decide how SAM translates."""
 
@@ -38,11 +41,15 @@ class Combination:
 
 
 def combinations() -> Iterator[Combination]:
-    """Yield every combination of the conditions' parameters. Raises ``KeyError`` for one that has no example."""
+    """Yield the combinations of the conditions' parameters in which at most three differ from all the others.
+
+    That is every combination of any three, both where all else is the default and where nothing is: no reference here
+    depends on more conditions. All combinations of all would be thousands. Raises ``KeyError`` for a parameter that has
+    no example.
+    """
     conditions = translated()["Conditions"]
     read = sorted({name for each in conditions.values() for name in _referenced(each)} | {*TRANSLATED})
-    for chosen in itertools.product(*map(_choices, read)):
-        parameters = dict(zip(read, chosen, strict=True))
+    for parameters in _varied({name: _choices(name) for name in read}):
         template = _translated(tuple((name, parameters[name]) for name in TRANSLATED))
         evaluated = _Evaluated(template["Conditions"], {**_defaults(), **parameters})
         yield Combination(
@@ -50,6 +57,17 @@ def combinations() -> Iterator[Combination]:
             evaluated.existing(template["Resources"]),
             evaluated.existing(template["Outputs"]),
         )
+
+
+def _varied(choices: Mapping[str, Sequence[str]]) -> Iterator[dict[str, str]]:
+    names = sorted(choices)
+    for most in (0, -1):
+        common = {name: choices[name][most] for name in names}
+        for size in range(VARIED + 1):
+            for varied in itertools.combinations(names, size):
+                others = ([each for each in choices[name] if each != common[name]] for name in varied)
+                for chosen in itertools.product(*others):
+                    yield common | dict(zip(varied, chosen, strict=True))
 
 
 @cache
@@ -111,7 +129,12 @@ class _Evaluated:
         raise ValueError(f"not a condition: {condition}")
 
     def _plain(self, value: Any) -> str:  # noqa: ANN401
-        return self.values[value["Ref"]] if isinstance(value, dict) else str(value)
+        match value:
+            case {"Ref": name}:
+                return self.values[name]
+            case {"Fn::Join": ["", {"Ref": name}]}:
+                return self.values[name].replace(",", "")
+        return str(value)
 
     def _pruned(self, value: Any) -> Any:  # noqa: ANN401
         match value:

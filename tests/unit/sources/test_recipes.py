@@ -59,7 +59,7 @@ def test_stripe_a_subscription_that_never_began_is_ignored(status: str) -> None:
 
 
 @pytest.mark.parametrize("booked", [{"cancel_at_period_end": True}, {"cancel_at": SECONDS + 86_400}])
-def test_stripe_a_cancellation_that_is_booked_ahead_keeps_the_plan(booked: dict[str, object]) -> None:
+def test_stripe_a_cancellation_that_is_booked_ahead_keeps_the_plan(booked: dict[str, Any]) -> None:
     assert outcome(stripe("active", "growth_yearly", **booked)) == "growth"
 
 
