@@ -17,20 +17,20 @@ class NotKept(OpsError):
 class KeptEvents:
     """A new file with one JSON object for each event: its attributes, and its body as it was.
 
-    It is created with the first event, and never overwrites another file.
+    It is created with the first event (``begun``), and never overwrites another file.
     """
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        self._begun = False
+        self.begun = False
 
     def __call__(self, letters: Sequence[DeadLetter]) -> None:
         """Write the events, and return once they are on the disk. Raises ``NotKept``."""
         if not letters:
             return
         try:
-            with self.file.open("ab" if self._begun else "xb") as written:
-                self._begun = True
+            with self.file.open("ab" if self.begun else "xb") as written:
+                self.begun = True
                 written.writelines(to_json(letter) + b"\n" for letter in letters)
                 written.flush()
                 os.fsync(written.fileno())

@@ -133,7 +133,8 @@ def discard(
             return dlqs.discard(matching, kept, on_read)
 
         code = _process(deployed, which, matching, act, "discarded", as_json=as_json)
-        typer.echo(f"note: what was discarded is in {kept.file}, if anything was", err=True)
+        if kept.begun:
+            typer.echo(f"note: what was discarded is in {kept.file}", err=True)
         return code
     return _dry_run(deployed, which, matching, "discarded", as_json=as_json)
 

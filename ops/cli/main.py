@@ -1,7 +1,9 @@
 """``codat-sync``: the table of all commands, and how each of them ends."""
 
+import os
 import sys
 from importlib import metadata
+from io import TextIOWrapper
 from typing import Annotated, Any, Final, NoReturn
 
 import typer
@@ -101,15 +103,26 @@ def _print_version(*, wanted: bool) -> None:
 @app.callback()
 def codat_sync(
     *,
-    version: Annotated[  # Its callback prints it.
+    version: Annotated[  # noqa: ARG001  # Its callback prints it.
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    region: Annotated[str | None, typer.Option("--region", metavar="NAME", help="The AWS region of the stack.")] = None,
+    profile: Annotated[str | None, typer.Option("--profile", metavar="NAME", help="The AWS profile to use.")] = None,
 ) -> None:
-    """Explain and repair companies' sync settings at Codat, for the on-call of a deployed stack."""
+    """Explain and repair companies' sync settings at Codat, for the on-call of a deployed stack.
+
+    --region and --profile stand before the command. They take precedence over AWS_DEFAULT_REGION and AWS_PROFILE.
+    """
+    for name, value in (("AWS_DEFAULT_REGION", region), ("AWS_PROFILE", profile)):
+        if value is not None:
+            os.environ[name] = value
 
 
 def main() -> None:
-    """Run the command line of this process."""
+    """Run the command line of this process. A character that the output's encoding lacks becomes a question mark."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
     app(prog_name="codat-sync")
 
 

@@ -1,6 +1,7 @@
 """The command line as a whole: help, usage errors, exit codes for scripts, and how it is started."""
 
 import importlib
+import os
 import re
 import runpy
 import shlex
@@ -9,6 +10,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from importlib.metadata import version
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import typer
 from typer.testing import CliRunner
 
 from ops.cli import main as cli
+from ops.errors import StackNotFound
 from ops.stack import Stack
 from tests.ops.on_call import COMPANY, OnCall
 
@@ -140,6 +143,32 @@ def test_the_stack_may_be_named_by_the_environment(on_call: OnCall, monkeypatch:
     monkeypatch.setenv("CODAT_SYNC_STACK", "absent")
     result = on_call("pause", "show")
     assert (result.exit_code, result.stderr) == (3, "error: there is no stack 'absent'\nhint: name another\n")
+
+
+def test_region_and_profile_may_be_options(on_call: OnCall, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.setenv(name, "before")
+    seen = []
+
+    def find(_: str) -> Stack:
+        seen.append((os.environ["AWS_DEFAULT_REGION"], os.environ["AWS_PROFILE"]))
+        raise StackNotFound("looked for")
+
+    monkeypatch.setattr(Stack, "find", find)
+    assert on_call("--region", "eu-west-1", "--profile", "mine", "pause", "show").exit_code == 3
+    assert seen == [("eu-west-1", "mine")]
+
+
+@pytest.mark.usefixtures("on_call")
+def test_a_character_that_the_output_lacks_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = BytesIO()
+    monkeypatch.setattr(sys, "argv", ["codat-sync", "send", "events/reconciliation_requested.json"])
+    monkeypatch.setattr(sys, "stdout", TextIOWrapper(written, "latin-1"))
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    sys.stdout.flush()
+    assert ended.value.code == 0
+    assert b"events/reconciliation_requested.json  ?" in written.getvalue()
 
 
 def test_the_local_stack_may_be_named_instead(on_call: OnCall, monkeypatch: pytest.MonkeyPatch) -> None:
