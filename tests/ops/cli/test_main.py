@@ -24,7 +24,7 @@ from ops.stack import Stack
 from tests.ops.on_call import COMPANY, OnCall
 
 ROOT = Path(__file__).parents[3]
-GROUPS = [[], ["dlq"], ["pause"], ["presets"]]
+GROUPS = [[], ["dlq"], ["pause"], ["presets"], ["sources"]]
 OF_A_STACK = [
     ["explain"],
     ["preview"],
@@ -36,7 +36,7 @@ OF_A_STACK = [
     *(["pause", command] for command in ("show", "lift")),
     *(["presets", command] for command in ("show", "put", "status")),
 ]
-COMMANDS = [*OF_A_STACK, ["presets", "check"]]
+COMMANDS = [*OF_A_STACK, ["presets", "check"], ["sources", "check"], ["sources", "try"]]
 
 
 def help_of(command: list[str]) -> str:
