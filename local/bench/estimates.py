@@ -7,6 +7,18 @@ from typing import Final
 
 from codat_sync.consuming.consume import START_SECONDS
 from local.bench.codat import CALLS_A_COMPANY
+from local.prices import (
+    CLOUDWATCH_LOGS_GB,
+    DYNAMODB_READ_UNITS,
+    DYNAMODB_WRITE_UNITS,
+    EVENTBRIDGE_EVENTS,
+    GIGABYTE,
+    HOURS_OF_A_MONTH,
+    LAMBDA_GB_SECOND,
+    LAMBDA_REQUESTS,
+    MILLION,
+    SQS_REQUESTS,
+)
 
 FUNCTION_SECONDS: Final = 900
 """Timeout of template.yaml."""
@@ -21,27 +33,7 @@ RUN_SECONDS: Final = FUNCTION_SECONDS - START_SECONDS
 REPAIRS_A_BATCH: Final = 10
 """BatchSize of the queue of companies."""
 DAYS_OF_A_MONTH: Final = 30
-HOURS_OF_A_MONTH: Final = 730
 HOURS_OF_A_DAY: Final = 24
-
-MILLION: Final = 1_000_000
-GIGABYTE: Final = 10**9
-
-# On-demand prices in us-east-1, first tier, without the free tier. Prices change: check the pages before you quote.
-LAMBDA_GB_SECOND: Final = 0.0000133334
-"""On arm64. https://aws.amazon.com/lambda/pricing/"""
-LAMBDA_REQUESTS: Final = 0.20
-"""A million. The same page."""
-DYNAMODB_READ_UNITS: Final = 0.125
-"""A million. https://aws.amazon.com/dynamodb/pricing/on-demand/"""
-DYNAMODB_WRITE_UNITS: Final = 0.625
-"""A million. The same page."""
-SQS_REQUESTS: Final = 0.40
-"""A million. https://aws.amazon.com/sqs/pricing/"""
-EVENTBRIDGE_EVENTS: Final = 1.00
-"""A million custom events. https://aws.amazon.com/eventbridge/pricing/"""
-CLOUDWATCH_LOGS_GB: Final = 0.50
-"""Ingested. https://aws.amazon.com/cloudwatch/pricing/"""
 
 
 @dataclass(frozen=True)

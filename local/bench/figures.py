@@ -11,9 +11,10 @@ from dataclasses import asdict
 from statistics import median
 from typing import Any, Final
 
-from local.bench.estimates import MILLION, CompanyUsage, RunEstimate, estimate_run
+from local.bench.estimates import CompanyUsage, RunEstimate, estimate_run
 from local.bench.measurements import Measurement
 from local.bench.results import Machine, Results
+from local.prices import MILLION
 
 PACES: Final = (300, 1000)
 """ReconcileCallsPerMinute of template.yaml: its default and its largest value."""

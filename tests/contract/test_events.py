@@ -49,7 +49,7 @@ TEMPLATE: Any = cfn_yaml.load(str(ROOT / "template.yaml"))
 RULES = {
     name
     for name, each in TEMPLATE["Resources"].items()
-    if each["Type"] == "AWS::Events::Rule" and "EventBusName" in each["Properties"] and name != "SourceEventsRule"
+    if each["Type"] == "AWS::Events::Rule" and "EventBusName" in each["Properties"] and name != "DescribedSourcesRule"
 }
 """Of the bus that producers know, and for the events of this contract. Another rule listens to AWS itself, on the
 default bus."""

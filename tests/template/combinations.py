@@ -17,7 +17,7 @@ EXAMPLES: Mapping[str, str] = {
     "MonthlyBudget": "50",
     "PermissionsBoundaryArn": "arn:aws:iam::111122223333:policy/boundary",
     "QuietHours": "6",
-    "SourceEvents": "aws.partner/stripe.com",
+    "DescribedSources": "aws.partner/stripe.com",
 }
 """A value that is not the default, of each parameter that a condition reads and that has no list of allowed values."""
 ABSENT: Any = {"Ref": "AWS::NoValue"}

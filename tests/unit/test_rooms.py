@@ -53,12 +53,18 @@ ROOTS = {
 # What one room may use of another, within these roots.
 LOCAL_ROOMS = {
     "presets": set[str](),
+    "prices": set[str](),
     "event_schemas": set[str](),
     "codat_simulator": set[str](),
     "aws": {"codat_simulator"},
     "demo": {"aws", "codat_simulator", "presets"},
     "chaos": {"aws", "codat_simulator", "presets"},
+<<<<<<< HEAD
     "bench": {"aws", "codat_simulator", "presets", "simulation"},
+=======
+    "bench": {"aws", "codat_simulator", "presets", "prices"},
+    "cost": {"bench", "prices"},
+>>>>>>> cost
     "dashboard": {"aws"},
     "simulation": {"presets"},
     "__main__": {"aws"},

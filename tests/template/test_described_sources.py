@@ -8,19 +8,19 @@ import pytest
 from cfnlint.decode import cfn_yaml
 
 TEMPLATE: Any = cfn_yaml.load(str(Path(__file__).parents[2] / "template.yaml"))
-RULE = TEMPLATE["Resources"]["SourceEventsRule"]
-PARAMETER = TEMPLATE["Parameters"]["SourceEvents"]
+RULE = TEMPLATE["Resources"]["DescribedSourcesRule"]
+PARAMETER = TEMPLATE["Parameters"]["DescribedSources"]
 
 
 def test_without_a_source_there_is_no_rule() -> None:
-    joined = {"Fn::Join": ["", {"Ref": "SourceEvents"}]}
-    assert (PARAMETER["Default"], RULE["Condition"]) == ("", "HasSourceEvents")
-    assert TEMPLATE["Conditions"]["HasSourceEvents"] == {"Fn::Not": [{"Fn::Equals": [joined, ""]}]}
+    joined = {"Fn::Join": ["", {"Ref": "DescribedSources"}]}
+    assert (PARAMETER["Default"], RULE["Condition"]) == ("", "HasDescribedSources")
+    assert TEMPLATE["Conditions"]["HasDescribedSources"] == {"Fn::Not": [{"Fn::Equals": [joined, ""]}]}
 
 
 def test_events_of_the_sources_go_where_plan_changes_go_with_the_same_retries() -> None:
     plans = TEMPLATE["Resources"]["CompanyPlanChangedRule"]["Properties"]
-    assert RULE["Properties"]["EventPattern"] == {"source": {"Ref": "SourceEvents"}}
+    assert RULE["Properties"]["EventPattern"] == {"source": {"Ref": "DescribedSources"}}
     assert RULE["Properties"]["Targets"] == plans["Targets"]
     assert RULE["Properties"]["EventBusName"] == plans["EventBusName"]
 
