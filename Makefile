@@ -38,11 +38,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-<<<<<<< HEAD
-.PHONY: help presets local demo chaos simulate bench test check system runtime fuzz mutants format schemas dashboard build deploy lock clean
-=======
-.PHONY: help presets local demo chaos simulate bench test check system runtime fuzz format schemas dashboard costs build deploy lock clean
->>>>>>> cost
+.PHONY: help presets local demo chaos simulate bench test check system runtime fuzz mutants format schemas dashboard costs build deploy lock clean
 
 help: ## Say what there is to make.
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -107,18 +103,12 @@ schemas: $(DEV) ## Write the JSON Schemas of all events, from the models.
 dashboard: $(DEV) ## Draw the dashboard from recorded metrics (ARGS="record --about '...'" records the running stack).
 	@exec $(VENV) -m local.dashboard $(ARGS)
 
-<<<<<<< HEAD
-# Both check the stage before anything is built, and build for its PythonRuntime, which has to be on the PATH.
-build: presets ## Build for a stage of samconfig.toml (STAGE=try|prod).
-	@exec $(VENV) -m ops.release build $(STAGE) $(ARGS)
-=======
 costs: $(DEV) ## Write what a stack costs into docs/deploy.md, from the template and the prices.
 	@exec $(WITH_LAYER) -m local.cost --write
 
-build: presets ## What `sam deploy` takes to AWS (needs the runtime's own Python: BUILD_PYTHON=3.13).
-	@python="$$(PYENV_VERSION=$(BUILD_PYTHON) $(VENV) -m uv python find --system --no-python-downloads --no-project $(BUILD_PYTHON))" && \
-		exec env PATH="$$(dirname "$$python"):$$PATH" $(VENV) -m samcli build $(ARGS)
->>>>>>> cost
+# Both check the stage before anything is built, and build for its PythonRuntime, which has to be on the PATH.
+build: presets ## Build for a stage of samconfig.toml (STAGE=try|prod).
+	@exec $(VENV) -m ops.release build $(STAGE) $(ARGS)
 
 deploy: presets ## Build, and deploy to a stage of samconfig.toml (STAGE=try|prod ARGS=--no-confirm-changeset).
 	@exec $(VENV) -m ops.release deploy $(STAGE) $(ARGS)

@@ -59,12 +59,8 @@ LOCAL_ROOMS = {
     "aws": {"codat_simulator"},
     "demo": {"aws", "codat_simulator", "presets"},
     "chaos": {"aws", "codat_simulator", "presets"},
-<<<<<<< HEAD
-    "bench": {"aws", "codat_simulator", "presets", "simulation"},
-=======
-    "bench": {"aws", "codat_simulator", "presets", "prices"},
+    "bench": {"aws", "codat_simulator", "presets", "prices", "simulation"},
     "cost": {"bench", "prices"},
->>>>>>> cost
     "dashboard": {"aws"},
     "simulation": {"presets"},
     "__main__": {"aws"},
