@@ -14,8 +14,8 @@ INSTALLED = (".venv/.installed", ".local/runtime/.installed", ".local/ministack/
 # In the place of .venv/bin/python.
 PROGRAM = f"""#!{sys.executable}
 import os, signal, sys
-if sys.argv[1:] == ["-m", "ops", "presets", "check"]:
-    sys.exit()  # It comes first, and is short.
+if sys.argv[1:3] == ["-m", "ops"] and sys.argv[4:] == ["check"]:
+    sys.exit()  # The checks of presets and sources come first, and are short.
 signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
 with open(os.environ["STARTED"], "w") as started:
     print(os.getpid(), *sys.argv[1:], file=started)
