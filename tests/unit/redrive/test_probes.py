@@ -27,6 +27,7 @@ class CodatByCompany(FakeCodat):
         super().__init__()
         self.writes_refused: dict[UUID, CodatError] = {}
         self.reads_refused: dict[UUID, CodatError] = {}
+        self.of_account: CodatError | None = None
         self.tried: list[UUID] = []
 
     def get_sync_settings(self, company_id: UUID) -> SyncSettings:
@@ -35,6 +36,12 @@ class CodatByCompany(FakeCodat):
             self.calls.append("get")
             raise self.reads_refused[company_id]
         return super().get_sync_settings(company_id)
+
+    def get_account_sync_settings(self) -> SyncSettings:
+        answer = super().get_account_sync_settings()
+        if self.of_account is not None:
+            raise self.of_account
+        return answer
 
     def update_sync_settings(self, company_id: UUID, settings: SyncSettings) -> None:
         if company_id in self.writes_refused:
