@@ -167,6 +167,31 @@ def test_the_turn_does_not_depend_on_the_order_of_the_dlq() -> None:
     assert one == other
 
 
+def parked_for(kind: PaymentRequiredKind, *companies: UUID) -> list[ParkedEvent]:
+    return [ParkedEvent(str(each), "", "", {}, NOW, reason=kind, company_id=str(each)) for each in companies]
+
+
+def test_each_kind_has_turns_of_its_own() -> None:
+    hourly, limit = parked_for(HOURLY, *COMPANIES[:9]), parked_for(LIMIT, *COMPANIES[9:18])
+    mixed = [event for pair in zip(hourly, limit, strict=True) for event in pair]
+    assert in_turn(mixed, NOW) == [*in_turn(hourly, NOW), *in_turn(limit, NOW)]
+
+
+def test_those_whose_turn_it_is_not_follow_as_they_came() -> None:
+    events = parked_for(HOURLY, *COMPANIES)
+    ordered = in_turn(events, NOW)
+    assert ordered[0] == events[0]
+    assert ordered[PROBES:] == [each for each in events if each not in ordered[:PROBES]]
+
+
+def test_companies_whose_ids_follow_each_other_are_not_tried_together() -> None:
+    """Some systems count ids up. One day's probes would all be of one month's customers."""
+    events = parked_for(HOURLY, *COMPANIES)
+    for day in range(9):
+        tried = sorted(int(UUID(each.company_id)) for each in in_turn(events, NOW + day * DAY)[1:PROBES])
+        assert tried[-1] - tried[0] > PROBES
+
+
 def test_an_empty_dlq_has_no_turn(bench: Bench) -> None:
     assert in_turn([], NOW) == []
     assert bench.sqs.queues[DLQ] == []
