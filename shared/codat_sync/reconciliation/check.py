@@ -46,7 +46,7 @@ class DriftRecords(Protocol):
 
 @dataclass(frozen=True)
 class Checked:
-    """One company and its finding. ``error`` is what kept Codat from showing more.
+    """One company and its finding.
 
     ``is_parked_already``: an event of the company waits in a DLQ for the same reason, or is still retried.
     """
@@ -55,7 +55,6 @@ class Checked:
     finding: Finding
     differences: tuple[Difference, ...] = ()
     times_in_a_row: int = 0
-    error: Exception | None = None
     is_parked_already: bool = False
 
     @property
@@ -118,7 +117,7 @@ class CompanyCheck:
             noted = company.last_failure.reason if company.last_failure else ""
             reason = noted if finding is Finding.UNANSWERED else failure.reason
             parked = is_parked(company, [reason], self._now())
-            return Checked(company, finding, error=error, is_parked_already=parked)
+            return Checked(company, finding, is_parked_already=parked)
 
     def _compare(self, company: CompanyPlan, run: Run, deadline: Deadline) -> Checked:
         preset = self._presets.for_company(company.desired.plan, company.company_id)

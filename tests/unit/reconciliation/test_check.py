@@ -275,3 +275,38 @@ def test_a_page_that_is_checked_again_keeps_the_drift_that_it_has_found(bench: B
     assert bench.go_on() is None
     assert bench.handed_over == []
     assert bench.records.items[company(1)].times_drifted == 1
+
+
+def test_of_a_plan_that_was_not_applied_nothing_was_believed(bench: Bench) -> None:
+    """What was confirmed is the plan before."""
+    bench.at_plan(1, 2)
+    bench.tamper(2)
+    bench.now += timedelta(minutes=1)
+    bench.named(1, "free")
+    bench.night()
+    not_applied, changed = bench.announcer.drifts
+    assert (not_applied.cause, not_applied.believed_since) == (Finding.NOT_APPLIED, None)
+    assert not_applied.applied is not None
+    assert (changed.cause, changed.believed_since) == (
+        Finding.CHANGED_AT_CODAT,
+        bench.records.items[company(2)].applied_at,
+    )
+
+
+def test_the_log_line_of_drift_says_all_that_is_announced(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    bench.at_plan(1)
+    bench.tamper(1)
+    bench.night()
+    (drift,) = bench.announcer.drifts
+    (line,) = [vars(each) for each in caplog.records if each.msg == "company_drifted"]
+    assert drift.believed_since is not None
+    said = {
+        "company_id": str(company(1)),
+        "plan": "growth",
+        "cause": "changed_at_codat",
+        "differences": [str(each) for each in drift.differences],
+        "believed_since": drift.believed_since.isoformat(),
+        "times_in_a_row": 1,
+        "will_be_repaired": True,
+    }
+    assert {name: line[name] for name in said} == said

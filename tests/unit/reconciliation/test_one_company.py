@@ -4,14 +4,21 @@ from datetime import timedelta
 
 import pytest
 
-from codat_sync.codat.errors import CodatError, PaymentRequired, PaymentRequiredKind, RateLimited, Unauthorized
+from codat_sync.codat.errors import (
+    CodatError,
+    Forbidden,
+    PaymentRequired,
+    PaymentRequiredKind,
+    RateLimited,
+    Unauthorized,
+)
 from codat_sync.companies.converge import Convergence
 from codat_sync.companies.pause import PausingCodat
 from codat_sync.outcomes.triage import triage
 from codat_sync.reconciliation.findings import DLQ_KEEPS, TRIED_EVERY
 from codat_sync.reconciliation.reconcile import FEW
 from tests.fakes.companies import FakePause
-from tests.unit.reconciliation.bench import DAY, UNANSWERED, Bench, company
+from tests.unit.reconciliation.bench import DAY, UNANSWERED, WEEKLY_GROWTH, Bench, company
 
 REFUSALS = [
     PaymentRequired("Payment Required", kind=PaymentRequiredKind.ACCOUNT_EXPIRED),
@@ -96,6 +103,34 @@ def test_a_drifted_company_whose_event_is_still_retried_is_not_handed_over_again
     bench.night("night-1")
     assert bench.handed_over == handed_over
     assert bench.counted("changed_at_codat") == (1,)
+
+
+@pytest.mark.parametrize("refusal", [RateLimited("later", retry_after=timedelta(hours=3)), UNANSWERED])
+def test_where_tonights_answer_is_another_than_last_nights_a_parked_company_is_not_handed_over_again(
+    bench: Bench, refusal: CodatError
+) -> None:
+    bench.at_plan(1)
+    bench.codat.refusals[company(1)] = refusal
+    bench.records.note_failure(company(1), "night-0/x", "unreachable: cut", at=bench.now + timedelta(hours=1))
+    bench.night("night-1")
+    assert bench.handed_over == []
+
+
+def test_a_company_that_is_parked_for_one_reason_and_refused_for_another_is_handed_over(bench: Bench) -> None:
+    bench.at_plan(1, 2)
+    for number, reason in ((1, "server_error"), (2, "forbidden")):
+        bench.codat.refusals[company(number)] = Forbidden("not the profile", status=403)
+        bench.records.note_failure(company(number), "night-0/x", f"{reason}: no", at=bench.now + timedelta(hours=1))
+    bench.night("night-1")
+    assert bench.handed_over == [1]
+
+
+def test_a_company_whose_preset_was_changed_is_not_handed_over_again_while_its_event_is_retried(bench: Bench) -> None:
+    bench.at_plan(1, 2)
+    bench.deploy(WEEKLY_GROWTH)
+    bench.records.note_failure(company(1), "night-0/x", "server_error: oh no", at=bench.now + DAY - timedelta(hours=1))
+    bench.night("night-1")
+    assert (bench.handed_over, bench.counted("preset_changed")) == ([2], (2,))
 
 
 def test_a_failure_that_was_made_good_since_holds_nothing_back(bench: Bench) -> None:

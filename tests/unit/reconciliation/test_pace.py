@@ -100,6 +100,10 @@ def test_the_wait_lasts_until_the_reset_that_codat_names() -> None:
     assert quota(RateLimit(1000, 499, NOW + timedelta(minutes=7))) == timedelta(minutes=7)
 
 
+def test_what_one_call_was_asked_to_wait_says_nothing_of_the_days_quota() -> None:
+    assert quota(RateLimit(1000, 499, retry_at=NOW + timedelta(seconds=5))) == TONIGHT
+
+
 def test_a_wait_is_no_longer_than_sqs_can_hide_a_message() -> None:
     assert quota(RateLimit(1000, 499, NOW + timedelta(hours=20))) == LONGEST
 

@@ -193,6 +193,12 @@ def test_outcomes_are_counted_with_their_run(runs: Runs, tally: Tally) -> None:
     assert outcomes(runs) == {**dict.fromkeys(TALLIED.values(), 1), "repaired": 3}
 
 
+def test_outcomes_are_counted_with_a_run_whose_name_has_any_form(runs: Runs, tally: Tally) -> None:
+    begun(runs, ReconciliationRequest("2026/02/night", NOW, report_only=False))
+    tally.announce([settled(Outcome.APPLIED, f"2026/02/night/{COMPANY}")])
+    assert outcomes(runs) == {"repaired": 1}
+
+
 def test_progress_and_outcomes_are_independent_of_each_other(runs: Runs, tally: Tally) -> None:
     run = begun(runs)
     tally.announce([settled(Outcome.APPLIED)])

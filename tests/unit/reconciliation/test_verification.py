@@ -19,7 +19,7 @@ from codat_sync.reconciliation.findings import DRIFTED, TO_BE_CONVERGED, Finding
 from codat_sync.reconciliation.verification import Verification
 from tests.fakes.codat import setting
 from tests.fakes.lambda_ import deadline
-from tests.unit.reconciliation.bench import UNANSWERED, WEEKLY_GROWTH, Bench, CodatByCompany, company
+from tests.unit.reconciliation.bench import PRESETS, UNANSWERED, WEEKLY_GROWTH, Bench, CodatByCompany, company
 
 Keep = Callable[[SyncSettings], SyncSettings]
 
@@ -140,7 +140,64 @@ def test_the_announcement_says_what_is_missing_and_that_nothing_is_done_about_it
     _, drift = bench.announcer.drifts
     assert (drift.run_id, drift.company_id, drift.will_be_repaired) == (bench.run.run_id, company(1), False)
     assert "invoices: weekly → daily at 03:00" in map(str, drift.differences)
-    assert drift.believed_since == bench.records.items[company(1)].applied_at
+    record = bench.records.items[company(1)]
+    assert (drift.plan, drift.applied, drift.believed_since) == ("growth", record.applied, record.applied_at)
+    assert drift.times_in_a_row == 1
+
+
+def test_the_announcement_names_its_run_by_a_name_of_any_form() -> None:
+    bench = Nights(rounded_up)
+    bench.at_plan(1)
+    bench.night("2026/02/night")
+    bench.repair()
+    assert {drift.run_id for drift in bench.announcer.drifts} == {"2026/02/night"}
+
+
+def test_each_repair_of_a_batch_is_verified_whatever_else_is_in_it() -> None:
+    bench = Nights(rounded_up)
+    bench.at_plan(1)
+    bench.night("night-1")
+    (request,) = bench.queue.requests
+    converged = bench.convergence.converge(bench.records.items[company(1)], request.event_id, deadline())
+    repaired = Settled(
+        SQSRecord({}), Outcome.APPLIED, request.event_id, company=converged.company, differences=converged.differences
+    )
+    bench.verify(Settled(SQSRecord({}), Outcome.PARKED_FAILED), repaired)
+    assert bench.causes == ["changed_at_codat", "not_taken"]
+
+
+def test_a_repair_is_compared_with_the_companys_own_hour_of_day() -> None:
+    bench = Nights()
+    bench.deploy(PRESETS_WITH_INVOICES.replace("hour_of_day = 3", 'hour_of_day = "spread"'))
+    bench.at_plan(*range(1, 9))
+    bench.tamper(*range(1, 9))
+    bench.pass_by()
+    assert {each.not_taken for each in bench.records.items.values()} == {None}
+
+
+def test_a_repair_without_hourly_is_compared_with_what_the_account_allows() -> None:
+    """The event in the DLQ brings hourly back later; until then, its absence is no sign of what Codat did not take."""
+    bench = Nights()
+    bench.deploy(PRESETS)
+    bench.codat.has_hourly = False
+    bench.at_plan(1, plan="scale")
+    bench.codat.calls.clear()
+    bench.tamper(1)
+    bench.pass_by()
+    assert bench.records.items[company(1)].not_taken is None
+    assert bench.codat.calls == ["get", "get", "update", "update", "get"]
+
+
+def test_what_is_known_not_to_be_taken_is_no_failure_of_a_verification(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Nights(rounded_up)
+    bench.at_plan(1)
+    bench.pass_by()
+    known = bench.records.items[company(1)]
+    preset = bench.presets.for_company("growth", company(1))
+    differences = bench.convergence.drift(company(1), preset, deadline())
+    bench.verify(Settled(SQSRecord({}), Outcome.APPLIED, "later/1", company=known, differences=differences))
+    assert bench.causes == ["changed_at_codat", "not_taken"]
+    assert "repair_not_verified" not in {each.msg for each in caplog.records}
 
 
 def test_a_company_in_step_costs_no_further_call() -> None:

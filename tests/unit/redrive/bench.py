@@ -15,6 +15,7 @@ from codat_sync.codat.errors import (
 )
 from codat_sync.companies.converge import Convergence
 from codat_sync.companies.desired import DesiredPlan
+from codat_sync.deadline import Turns
 from codat_sync.events.company_events import Authority
 from codat_sync.events.requests import RedriveRequest
 from codat_sync.outcomes.dead_letters import DeadLetters, ReceivedEvent
@@ -52,6 +53,7 @@ class Bench:
         self.codat, self.plans, self.pause, self.announcer = FakeCodat(), FakePlans(), FakePause(), FakeAnnouncer()
         self.sqs = FakeSqs({DLQ: [], **{name: [] for name in SOURCES}})
         self.slept: list[float] = []
+        self.turns: list[Turns] = []
         self.seconds = 900.0
         self.numbers = count(1)
 
@@ -70,6 +72,7 @@ class Bench:
             ask_account=self.codat.get_account_sync_settings,
             now=lambda: NOW,
             sleep=self.slept.append,
+            turns=self.turns,
         )
 
     def carry_out(

@@ -27,6 +27,7 @@ class CodatByCompany(FakeCodat):
         super().__init__()
         self.writes_refused: dict[UUID, CodatError] = {}
         self.reads_refused: dict[UUID, CodatError] = {}
+        self.of_account: CodatError | None = None
         self.tried: list[UUID] = []
 
     def get_sync_settings(self, company_id: UUID) -> SyncSettings:
@@ -35,6 +36,12 @@ class CodatByCompany(FakeCodat):
             self.calls.append("get")
             raise self.reads_refused[company_id]
         return super().get_sync_settings(company_id)
+
+    def get_account_sync_settings(self) -> SyncSettings:
+        answer = super().get_account_sync_settings()
+        if self.of_account is not None:
+            raise self.of_account
+        return answer
 
     def update_sync_settings(self, company_id: UUID, settings: SyncSettings) -> None:
         if company_id in self.writes_refused:
@@ -158,6 +165,31 @@ def test_the_turn_does_not_depend_on_the_order_of_the_dlq() -> None:
     one = [each.company_id for each in in_turn(events, NOW)][1:PROBES]
     other = [each.company_id for each in in_turn([events[0], *reversed(events[1:])], NOW)][1:PROBES]
     assert one == other
+
+
+def parked_for(kind: PaymentRequiredKind, *companies: UUID) -> list[ParkedEvent]:
+    return [ParkedEvent(str(each), "", "", {}, NOW, reason=kind, company_id=str(each)) for each in companies]
+
+
+def test_each_kind_has_turns_of_its_own() -> None:
+    hourly, limit = parked_for(HOURLY, *COMPANIES[:9]), parked_for(LIMIT, *COMPANIES[9:18])
+    mixed = [event for pair in zip(hourly, limit, strict=True) for event in pair]
+    assert in_turn(mixed, NOW) == [*in_turn(hourly, NOW), *in_turn(limit, NOW)]
+
+
+def test_those_whose_turn_it_is_not_follow_as_they_came() -> None:
+    events = parked_for(HOURLY, *COMPANIES)
+    ordered = in_turn(events, NOW)
+    assert ordered[0] == events[0]
+    assert ordered[PROBES:] == [each for each in events if each not in ordered[:PROBES]]
+
+
+def test_companies_whose_ids_follow_each_other_are_not_tried_together() -> None:
+    """Some systems count ids up. One day's probes would all be of one month's customers."""
+    events = parked_for(HOURLY, *COMPANIES)
+    for day in range(9):
+        tried = sorted(int(UUID(each.company_id)) for each in in_turn(events, NOW + day * DAY)[1:PROBES])
+        assert tried[-1] - tried[0] > PROBES
 
 
 def test_an_empty_dlq_has_no_turn(bench: Bench) -> None:

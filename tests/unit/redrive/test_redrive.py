@@ -44,6 +44,17 @@ class Killed(BaseException):
     """The process is killed: no later line of it runs."""
 
 
+class Turns:
+    """A rate of calls whose turns come at once."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    def wait(self, *, within: float) -> bool:
+        self.taken += 1
+        return within > 0
+
+
 def logged(caplog: pytest.LogCaptureFixture, line: str) -> list[dict[str, Any]]:
     return [vars(record) for record in caplog.records if record.msg == line]
 
@@ -92,13 +103,14 @@ class TestUnpaid:
         assert bench.parked == bodies
 
     def test_reads_no_more_than_a_sample_once_every_kind_is_refused(
-        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         monkeypatch.setattr("codat_sync.redrive.redrive.SAMPLE", 20)
         bench.park_degraded(COMPANIES)
         bench.codat.has_hourly = False
         bench.carry_out(HOURLY)
         assert bench.sqs.calls.count("receive_message") == 2
+        assert len(logged(caplog, "redrive_done")) == 1
 
     def test_a_probe_that_meets_another_402_goes_back_to_be_parked_under_that_one(self, bench: Bench) -> None:
         probe, *others = (bench.park(company, UNKNOWN) for company in COMPANIES[:3])
@@ -367,9 +379,19 @@ class TestTime:
         assert wait is not None
         assert (bench.codat.calls, bench.parked) == (["get"], body)
 
-    def test_is_not_done_where_its_time_was_up(self, bench: Bench) -> None:
-        bench.seconds = START_SECONDS - 1
-        assert bench.carry_out() is not None
+    @pytest.mark.parametrize("seconds", [START_SECONDS - 1, 0.0, -3.0])
+    def test_continues_a_second_after_its_time_is_up(self, bench: Bench, seconds: float) -> None:
+        """By then SQS shows all messages again that it held."""
+        bench.seconds = seconds
+        assert bench.carry_out() == timedelta(seconds=max(seconds, 0) + 1)
+
+    def test_each_call_to_codat_waits_for_a_turn_of_each_rate(self, bench: Bench) -> None:
+        one, other = Turns(), Turns()
+        bench.turns = [one, other]
+        bench.park_degraded(COMPANIES[:3])
+        bench.carry_out()
+        assert bench.codat.calls == ["get", "update"]
+        assert (one.taken, other.taken) == (2, 2)
 
     def test_continues_later_where_another_reader_holds_messages(self, bench: Bench) -> None:
         """Another redrive may hold messages, or an operator who inspects the DLQ."""
