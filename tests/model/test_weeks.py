@@ -125,7 +125,7 @@ class Drift:
     def happen(self, world: Weeks) -> None:
         company = COMPANIES[self.company]
         world.billing(company, self.plan, len(world.sent))
-        world.drain(but=RECONCILE_COMPANIES)
+        world.drain(seldom=RECONCILE_COMPANIES)
         if self.edit is None:
             world.deploy_gradually()
         else:

@@ -87,7 +87,7 @@ class Weeks(World):
 
     def night(self) -> None:
         """Process the events, with Codat's account as it is; mend the account, and reconcile all companies."""
-        self.drain(but=RECONCILE_COMPANIES)
+        self.drain(seldom=RECONCILE_COMPANIES)
         self.codat.account = Account.PAID
         self.ask_to_reconcile()
         self.drain()
