@@ -198,7 +198,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     result = run(modules)
     print(*table(result), sep="\n")
     found = problems(result, listed, modules)
-    print(*found, sep="\n\n", file=sys.stderr)
+    for each in found:
+        print(each, end="\n\n", file=sys.stderr)
     return 1 if found else 0
 
 
