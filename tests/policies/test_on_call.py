@@ -55,9 +55,9 @@ def test_the_calls_of_the_tool_are_found_in_its_own_code_in_the_layer_and_in_pow
 @pytest.mark.parametrize(
     ("code", "action"),
     [
-        ('kms = subject.client("kms")\nkms.get_key_rotation_status(KeyId="1")', "kms:GetKeyRotationStatus"),
+        ('it = subject.client("glacier")\nit.describe_vault(vaultName="1")', "glacier:DescribeVault"),
         ('client("x").client("ecs").get_paginator("list_clusters")', "ecs:ListClusters"),
-        ('def check(aws):\n    return aws.client("cloudwatch").describe_alarms()', "cloudwatch:DescribeAlarms"),
+        ('def check(aws):\n    return aws.client("polly").describe_voices()', "polly:DescribeVoices"),
     ],
 )
 def test_a_new_call_is_found_by_itself(code: str, action: str, tmp_path: Path) -> None:
