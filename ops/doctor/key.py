@@ -9,7 +9,7 @@ from ops.doctor.finding import Finding, green, red
 from ops.doctor.subject import Subject
 
 NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
-    "events.amazonaws.com": ("kms:GenerateDataKey", "kms:Decrypt"),
+    "events.amazonaws.com": ("kms:GenerateDataKey", "kms:Decrypt", "kms:DescribeKey"),
     "scheduler.amazonaws.com": ("kms:GenerateDataKey", "kms:Decrypt"),
     "cloudwatch.amazonaws.com": ("kms:GenerateDataKey", "kms:Decrypt"),
     "logs.{region}.amazonaws.com": (
@@ -21,7 +21,7 @@ NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
         "kms:DescribeKey",
     ),
 }
-"""What each service has to be allowed: docs/deploy.md, A key of your own."""
+"""What each service has to be allowed, as docs/policies/key.json does."""
 
 
 def key_policy(subject: Subject) -> Finding:

@@ -13,7 +13,7 @@ ARN = "arn:aws:kms:eu-west-2:123456789012:key/8a21"
 SERVICES = {
     "Effect": "Allow",
     "Principal": {"Service": ["events.amazonaws.com", "scheduler.amazonaws.com", "cloudwatch.amazonaws.com"]},
-    "Action": ["kms:GenerateDataKey*", "kms:Decrypt"],
+    "Action": ["kms:GenerateDataKey*", "kms:Decrypt", "kms:DescribeKey"],
     "Resource": "*",
 }
 LOGS = {
@@ -32,7 +32,11 @@ OVER_TLS = {"Bool": {"aws:SecureTransport": "false"}}
         ([SERVICES, LOGS], Light.GREEN, "4 services"),
         ([SERVICES, LOGS, DENIED | {"Condition": OVER_TLS}], Light.GREEN, "4 services"),
         ([SERVICES], Light.RED, "logs.eu-west-2.amazonaws.com (kms:Encrypt, "),
-        ([SERVICES | {"Action": "kms:Decrypt"}, LOGS], Light.RED, "events.amazonaws.com (kms:GenerateDataKey)"),
+        (
+            [SERVICES | {"Action": "kms:Decrypt"}, LOGS],
+            Light.RED,
+            "events.amazonaws.com (kms:GenerateDataKey, kms:DescribeKey)",
+        ),
         ([SERVICES, LOGS, DENIED], Light.RED, "cloudwatch.amazonaws.com (kms:Decrypt)"),
         ([SERVICES | {"Principal": {"AWS": "arn:aws:iam::123456789012:root"}}, LOGS], Light.RED, "scheduler"),
     ],
@@ -58,6 +62,11 @@ def test_without_a_key_of_ones_own_nothing_is_asked() -> None:
     assert key_policy(subject_of(Answers(), parameters={"KmsKeyArn": ""})).light is Light.GREEN
 
 
-def test_the_services_are_those_that_the_docs_name() -> None:
-    documented = (ROOT / "docs/deploy.md").read_text("utf-8").replace("REGION", "{region}")
-    assert [service for service in NEEDED if f"`{service}`" not in documented] == []
+def test_the_policy_to_copy_allows_what_the_services_need_and_names_no_other_service() -> None:
+    copied = (ROOT / "docs/policies/key.json").read_text("utf-8").replace("REGION", "eu-west-2")
+    answers = Answers()
+    answers.add("kms", "describe_key", {"KeyMetadata": {"KeyId": ARN, "KeyState": "Enabled"}})
+    answers.add("kms", "get_key_policy", {"Policy": copied})
+    assert key_policy(subject_of(answers, parameters={"KmsKeyArn": ARN})).light is Light.GREEN
+    named = {each["Principal"].get("Service") for each in json.loads(copied)["Statement"]} - {None}
+    assert named == {service.format(region="eu-west-2") for service in NEEDED}
